@@ -1,0 +1,3 @@
+//! How it is done right: the interpreters, which compiled code is held against.
+
+pub mod lua;

@@ -1,0 +1,571 @@
+//! Calls: how they begin, where their results go, and how an error finds who catches it.
+//!
+//! Everything here works on the frames of the state; nothing of it recurses on the native stack for Lua functions,
+//! metamethods, `pcall` or coroutines. A call is *begun* ([`begin_call`]): a Lua function gets its frame, and the loop goes
+//! on with it; a native one is executed. Its results are *delivered* ([`deliver`]) to whatever its caller is, which may in turn
+//! end that caller's call.
+//!
+//! Only native functions that call back enter the loop anew ([`call`]); the frame they call has the flag `ENTRY`, and an
+//! error that nobody catches above it is passed on as `Err`.
+
+#![forbid(unsafe_code)]
+
+use perilune_runtime::lua::event::Event;
+use perilune_runtime::lua::function::{LuaFunction, NativeFunction, Special};
+use perilune_runtime::lua::heap::Gc;
+use perilune_runtime::lua::state::{CallFrame, MAX_NATIVE_DEPTH, Raised, State};
+use perilune_runtime::lua::thread::{EXTRA_STACK, Frame, FrameKind, MAX_STACK, NATIVE_STACK, frame_flag};
+use perilune_runtime::lua::value::Value;
+
+use super::error::{Place, arg_error, call_error, runtime_error, type_error};
+use super::meta::metafield;
+use super::{coroutine, exec};
+
+/// What the loop does next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Flow {
+    /// Go on with the top frame.
+    Go,
+    /// Go on with the top frame in the recording loop.
+    Record,
+    /// The call that the loop was entered for has ended.
+    Leave,
+    /// It has ended with an error.
+    Fail,
+}
+
+/// The outcome of a step of the machine.
+pub type Step = Result<Flow, Raised>;
+
+/// `detail` of a `pcall` frame that closes variables after an error.
+const CLOSING: u16 = 1;
+/// `detail` of a `pcall` frame that leaves errors to the handler of an `xpcall` further down, before it catches them.
+const SEEN_BELOW: u16 = 2;
+/// Error handlers that may fail inside of one another; as many as PUC has native stack for.
+const MAX_HANDLERS: usize = 215;
+
+/// The function of natives that the machine does itself; see [`Special`].
+pub fn special(st: &mut State, _: CallFrame) -> Result<u32, Raised> {
+    Err(runtime_error(st, format_args!("attempt to call a special function directly")))
+}
+
+// ---- stack
+
+/// Makes sure that the running stack has `needed` slots in all.
+#[inline]
+pub fn ensure_stack(st: &mut State, needed: usize) -> Result<(), Raised> {
+    if needed <= st.thread.size() { Ok(()) } else { grow_stack(st, needed) }
+}
+
+#[cold]
+fn grow_stack(st: &mut State, needed: usize) -> Result<(), Raised> {
+    let thread = st.thread;
+    if needed <= MAX_STACK {
+        return Ok(thread.resize(&mut st.heap, needed)?);
+    }
+    if thread.size() > MAX_STACK {
+        let error = st.raise_text(b"error in error handling");
+        st.handled = true;
+        return Err(error);
+    }
+    thread.resize(&mut st.heap, MAX_STACK + EXTRA_STACK)?;
+    Err(runtime_error(st, format_args!("stack overflow")))
+}
+
+/// The first slot that the top frame does not use. `top` counts for more where a Lua function has just left results there.
+pub fn free_top(st: &State) -> usize {
+    let frame = st.thread.frames().last();
+    match frame.and_then(|f| super::error::frame_proto(st.thread, *f).map(|p| (f, p))) {
+        Some((frame, proto)) => (frame.base as usize + usize::from(proto.max_stack)).max(st.top()),
+        None => st.top(),
+    }
+}
+
+/// A safepoint: collects garbage if it is time. What is alive must lie on the stack.
+#[inline]
+pub fn safepoint(st: &mut State) {
+    if st.heap.debt > 0 {
+        exec::collect(st);
+    }
+}
+
+// ---- beginning a call
+
+/// Gives a Lua function its frame. The arguments lie behind the function, up to the top.
+pub fn push_lua(st: &mut State, func: usize, f: Gc<LuaFunction>, wanted: i32, flags: u8) -> Result<(), Raised> {
+    let proto = f.proto();
+    let base = func + 1;
+    ensure_stack(st, base + usize::from(proto.max_stack) + 1)?;
+    if st.move_stacks {
+        st.thread.move_stack();
+    }
+    for slot in st.top()..base + usize::from(proto.parameters) {
+        st.set_slot(slot, Value::NIL);
+    }
+    let frame = Frame::new(FrameKind::Lua, proto.code_ptr(), base as u32, wanted, flags);
+    st.thread.frames().push(frame);
+    Ok(())
+}
+
+/// Puts the `__call` metamethod of what is not a function below it, as the function to be called.
+#[cold]
+fn insert_call_handler(st: &mut State, func: usize, place: Place) -> Result<(), Raised> {
+    let callee = st.slot(func);
+    let handler = metafield(st, callee, Event::Call);
+    if handler.is_nil() {
+        return Err(call_error(st, callee, place));
+    }
+    let top = st.top();
+    ensure_stack(st, top + 1 + NATIVE_STACK)?;
+    for slot in (func..top).rev() {
+        st.set_slot(slot + 1, st.slot(slot));
+    }
+    st.set_slot(func, handler);
+    st.set_top(top + 1);
+    Ok(())
+}
+
+/// Begins the call of the value in the slot `func` with the arguments behind it, up to the top.
+pub fn begin_call(st: &mut State, mut func: usize, mut wanted: i32, mut flags: u8) -> Step {
+    let mut place = Place::Unknown;
+    if flags == 0 {
+        // What a call instruction calls lies in a register.
+        place = exec::register_of(st, func);
+    }
+    loop {
+        let callee = st.slot(func);
+        if let Some(f) = callee.as_lua_function() {
+            push_lua(st, func, f, wanted, flags)?;
+            return Ok(Flow::Go);
+        }
+        let Some(native) = callee.as_native() else {
+            insert_call_handler(st, func, place)?;
+            continue;
+        };
+        let base = func + 1;
+        let count = st.top() - base;
+        ensure_stack(st, st.top() + NATIVE_STACK)?;
+        st.thread.frames().push(Frame::new(FrameKind::Native, std::ptr::null(), base as u32, wanted, flags));
+        let args = CallFrame { base: base as u32, count: count as u32 };
+        if st.thread.is_hooked() {
+            exec::native_begins(st)?;
+        }
+        match native.special() {
+            Special::Pcall => {
+                if count == 0 {
+                    return Err(arg_error(st, args, 0, "value expected"));
+                }
+                set_top_kind(st, FrameKind::Pcall);
+                func = base;
+            }
+            Special::Xpcall => {
+                begin_xpcall(st, args)?;
+                func = base;
+            }
+            Special::Resume | Special::Wrapped => match coroutine::begin_resume(st, native, args)? {
+                coroutine::Resumed::Start => func = 0,
+                coroutine::Resumed::Step(flow) => return Ok(flow),
+            },
+            Special::Yield => return coroutine::suspend(st, args),
+            _ => {
+                if st.move_stacks {
+                    st.thread.move_stack();
+                }
+                let n = native.function()(st, args)? as usize;
+                if st.thread.is_hooked() {
+                    exec::native_ends(st)?;
+                }
+                st.thread.frames().pop();
+                let first = st.top() - n;
+                let flow = deliver(st, func, wanted, flags, first, n)?;
+                safepoint(st);
+                return Ok(flow);
+            }
+        }
+        (wanted, flags) = (-1, frame_flag::FINISH);
+        place = Place::Unknown;
+    }
+}
+
+fn set_top_kind(st: &State, kind: FrameKind) {
+    if let Some(frame) = st.thread.frames().last_mut() {
+        frame.kind = kind;
+    }
+}
+
+/// From `xpcall f h args` to `h f args`, below which the frame stands.
+fn begin_xpcall(st: &mut State, args: CallFrame) -> Result<(), Raised> {
+    let base = args.base as usize;
+    let handler = st.arg(args, 1);
+    if !handler.is_function() {
+        return Err(type_error(st, args, 1, "function"));
+    }
+    st.set_slot(base - 1, handler);
+    let top = st.top();
+    for slot in base + 1..top - 1 {
+        st.set_slot(slot, st.slot(slot + 1));
+    }
+    st.set_top(top - 1);
+    set_top_kind(st, FrameKind::Xpcall);
+    Ok(())
+}
+
+// ---- results
+
+/// Moves `n` values to `dst` and adds or drops some so that there are as many as wanted; all: the top is set behind them.
+#[inline]
+pub fn place_results(st: &mut State, dst: usize, wanted: i32, first: usize, n: usize) {
+    if wanted == 1 {
+        let value = if n > 0 { st.slot(first) } else { Value::NIL };
+        return st.set_slot(dst, value);
+    }
+    let count = if wanted < 0 { n } else { wanted as usize };
+    for i in 0..count {
+        let value = if i < n { st.slot(first + i) } else { Value::NIL };
+        st.set_slot(dst + i, value);
+    }
+    if wanted < 0 {
+        st.set_top(dst + count);
+    }
+}
+
+/// Hands over the `n` results at `first` of a call that has ended, whose frame is gone: `dst` is where its function was.
+pub fn deliver(st: &mut State, mut dst: usize, mut wanted: i32, mut flags: u8, mut first: usize, mut n: usize) -> Step {
+    loop {
+        if flags & frame_flag::ENTRY != 0 {
+            place_results(st, dst, wanted, first, n);
+            if wanted >= 0 {
+                st.set_top(dst + wanted as usize);
+            }
+            return Ok(Flow::Leave);
+        }
+        if flags & frame_flag::HANDLER != 0 {
+            let thread = st.thread;
+            thread.no_yield.set(thread.no_yield.get() - 1);
+            let value = if n > 0 { st.slot(first) } else { Value::NIL };
+            st.raise(value);
+            st.handled = true;
+            return throw(st);
+        }
+        if flags & frame_flag::FINISH == 0 {
+            place_results(st, dst, wanted, first, n);
+            return Ok(Flow::Go);
+        }
+        let Some(frame) = st.thread.frames().last().copied() else { return Ok(Flow::Leave) };
+        let base = frame.base as usize;
+        match frame.kind {
+            FrameKind::Pcall | FrameKind::Xpcall if frame.detail == CLOSING => return close_after_error(st),
+            FrameKind::Pcall | FrameKind::Xpcall => {
+                place_results(st, base, -1, first, n);
+                st.set_slot(base - 1, Value::TRUE);
+                st.thread.frames().pop();
+                (dst, wanted, flags, first, n) = (base - 1, frame.wanted, frame.flags, base - 1, n + 1);
+            }
+            FrameKind::Bottom => return coroutine::returned(st, first, n),
+            FrameKind::Lua | FrameKind::Native => {
+                let value = if n > 0 { st.slot(first) } else { Value::NIL };
+                return exec::finish(st, value);
+            }
+        }
+    }
+}
+
+// ---- errors
+
+/// Handles all errors of a step.
+#[inline(always)]
+pub fn settle(st: &mut State, step: Step) -> Flow {
+    match step {
+        Ok(flow) => flow,
+        Err(Raised) => settle_error(st),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn settle_error(st: &mut State) -> Flow {
+    loop {
+        if let Ok(flow) = throw(st) {
+            return flow;
+        }
+    }
+}
+
+/// Finds who catches the error on its way and goes on there. `Err`: another error was raised meanwhile.
+#[cold]
+pub fn throw(st: &mut State) -> Step {
+    exec::stop_recording(st, "error");
+    if !st.handled
+        && st.has_error()
+        && let Some(flow) = call_handler(st)
+    {
+        return Ok(flow);
+    }
+    let stops = |f: &&Frame| {
+        f.flags & frame_flag::ENTRY != 0 || matches!(f.kind, FrameKind::Pcall | FrameKind::Xpcall | FrameKind::Bottom)
+    };
+    if st.thread.frames().iter().rev().find(stops).is_some_and(|f| f.kind == FrameKind::Bottom) {
+        // The coroutine dies with its frames standing, for those who want to see where.
+        return coroutine::failed(st);
+    }
+    while let Some(frame) = st.thread.frames().last().copied() {
+        match frame.kind {
+            FrameKind::Pcall | FrameKind::Xpcall => return catch(st, frame),
+            FrameKind::Bottom => return coroutine::failed(st),
+            FrameKind::Lua | FrameKind::Native => {}
+        }
+        st.thread.frames().pop();
+        if frame.flags & frame_flag::HANDLER != 0 {
+            st.thread.no_yield.set(st.thread.no_yield.get() - 1);
+        }
+        if frame.flags & frame_flag::ENTRY != 0 {
+            break;
+        }
+    }
+    Ok(Flow::Fail)
+}
+
+/// Lets the nearest `xpcall`'s handler see the error, while the stack stands. Answers the flow if the handler runs in the
+/// loop; afterwards, or otherwise, the error on its way is what it made of it.
+fn call_handler(st: &mut State) -> Option<Flow> {
+    let thread = st.thread;
+    let frames = thread.frames();
+    let catches = |f: &&Frame| matches!(f.kind, FrameKind::Pcall | FrameKind::Xpcall) && f.detail != SEEN_BELOW;
+    let catcher = frames.iter().rev().find(catches)?;
+    if catcher.kind != FrameKind::Xpcall {
+        return None;
+    }
+    let handler = thread.slot(catcher.base as usize - 1);
+    let mut depth = frames.iter().filter(|f| f.flags & frame_flag::HANDLER != 0).count();
+    let top = free_top(st);
+    loop {
+        let error = st.take_error();
+        depth += 1;
+        if depth > MAX_HANDLERS || ensure_stack(st, top + 2 + NATIVE_STACK).is_err() {
+            st.raise_text(b"error in error handling");
+            st.handled = true;
+            return None;
+        }
+        st.set_slot(top, handler);
+        st.set_slot(top + 1, error);
+        st.set_top(top + 2);
+        thread.no_yield.set(thread.no_yield.get() + 1);
+        let plain = handler.as_native().filter(|f| is_plain(*f));
+        let result = match plain {
+            None => begin_call(st, top, 1, frame_flag::HANDLER).map(Some),
+            Some(native) => call_plain(st, native, top).map(|n| {
+                let value = if n > 0 { st.slot(st.top() - n) } else { Value::NIL };
+                st.raise(value);
+                st.handled = true;
+                None
+            }),
+        };
+        match result {
+            Ok(Some(flow)) => return Some(flow),
+            Ok(None) => {
+                thread.no_yield.set(thread.no_yield.get() - 1);
+                return None;
+            }
+            Err(Raised) => thread.no_yield.set(thread.no_yield.get() - 1),
+        }
+        if st.handled || !st.has_error() {
+            return None;
+        }
+    }
+}
+
+/// The error ends at this frame, the topmost after those above it are gone.
+fn catch(st: &mut State, frame: Frame) -> Step {
+    let thread = st.thread;
+    let error = st.take_error();
+    st.handled = false;
+    st.set_slot(frame.base as usize, error);
+    if let Some(top) = thread.frames().last_mut() {
+        top.detail = CLOSING;
+    }
+    st.set_top(frame.base as usize + 1);
+    if thread.size() > MAX_STACK {
+        let live = thread.closing().last().map_or(0, |slot| *slot as usize).max(frame.base as usize) + NATIVE_STACK;
+        if live < MAX_STACK {
+            thread.shrink(&mut st.heap, MAX_STACK);
+        }
+    }
+    close_after_error(st)
+}
+
+/// Closes the variables above the topmost frame, a `pcall`'s, and then returns false and the error from it.
+fn close_after_error(st: &mut State) -> Step {
+    let Some(frame) = st.thread.frames().last().copied() else { return Ok(Flow::Leave) };
+    let base = frame.base as usize;
+    while let Some(slot) = next_to_close(st, base) {
+        let error = st.slot(base);
+        if let Some(flow) = call_closer(st, slot, error, slot + 1)? {
+            return Ok(flow);
+        }
+    }
+    st.set_slot(base - 1, Value::FALSE);
+    st.thread.frames().pop();
+    deliver(st, base - 1, frame.wanted, frame.flags, base - 1, 2)
+}
+
+/// Takes the last variable to be closed at or above a slot off the list.
+pub fn next_to_close(st: &State, level: usize) -> Option<usize> {
+    let closing = st.thread.closing();
+    match closing.last() {
+        Some(slot) if *slot as usize >= level => closing.pop().map(|slot| slot as usize),
+        _ => None,
+    }
+}
+
+/// Calls the `__close` of the variable in a slot; `at` is the first free slot. Answers the flow if the loop must go on with
+/// it.
+pub fn call_closer(st: &mut State, slot: usize, error: Value, at: usize) -> Result<Option<Flow>, Raised> {
+    let mut value = st.slot(slot);
+    if let Some(cell) = value.as_cell() {
+        value = cell.get();
+    }
+    let handler = metafield(st, value, Event::Close);
+    ensure_stack(st, at + 3 + NATIVE_STACK)?;
+    // A value that has lost its metamethod is called itself, which raises the error that is due.
+    st.set_slot(at, if handler.is_nil() { value } else { handler });
+    st.set_slot(at + 1, value);
+    st.set_slot(at + 2, error);
+    st.set_top(at + 3);
+    match handler.as_native().filter(|f| is_plain(*f)) {
+        Some(native) => {
+            call_plain(st, native, at)?;
+            Ok(None)
+        }
+        None => begin_call(st, at, 0, frame_flag::FINISH).map(Some),
+    }
+}
+
+// ---- calls by Rust code
+
+/// Is it an ordinary function, which [`call_plain`] can call?
+pub fn is_plain(native: Gc<NativeFunction>) -> bool {
+    matches!(native.special(), Special::None | Special::Next | Special::IpairsNext)
+}
+
+/// Calls an ordinary native function; its results are the topmost values then.
+pub fn call_plain(st: &mut State, native: Gc<NativeFunction>, func: usize) -> Result<usize, Raised> {
+    let base = func + 1;
+    ensure_stack(st, st.top() + NATIVE_STACK)?;
+    st.thread.frames().push(Frame::new(FrameKind::Native, std::ptr::null(), base as u32, 0, 0));
+    let args = CallFrame { base: base as u32, count: (st.top() - base) as u32 };
+    let n = native.function()(st, args)?;
+    st.thread.frames().pop();
+    Ok(n as usize)
+}
+
+/// Runs the loop with a native call counted.
+fn nested(st: &mut State, f: impl FnOnce(&mut State) -> Result<(), Raised>) -> Result<(), Raised> {
+    if st.native_depth >= MAX_NATIVE_DEPTH {
+        return Err(runtime_error(st, format_args!("C stack overflow")));
+    }
+    exec::stop_recording(st, "native function calls back");
+    let thread = st.thread;
+    st.native_depth += 1;
+    thread.no_yield.set(thread.no_yield.get() + 1);
+    let result = f(st);
+    thread.no_yield.set(thread.no_yield.get() - 1);
+    st.native_depth -= 1;
+    result
+}
+
+/// Calls the function below its `nargs` arguments on the stack's top; the results take their place. `wanted` is their
+/// number, or -1: all. Errors are passed on; the callee cannot yield.
+pub fn call(st: &mut State, nargs: usize, wanted: i32) -> Result<(), Raised> {
+    let func = st.top() - nargs - 1;
+    nested(st, |st| {
+        while !st.slot(func).is_function() {
+            insert_call_handler(st, func, Place::Unknown)?;
+        }
+        let callee = st.slot(func);
+        if let Some(f) = callee.as_lua_function() {
+            push_lua(st, func, f, wanted, frame_flag::ENTRY)?;
+            return exec::run(st, Ok(Flow::Go));
+        }
+        let Some(native) = callee.as_native() else { return Err(call_error(st, callee, Place::Unknown)) };
+        if !is_plain(native) {
+            ensure_stack(st, st.top() + NATIVE_STACK)?;
+            let step = begin_call(st, func, wanted, frame_flag::ENTRY);
+            return exec::run(st, step);
+        }
+        let n = call_plain(st, native, func)?;
+        let first = st.top() - n;
+        place_results(st, func, wanted, first, n);
+        if wanted >= 0 {
+            st.set_top(func + wanted as usize);
+        }
+        Ok(())
+    })
+}
+
+/// Calls a function for one result.
+pub fn call_value(st: &mut State, function: Value, args: &[Value]) -> Result<Value, Raised> {
+    let top = st.top();
+    ensure_stack(st, top + 1 + args.len() + NATIVE_STACK)?;
+    st.set_slot(top, function);
+    for (i, arg) in args.iter().enumerate() {
+        st.set_slot(top + 1 + i, *arg);
+    }
+    st.set_top(top + 1 + args.len());
+    call(st, args.len(), 1)?;
+    st.set_top(top);
+    Ok(st.slot(top))
+}
+
+/// As [`call`], but catches errors: answers the error's value then. The stack is as it was below the function.
+pub fn call_protected(st: &mut State, nargs: usize, wanted: i32) -> Result<Result<(), Value>, Raised> {
+    call_caught(st, Value::NIL, 0, nargs, wanted)
+}
+
+/// As [`call_protected`], but the handler of an `xpcall` further down sees the error first: for functions of which Lua
+/// programs know that they catch errors on their own, as `load` does those of its reader.
+pub fn call_caught_late(st: &mut State, nargs: usize, wanted: i32) -> Result<Result<(), Value>, Raised> {
+    call_caught(st, Value::NIL, SEEN_BELOW, nargs, wanted)
+}
+
+/// As [`call_protected`] with a function that sees each error while the stack still stands, as `xpcall`'s handler does
+/// (nil: none). The results take the place of the function, or there are none after an error.
+pub fn call_handled(st: &mut State, handler: Value, nargs: usize, wanted: i32) -> Result<Result<(), Value>, Raised> {
+    call_caught(st, handler, 0, nargs, wanted)
+}
+
+fn call_caught(
+    st: &mut State,
+    handler: Value,
+    detail: u16,
+    nargs: usize,
+    wanted: i32,
+) -> Result<Result<(), Value>, Raised> {
+    let func = st.top() - nargs - 1;
+    ensure_stack(st, st.top() + 1 + NATIVE_STACK)?;
+    // The handler goes below the function, as in the frame of `xpcall`; the results come out where it was.
+    for slot in (func..st.top()).rev() {
+        st.set_slot(slot + 1, st.slot(slot));
+    }
+    st.set_top(st.top() + 1);
+    st.set_slot(func, handler);
+    nested(st, |st| {
+        let kind = if handler.is_nil() { FrameKind::Pcall } else { FrameKind::Xpcall };
+        let mut frame = Frame::new(kind, std::ptr::null(), func as u32 + 1, -1, frame_flag::ENTRY);
+        frame.detail = detail;
+        st.thread.frames().push(frame);
+        let step = begin_call(st, func + 1, -1, frame_flag::FINISH);
+        exec::run(st, step)
+    })?;
+    let ok = !st.slot(func).is_falsy();
+    let n = st.top() - func - 1;
+    if !ok {
+        let error = st.slot(func + 1);
+        st.set_top(func);
+        return Ok(Err(error));
+    }
+    place_results(st, func, wanted, func + 1, n);
+    if wanted >= 0 {
+        st.set_top(func + wanted as usize);
+    }
+    Ok(Ok(()))
+}

@@ -1,0 +1,348 @@
+//! Errors and where they happened: positions, names of functions and variables in messages, tracebacks.
+
+#![forbid(unsafe_code)]
+
+use std::fmt;
+
+use perilune_runtime::lua::event::Event;
+use perilune_runtime::lua::function::Proto;
+use perilune_runtime::lua::heap::Gc;
+use perilune_runtime::lua::state::{CallFrame, Raised, State};
+use perilune_runtime::lua::thread::{Frame, FrameKind, Thread, frame_flag};
+use perilune_runtime::lua::value::{Value, tag};
+
+use super::names;
+use super::source::chunk_id;
+
+/// Where a value that an operation cannot take comes from, as far as the instruction tells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// A register of the running function.
+    Register(usize),
+    /// An upvalue of the running function.
+    Upvalue(usize),
+    /// Anything else.
+    Unknown,
+}
+
+// ---- frames
+
+/// The frames that count as levels, innermost first: all but the bottoms of coroutines.
+pub fn levels(thread: Gc<Thread>) -> Vec<usize> {
+    let frames = thread.frames();
+    (0..frames.len()).rev().filter(|i| frames[*i].kind != FrameKind::Bottom).collect()
+}
+
+/// The frame at a level, 0 being the innermost.
+pub fn frame_at(thread: Gc<Thread>, level: usize) -> Option<usize> {
+    let frames = thread.frames();
+    (0..frames.len()).rev().filter(|i| frames[*i].kind != FrameKind::Bottom).nth(level)
+}
+
+/// The prototype of a Lua function's frame.
+pub fn frame_proto(thread: Gc<Thread>, frame: Frame) -> Option<Gc<Proto>> {
+    match frame.kind {
+        FrameKind::Lua => thread.slot(frame.base as usize - 1).as_lua_function().map(|f| f.proto()),
+        _ => None,
+    }
+}
+
+/// The index of the instruction in progress in a Lua function's frame.
+pub fn frame_pc(proto: Gc<Proto>, frame: Frame) -> usize {
+    let words = (frame.pc.addr() - proto.code_ptr().addr()) / size_of::<u32>();
+    words.saturating_sub(1)
+}
+
+/// The line that a Lua function's frame is at.
+pub fn frame_line(thread: Gc<Thread>, frame: Frame) -> Option<u32> {
+    let proto = frame_proto(thread, frame)?;
+    Some(proto.line(frame_pc(proto, frame))).filter(|line| *line > 0)
+}
+
+/// `chunk:line: ` of a level of the running coroutine, or nothing if that is not a Lua function.
+pub fn where_(st: &State, level: usize) -> Vec<u8> {
+    let thread = st.thread;
+    let Some(i) = frame_at(thread, level) else { return Vec::new() };
+    let frame = thread.frames()[i];
+    let Some(proto) = frame_proto(thread, frame) else { return Vec::new() };
+    let mut text = chunk_id(&proto.source);
+    match frame_line(thread, frame) {
+        Some(line) => text.extend_from_slice(format!(":{line}: ").as_bytes()),
+        None => text.extend_from_slice(b":?: "),
+    }
+    text
+}
+
+// ---- raising
+
+/// An error raised by a native function, with the position of its caller.
+#[cold]
+pub fn error(st: &mut State, message: fmt::Arguments<'_>) -> Raised {
+    error_at(st, 1, message.to_string().as_bytes())
+}
+
+/// An error raised by the machine, with the position of the running function.
+#[cold]
+pub fn runtime_error(st: &mut State, message: fmt::Arguments<'_>) -> Raised {
+    error_at(st, 0, message.to_string().as_bytes())
+}
+
+/// As [`runtime_error`]; the message need not be UTF-8.
+#[cold]
+pub fn error_at(st: &mut State, level: usize, message: &[u8]) -> Raised {
+    let mut text = where_(st, level);
+    text.extend_from_slice(message);
+    st.raise_text(&text)
+}
+
+/// "bad argument #i to 'f' (message)"; `i` counts from 0.
+#[cold]
+pub fn arg_error(st: &mut State, _f: CallFrame, i: usize, message: &str) -> Raised {
+    let thread = st.thread;
+    let mut number = i + 1;
+    let name = match frame_at(thread, 0) {
+        Some(frame) => {
+            let called = called_name(thread, frame);
+            if let Some(("method", name)) = &called {
+                number -= 1;
+                if number == 0 {
+                    let mut text = b"calling '".to_vec();
+                    text.extend_from_slice(name);
+                    text.extend_from_slice(format!("' on bad self ({message})").as_bytes());
+                    return error_at(st, 1, &text);
+                }
+            }
+            let function = frame_function(thread, frame);
+            called.map(|(_, name)| name).or_else(|| library_name(st, function))
+        }
+        None => None,
+    };
+    let mut text = format!("bad argument #{number} to '").into_bytes();
+    text.extend_from_slice(name.as_deref().unwrap_or(b"?"));
+    text.extend_from_slice(format!("' ({message})").as_bytes());
+    error_at(st, 1, &text)
+}
+
+/// "bad argument #i to 'f' (expected expected, got ...)"; `i` counts from 0.
+#[cold]
+pub fn type_error(st: &mut State, f: CallFrame, i: usize, expected: &str) -> Raised {
+    let value = st.arg(f, i);
+    let got = if i >= f.count as usize {
+        "no value".to_string()
+    } else if let Some(name) = super::meta::metafield(st, value, Event::Name).as_string() {
+        name.to_lossy()
+    } else if value.tag() == tag::LIGHT {
+        "light userdata".to_string()
+    } else {
+        value.type_name().to_string()
+    };
+    arg_error(st, f, i, &format!("{expected} expected, got {got}"))
+}
+
+/// The name of a value's type in messages: `__name` of tables and userdata counts.
+pub fn type_name_of(st: &State, value: Value) -> Vec<u8> {
+    if matches!(value.tag(), tag::TABLE | tag::USERDATA)
+        && let Some(meta) = st.metatable_of(value)
+        && let Some(name) = meta.get_short(st.heap.names.event(Event::Name)).as_string()
+    {
+        return name.bytes().to_vec();
+    }
+    value.type_name().as_bytes().to_vec()
+}
+
+/// "attempt to (do) a (type) value (variable)".
+#[cold]
+pub fn operand_error(st: &mut State, value: Value, place: Place, what: &str) -> Raised {
+    let mut text = format!("attempt to {what} a ").into_bytes();
+    text.extend_from_slice(&type_name_of(st, value));
+    text.extend_from_slice(b" value");
+    text.extend_from_slice(&describe(variable(st.thread, place)));
+    error_at(st, 0, &text)
+}
+
+/// The error of an operand that is a number but no integer.
+#[cold]
+pub fn no_integer_error(st: &mut State, place: Place) -> Raised {
+    let name = describe(variable(st.thread, place));
+    let text = [b"number", &name[..], b" has no integer representation"].concat();
+    error_at(st, 0, &text)
+}
+
+/// The error of calling what cannot be called.
+#[cold]
+pub fn call_error(st: &mut State, value: Value, place: Place) -> Raised {
+    let thread = st.thread;
+    let from_call = thread.frames().len().checked_sub(1).and_then(|i| name_from_call(thread, i));
+    let described = describe(from_call.or_else(|| variable(thread, place)));
+    let mut text = b"attempt to call a ".to_vec();
+    text.extend_from_slice(&type_name_of(st, value));
+    text.extend_from_slice(b" value");
+    text.extend_from_slice(&described);
+    error_at(st, 0, &text)
+}
+
+/// "attempt to compare ...".
+#[cold]
+pub fn compare_error(st: &mut State, a: Value, b: Value) -> Raised {
+    let (a, b) = (type_name_of(st, a), type_name_of(st, b));
+    let (a, b) = (String::from_utf8_lossy(&a), String::from_utf8_lossy(&b));
+    if a == b {
+        runtime_error(st, format_args!("attempt to compare two {a} values"))
+    } else {
+        runtime_error(st, format_args!("attempt to compare {a} with {b}"))
+    }
+}
+
+// ---- names
+
+/// A kind of name (`local`, `global`, `method` ...) and the name.
+pub type Named = Option<(&'static str, Vec<u8>)>;
+
+fn describe(name: Named) -> Vec<u8> {
+    match name {
+        Some((kind, name)) => [b" (", kind.as_bytes(), b" '", &name[..], b"')"].concat(),
+        None => Vec::new(),
+    }
+}
+
+/// The name of the variable, field or constant that the running function's instruction took a value from.
+fn variable(thread: Gc<Thread>, place: Place) -> Named {
+    let frame = *thread.frames().last()?;
+    let proto = frame_proto(thread, frame)?;
+    let name = match place {
+        Place::Register(register) => names::object_name(&*proto, frame_pc(proto, frame), register),
+        Place::Upvalue(index) => names::upvalue_name(&*proto, index),
+        Place::Unknown => None,
+    };
+    name.map(|(kind, name)| (kind, name.to_vec()))
+}
+
+/// The name of the local variable in a register of the running function.
+pub fn local_name(st: &State, register: usize) -> Vec<u8> {
+    let name = st.thread.frames().last().and_then(|frame| {
+        let proto = frame_proto(st.thread, *frame)?;
+        // The variable's life begins behind the instruction.
+        Some(names::local_name(&*proto, frame_pc(proto, *frame) + 1, register)?.name.to_vec())
+    });
+    name.unwrap_or_else(|| b"?".to_vec())
+}
+
+/// What the instruction in progress in a frame calls its callee.
+fn name_from_call(thread: Gc<Thread>, frame: usize) -> Named {
+    let frame = thread.frames()[frame];
+    if frame.flags & frame_flag::HOOK != 0 {
+        return Some(("hook", b"?".to_vec()));
+    }
+    if frame.flags & frame_flag::FINALIZER != 0 {
+        return Some(("metamethod", b"__gc".to_vec()));
+    }
+    let proto = frame_proto(thread, frame)?;
+    names::call_name(&*proto, frame_pc(proto, frame)).map(|(kind, name)| (kind, name.to_vec()))
+}
+
+/// What a frame's caller calls it.
+pub fn called_name(thread: Gc<Thread>, frame: usize) -> Named {
+    if thread.frames()[frame].flags & frame_flag::TAIL != 0 {
+        return None;
+    }
+    name_from_call(thread, frame.checked_sub(1)?)
+}
+
+/// A frame's function.
+pub fn frame_function(thread: Gc<Thread>, frame: usize) -> Value {
+    let frame = thread.frames()[frame];
+    match frame.base.checked_sub(1) {
+        Some(slot) => thread.slot(slot as usize),
+        None => Value::NIL,
+    }
+}
+
+/// The name under which a library (a table in the registry's `_LOADED`) offers a value: `print`, `string.format`.
+pub fn library_name(st: &mut State, value: Value) -> Option<Vec<u8>> {
+    let key = st.heap.string(b"_LOADED").ok()?;
+    let loaded = st.registry.get_str(key).as_table()?;
+    let mut at = Value::NIL;
+    while let Ok(Some((name, library))) = loaded.next(at) {
+        at = name;
+        let (Some(name), Some(library)) = (name.as_string(), library.as_table()) else { continue };
+        let mut inner = Value::NIL;
+        while let Ok(Some((field, candidate))) = library.next(inner) {
+            inner = field;
+            if let Some(field) = field.as_string()
+                && candidate.raw_equals(value)
+            {
+                return Some(match name.bytes() {
+                    b"_G" => field.bytes().to_vec(),
+                    name => [name, b".", field.bytes()].concat(),
+                });
+            }
+        }
+    }
+    None
+}
+
+// ---- tracebacks
+
+/// Levels shown of a long traceback: the innermost, and the outermost.
+const SHOWN: (usize, usize) = (10, 11);
+
+/// A traceback of a coroutine from a level on, below a message if there is one.
+pub fn traceback(st: &mut State, thread: Gc<Thread>, message: Option<&[u8]>, level: usize) -> Vec<u8> {
+    let mut text = message.map(|m| [m, b"\n"].concat()).unwrap_or_default();
+    text.extend_from_slice(b"stack traceback:");
+    let levels = levels(thread);
+    let shown = levels.get(level..).unwrap_or_default();
+    let skip = (shown.len() > SHOWN.0 + SHOWN.1 + 1).then(|| SHOWN.0..shown.len() - SHOWN.1);
+    for (n, frame) in shown.iter().enumerate() {
+        if let Some(skip) = &skip {
+            if n == skip.start {
+                text.extend_from_slice(format!("\n\t...\t(skipping {} levels)", skip.len() - 1).as_bytes());
+            }
+            if skip.contains(&n) {
+                continue;
+            }
+        }
+        trace_level(st, thread, *frame, &mut text);
+    }
+    text
+}
+
+fn trace_level(st: &mut State, thread: Gc<Thread>, index: usize, text: &mut Vec<u8>) {
+    let frame = thread.frames()[index];
+    let proto = frame_proto(thread, frame);
+    text.extend_from_slice(b"\n\t");
+    match proto {
+        Some(proto) => text.extend_from_slice(&chunk_id(&proto.source)),
+        None => text.extend_from_slice(b"[C]"),
+    }
+    if let Some(line) = frame_line(thread, frame) {
+        text.extend_from_slice(format!(":{line}").as_bytes());
+    }
+    text.extend_from_slice(b": in ");
+    let function = frame_function(thread, index);
+    let library = match frame.kind {
+        // Rust code that calls protected is not a function with a name.
+        FrameKind::Pcall | FrameKind::Xpcall if frame.flags & frame_flag::ENTRY != 0 => None,
+        // The handler lies in the place of the function.
+        FrameKind::Xpcall => Some(b"xpcall".to_vec()),
+        _ => library_name(st, function),
+    };
+    if let Some(name) = library {
+        text.extend_from_slice(&[b"function '", &name[..], b"'"].concat());
+    } else if let Some((kind, name)) = called_name(thread, index) {
+        text.extend_from_slice(&[kind.as_bytes(), b" '", &name[..], b"'"].concat());
+    } else {
+        match proto {
+            Some(proto) if proto.line_defined == 0 => text.extend_from_slice(b"main chunk"),
+            Some(proto) => {
+                text.extend_from_slice(b"function <");
+                text.extend_from_slice(&chunk_id(&proto.source));
+                text.extend_from_slice(format!(":{}>", proto.line_defined).as_bytes());
+            }
+            None => text.extend_from_slice(b"?"),
+        }
+    }
+    if frame.flags & frame_flag::TAIL != 0 {
+        text.extend_from_slice(b"\n\t(...tail calls...)");
+    }
+}

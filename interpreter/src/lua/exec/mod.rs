@@ -1,0 +1,113 @@
+//! The interpreter: the loop ([`execute`]), what its instructions do off the fast path, and the driver that runs it.
+//!
+//! Instructions that cannot be finished at once leave the loop by a function that takes the instruction's word and finds all
+//! else in the top frame, whose `pc` is saved. When it comes back the loop reads pc, base and constants anew, since the
+//! function may have pushed or popped frames, moved the stack, or changed to another coroutine. An instruction that has
+//! called a metamethod is finished by [`finish()`] when that returns.
+
+mod execute;
+mod field;
+mod finish;
+mod hook;
+mod loops;
+mod safepoint;
+mod slow;
+
+use perilune_runtime::lua::bytecode::Word;
+use perilune_runtime::lua::state::{Raised, State};
+use perilune_runtime::lua::thread::{Frame, FrameKind};
+use perilune_runtime::lua::tier::{Answer, Tier};
+
+pub use finish::finish;
+pub use hook::{native_begins, native_ends};
+pub use safepoint::{collect, finalize_all, run_finalizers, warn};
+
+use super::call::{Flow, Step, settle};
+use super::error::Place;
+
+/// Runs the machine until the call that it was entered for has ended. `step` is how that call began.
+pub fn run(st: &mut State, step: Step) -> Result<(), Raised> {
+    let mut flow = settle(st, step);
+    loop {
+        flow = match flow {
+            // SAFETY: the frames are as the loop needs them: that is what `Go` and `Record` say.
+            Flow::Go if st.thread.is_hooked() => unsafe { execute::execute::<true>(st) },
+            // SAFETY: as above.
+            Flow::Go => unsafe { execute::execute::<false>(st) },
+            Flow::Record => {
+                st.recording = true;
+                // SAFETY: as above.
+                unsafe { execute::execute::<true>(st) }
+            }
+            Flow::Leave | Flow::Fail => {
+                stop_recording(st, "left the interpreter's loop");
+                return if flow == Flow::Leave { Ok(()) } else { Err(Raised) };
+            }
+        }
+    }
+}
+
+/// The register of the running Lua function that a slot is.
+pub fn register_of(st: &State, slot: usize) -> Place {
+    match st.thread.frames().last() {
+        Some(frame) if frame.kind == FrameKind::Lua && slot >= frame.base as usize => {
+            Place::Register(slot - frame.base as usize)
+        }
+        _ => Place::Unknown,
+    }
+}
+
+/// The tier as a pointer, so that no borrow of the state is held while it works on that.
+fn tier_of(st: &mut State) -> Option<*mut dyn Tier> {
+    st.tier.as_mut().map(|tier| &raw mut **tier)
+}
+
+/// Before each instruction of the second instance of the loop: the tier records it, or hooks are called. Answers false
+/// if there is nothing to be watched any more.
+///
+/// # Safety
+/// The instruction at `pc` is that of the top frame, whose saved pc it is.
+unsafe fn watch(st: *mut State, pc: *const Word) -> Result<bool, Raised> {
+    // SAFETY: nothing of the loop's is in use. The tier lives as long as the state, and is not borrowed while it works on
+    // that.
+    unsafe {
+        if (*st).recording {
+            let goes_on = tier_of(&mut *st).is_some_and(|tier| (*tier).record(st, pc) == Answer::Record);
+            (*st).recording = goes_on;
+            return Ok(goes_on);
+        }
+        if !(*st).thread.is_hooked() {
+            return Ok(false);
+        }
+        hook::before(&mut *st, pc).map(|()| true)
+    }
+}
+
+/// Tells the tier that the recording under way cannot go on.
+pub fn stop_recording(st: &mut State, reason: &'static str) {
+    if st.recording {
+        st.recording = false;
+        if let Some(tier) = tier_of(st) {
+            // SAFETY: the tier lives as long as the state, which does not take it away meanwhile.
+            unsafe { (*tier).abort(st, reason) };
+        }
+    }
+}
+
+/// Tells the tier that the program has changed what compiled code relies on without a check.
+pub fn invalidate(st: &mut State) {
+    stop_recording(st, "the debug library changes a variable");
+    if let Some(tier) = tier_of(st) {
+        // SAFETY: as above.
+        unsafe { (*tier).invalidate(st) };
+    }
+}
+
+/// The top frame.
+#[inline(always)]
+fn top_frame(st: &State) -> &'static mut Frame {
+    let frames = st.thread.frames();
+    let last = frames.len() - 1;
+    // SAFETY: the loop runs with a frame on top. The reference is used before the frames change.
+    unsafe { &mut *frames.as_mut_ptr().add(last) }
+}

@@ -1,0 +1,58 @@
+//! From the text of a chunk to a function that can be called.
+
+#![forbid(unsafe_code)]
+
+use perilune_runtime::lua::function::LuaFunction;
+use perilune_runtime::lua::heap::Gc;
+use perilune_runtime::lua::prototype::Prototype;
+use perilune_runtime::lua::state::{Raised, State};
+use perilune_runtime::lua::value::Value;
+
+use super::api::Mode;
+
+/// What a binary chunk begins with.
+pub const SIGNATURE: u8 = b'\x1b';
+
+/// A binary chunk's name in messages.
+fn binary_name(name: &[u8]) -> &[u8] {
+    match name {
+        [b'@' | b'=', rest @ ..] => rest,
+        [SIGNATURE, ..] => b"binary string",
+        _ => name,
+    }
+}
+
+/// A compiled chunk as a function with this `_ENV`.
+pub fn close_over(st: &mut State, prototype: &Prototype, env: Value) -> Result<Gc<LuaFunction>, Raised> {
+    let proto = st.load_prototype(prototype)?;
+    let cell = st.heap.cell(env)?;
+    Ok(st.heap.lua_function(proto, [cell].into_iter())?)
+}
+
+/// See [`super::api::load`].
+pub fn load(st: &mut State, text: &[u8], name: &[u8], mode: Mode, env: Value) -> Result<Gc<LuaFunction>, Raised> {
+    let binary = text.first() == Some(&SIGNATURE);
+    let allowed = match mode {
+        Mode::Any => true,
+        Mode::Text => !binary,
+        Mode::Binary => binary,
+    };
+    if !allowed || binary {
+        let kind = if binary { "binary" } else { "text" };
+        let mode = match mode {
+            Mode::Any => "bt",
+            Mode::Text => "t",
+            Mode::Binary => "b",
+        };
+        let message = if allowed {
+            [binary_name(name), b": bad binary format (truncated chunk)"].concat()
+        } else {
+            format!("attempt to load a {kind} chunk (mode is '{mode}')").into_bytes()
+        };
+        return Err(st.raise_text(&message));
+    }
+    match super::compile::compile(text, name) {
+        Ok(prototype) => close_over(st, &prototype, env),
+        Err(problem) => Err(st.raise_text(&problem.message)),
+    }
+}

@@ -1,0 +1,170 @@
+//! The reserved range of addresses that holds all arenas of an owner, and its protection.
+//!
+//! The range is 2 GB long, so that a rel32 displacement reaches from everywhere to everywhere in it. Reserving costs
+//! address space only. A page is inaccessible until code is first written to it, writable while `write` runs, and
+//! readable and executable from then on; never writable and executable at once.
+//!
+//! The mapping is private and anonymous. Two views of one shared memory file would save the switching, but gdb cannot
+//! insert a breakpoint into a shared read-only mapping.
+
+use std::cell::Cell;
+use std::io;
+use std::ops::Range;
+use std::ptr;
+use std::rc::Rc;
+
+/// The reach of a signed 32-bit displacement.
+pub const RESERVED: usize = 1 << 31;
+
+/// The granularity of protection on x86-64.
+pub const PAGE: usize = 4096;
+
+/// A reserved range of addresses, cut into arenas from its start.
+#[derive(Debug)]
+pub struct CodeSpace {
+    start: usize,
+    length: usize,
+    /// Where the next arena starts.
+    next: Cell<usize>,
+}
+
+impl CodeSpace {
+    /// Reserves the range.
+    pub fn reserve() -> io::Result<Rc<CodeSpace>> {
+        let length = RESERVED;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE;
+        // SAFETY: a new mapping at an address of the kernel's choice touches no memory in use.
+        let start = unsafe { libc::mmap(ptr::null_mut(), length, libc::PROT_NONE, flags, -1, 0) };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let start = start as usize;
+        Ok(Rc::new(CodeSpace { start, length, next: Cell::new(start) }))
+    }
+
+    /// All addresses of the range.
+    pub fn range(&self) -> Range<usize> {
+        self.start..self.start + self.length
+    }
+
+    /// Cuts off a part for an arena, in whole pages; `None` if so much is not left. Parts are not given back.
+    pub fn cut(&self, length: usize) -> Option<Range<usize>> {
+        let length = length.checked_next_multiple_of(PAGE)?;
+        let start = self.next.get();
+        let end = start.checked_add(length).filter(|&end| end <= self.range().end)?;
+        self.next.set(end);
+        Some(start..end)
+    }
+
+    /// Calls `write` with the bytes of `range`, which are writable meanwhile and executable afterwards.
+    ///
+    /// No other thread may be running code of these pages; code of this thread that called its way to here is none.
+    pub fn write<R>(&self, range: Range<usize>, write: impl FnOnce(&mut [u8]) -> R) -> io::Result<R> {
+        assert!(self.start <= range.start && range.start <= range.end && range.end <= self.range().end);
+        let start = range.start & !(PAGE - 1);
+        let pages = start..range.end.next_multiple_of(PAGE);
+        protect(&pages, libc::PROT_READ | libc::PROT_WRITE)?;
+        // Also when `write` panics.
+        let executable = Executable { pages };
+        // SAFETY: the bytes lie in our own mapping and are readable and writable until `executable` is dropped. The space
+        // belongs to one thread, and the only other references to these bytes are copies made by `read`.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(range.start as *mut u8, range.len()) };
+        let result = write(bytes);
+        drop(executable);
+        Ok(result)
+    }
+
+    /// A copy of the bytes of `range`, which must have been written before.
+    pub(super) fn read(&self, range: Range<usize>) -> Vec<u8> {
+        assert!(self.start <= range.start && range.start <= range.end && range.end <= self.range().end);
+        // SAFETY: the bytes lie in our own mapping; whoever calls holds a published block, whose pages are readable. Nobody
+        // writes meanwhile, for the space belongs to one thread.
+        unsafe { std::slice::from_raw_parts(range.start as *const u8, range.len()) }.to_vec()
+    }
+}
+
+impl Drop for CodeSpace {
+    fn drop(&mut self) {
+        // SAFETY: our own mapping. Arenas, buffers and published code hold the space alive, so that nothing refers to it.
+        unsafe { libc::munmap(self.start as *mut libc::c_void, self.length) };
+    }
+}
+
+/// Makes pages executable again when dropped.
+struct Executable {
+    pages: Range<usize>,
+}
+
+impl Drop for Executable {
+    fn drop(&mut self) {
+        // The pages were split off their neighbours when they became writable; joining them again needs no memory.
+        protect(&self.pages, libc::PROT_READ | libc::PROT_EXEC).expect("pages that were executable can be so again");
+    }
+}
+
+fn protect(pages: &Range<usize>, protection: libc::c_int) -> io::Result<()> {
+    // SAFETY: only called with pages of a `CodeSpace`'s own mapping. Nothing in Rust's sight lies in them but the slice that
+    // `write` makes, which lives while they are writable.
+    match unsafe { libc::mprotect(pages.start as *mut libc::c_void, pages.len(), protection) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The protection of the page at `address`, as /proc/self/maps has it: "r-xp".
+    fn protection(address: usize) -> String {
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        for line in maps.lines() {
+            let (range, rest) = line.split_once(' ').unwrap();
+            let (start, end) = range.split_once('-').unwrap();
+            let address_of = |text| usize::from_str_radix(text, 16).unwrap();
+            if (address_of(start)..address_of(end)).contains(&address) {
+                return rest[..4].to_string();
+            }
+        }
+        panic!("{address:#x} is not mapped");
+    }
+
+    #[test]
+    fn pages_are_never_writable_and_executable() {
+        let space = CodeSpace::reserve().unwrap();
+        let part = space.cut(3 * PAGE - 1).unwrap();
+        assert_eq!(part.len(), 3 * PAGE);
+        assert_eq!(protection(part.start), "---p");
+        let middle = part.start + PAGE;
+        let during = space
+            .write(middle - 1..middle + 1, |bytes| {
+                bytes.fill(0xc3);
+                (protection(part.start), protection(middle), protection(middle + PAGE))
+            })
+            .unwrap();
+        assert_eq!(during, ("rw-p".into(), "rw-p".into(), "---p".into()));
+        assert_eq!(protection(part.start), "r-xp");
+        assert_eq!(protection(middle), "r-xp");
+        assert_eq!(protection(middle + PAGE), "---p");
+        assert_eq!(space.read(middle - 2..middle + 2), [0, 0xc3, 0xc3, 0]);
+    }
+
+    #[test]
+    fn pages_are_executable_after_a_panic() {
+        let space = CodeSpace::reserve().unwrap();
+        let part = space.cut(PAGE).unwrap();
+        let write = || space.write(part.clone(), |_| panic!("while writing"));
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(write)).is_err());
+        assert_eq!(protection(part.start), "r-xp");
+    }
+
+    #[test]
+    fn the_range_is_cut_to_its_end_and_no_further() {
+        let space = CodeSpace::reserve().unwrap();
+        assert!(space.cut(RESERVED + 1).is_none());
+        assert!(space.cut(usize::MAX).is_none());
+        let first = space.cut(RESERVED - PAGE).unwrap();
+        assert_eq!(space.cut(1).unwrap(), first.end..first.end + PAGE);
+        assert!(space.cut(1).is_none());
+    }
+}

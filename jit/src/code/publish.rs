@@ -1,0 +1,191 @@
+//! What outsiders are told of published code, and when dropped code may be reused.
+//!
+//! *Telling.* Each piece of code has a name, source lines and scopes. They are collected and given to gdb in batches, for
+//! every image costs gdb time: it resolves all breakpoints again. What gdb may want at once is told at once by `flush`.
+//! When code goes, its batch is told anew without it. perf gets a line for each, if it is wanted.
+//!
+//! *Retiring.* Code that was unlinked (nothing leads to it any more) may still be on the native stack: under a helper that
+//! it called. It is freed only when no activation that began before its retirement is left. Activations nest, so it is
+//! enough to know when the oldest live one began.
+#![forbid(unsafe_code)]
+
+use super::CodeError;
+use super::buffer::Code;
+use perilune_unwind::gdb::Entry;
+use perilune_unwind::lines::{Batch, Function};
+use perilune_unwind::object;
+use perilune_unwind::perf::PerfMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, VecDeque};
+use std::mem;
+use std::rc::Rc;
+
+/// Functions in a batch.
+const BATCH: usize = 100;
+
+/// Counts entries into compiled code of one owner.
+#[derive(Debug, Default)]
+pub struct Activations {
+    live: Cell<usize>,
+    /// Counts retirements.
+    clock: Cell<u64>,
+    /// The clock when the oldest live activation began.
+    oldest: Cell<u64>,
+}
+
+impl Activations {
+    /// Hold the answer while compiled code runs.
+    pub fn begin(self: &Rc<Self>) -> Activation {
+        if self.live.get() == 0 {
+            self.oldest.set(self.clock.get());
+        }
+        self.live.set(self.live.get() + 1);
+        Activation(Rc::clone(self))
+    }
+
+    /// Whether something retired at `time` may still be on the stack.
+    fn may_run(&self, time: u64) -> bool {
+        self.live.get() > 0 && time >= self.oldest.get()
+    }
+}
+
+/// Compiled code runs while this lives. Activations end in the reverse order of their begin.
+#[derive(Debug)]
+pub struct Activation(Rc<Activations>);
+
+impl Drop for Activation {
+    fn drop(&mut self) {
+        self.0.live.set(self.0.live.get() - 1);
+    }
+}
+
+/// A batch that gdb knows; no entry if all its functions are gone, or if it cannot be described.
+#[derive(Debug)]
+struct Told {
+    functions: Vec<Function>,
+    entry: Option<Entry>,
+}
+
+/// Keeps the outside informed about the code of one owner, and its dropped code until it may go.
+#[derive(Debug, Default)]
+pub struct Publisher {
+    activations: Rc<Activations>,
+    files: Vec<String>,
+    /// The index of each file.
+    file_indices: BTreeMap<String, u32>,
+    pending: Vec<Function>,
+    told: Vec<Told>,
+    /// Where a function that gdb knows is told: its start, and an index into `told`.
+    places: BTreeMap<u64, usize>,
+    /// By time of retirement.
+    retired: VecDeque<(u64, Code)>,
+    perf: Option<PerfMap>,
+}
+
+impl Publisher {
+    /// One that has published nothing.
+    pub fn new() -> Publisher {
+        Publisher::default()
+    }
+
+    /// From now on writes names for perf, too.
+    pub fn name_for_perf(&mut self, map: PerfMap) {
+        self.perf = Some(map);
+    }
+
+    /// The counter that must be told of entries into compiled code.
+    pub fn activations(&self) -> Rc<Activations> {
+        Rc::clone(&self.activations)
+    }
+
+    /// The index by which rows and scopes refer to a source file. Give an absolute name if there is one.
+    pub fn file(&mut self, name: &str) -> u32 {
+        if let Some(&index) = self.file_indices.get(name) {
+            return index;
+        }
+        let index = self.files.len() as u32;
+        self.files.push(name.to_string());
+        self.file_indices.insert(name.to_string(), index);
+        index
+    }
+
+    /// Describes published code, when its batch is full or at the next `flush`.
+    pub fn announce(&mut self, function: Function) -> Result<(), CodeError> {
+        if let Some(perf) = &mut self.perf {
+            perf.add(std::slice::from_ref(&function.symbol))?;
+        }
+        self.pending.push(function);
+        if self.pending.len() >= BATCH { self.flush() } else { Ok(()) }
+    }
+
+    /// Tells gdb what is pending.
+    pub fn flush(&mut self) -> Result<(), CodeError> {
+        let functions = mem::take(&mut self.pending);
+        if functions.is_empty() {
+            return Ok(());
+        }
+        for function in &functions {
+            self.places.insert(function.symbol.start, self.told.len());
+        }
+        let (entry, result) = match self.tell(&functions) {
+            Ok(entry) => (entry, Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        self.told.push(Told { functions, entry });
+        result
+    }
+
+    /// The name of the function that covers `address`, for dumps.
+    pub fn name(&self, address: usize) -> Option<&str> {
+        let address = address as u64;
+        let covers = |function: &&Function| (address.wrapping_sub(function.symbol.start)) < function.symbol.size;
+        let told = self.places.range(..=address).next_back().map(|(_, &place)| &self.told[place].functions);
+        let found = told.and_then(|functions| functions.iter().find(covers));
+        found.or_else(|| self.pending.iter().find(covers)).map(|function| function.symbol.name.as_str())
+    }
+
+    /// Takes code to which nothing leads any more; it is freed when nobody can be in it.
+    pub fn retire(&mut self, code: Code) {
+        let time = self.activations.clock.get();
+        self.activations.clock.set(time + 1);
+        self.retired.push_back((time, code));
+    }
+
+    /// Frees retired code that nobody can be in. Answers how many bytes.
+    pub fn reclaim(&mut self) -> Result<usize, CodeError> {
+        let count = self.retired.iter().take_while(|(time, _)| !self.activations.may_run(*time)).count();
+        let free: Vec<_> = self.retired.drain(..count).map(|(_, code)| code).collect();
+        let starts: Vec<_> = free.iter().map(|code| code.start() as u64).collect();
+        self.withdraw(&starts)?;
+        Ok(free.iter().map(|code| code.range().len()).sum())
+    }
+
+    /// Forgets the functions at `starts`. gdb must not know code that is about to be overwritten, so a batch that cannot be
+    /// told anew is not told at all.
+    fn withdraw(&mut self, starts: &[u64]) -> Result<(), CodeError> {
+        self.pending.retain(|function| !starts.contains(&function.symbol.start));
+        let mut changed: Vec<_> = starts.iter().filter_map(|start| self.places.remove(start)).collect();
+        changed.sort_unstable();
+        changed.dedup();
+        let mut result = Ok(());
+        for place in changed {
+            let mut functions = mem::take(&mut self.told[place].functions);
+            functions.retain(|function| !starts.contains(&function.symbol.start));
+            self.told[place].entry = None;
+            match self.tell(&functions) {
+                Ok(entry) => self.told[place].entry = entry,
+                Err(error) => result = Err(error),
+            }
+            self.told[place].functions = functions;
+        }
+        result
+    }
+
+    fn tell(&self, functions: &[Function]) -> Result<Option<Entry>, CodeError> {
+        if functions.is_empty() {
+            return Ok(None);
+        }
+        let image = object::batch_image(Batch { files: &self.files, functions })?;
+        Ok(Some(Entry::new(image)))
+    }
+}

@@ -1,0 +1,108 @@
+//! What the passes of the allocator know of a trace beforehand: uses, calls, phis.
+#![forbid(unsafe_code)]
+
+use crate::lua::ir::{Ir, Link, Op, Ref};
+
+/// What is known of a trace before the first pass.
+pub(super) struct Facts {
+    pub(super) loop_at: Option<usize>,
+    /// Number of constants: where instructions start in tables of values.
+    pub(super) consts: usize,
+    /// Positions where a value is an operand, ascending.
+    pub(super) uses: Vec<Vec<u16>>,
+    /// The last position where a value is an operand or in a snapshot.
+    pub(super) last: Vec<u16>,
+    /// Positions of calls.
+    pub(super) calls: Vec<u16>,
+    /// What comes in one iteration and goes out changed: left and right sides of phis.
+    pub(super) phis: Vec<(Ref, Ref)>,
+    pub(super) is_left: Vec<bool>,
+    /// The `sync` whose frames stand at a position.
+    pub(super) synced: Vec<bool>,
+}
+
+impl Facts {
+    pub(super) fn new(ir: &Ir) -> Facts {
+        let values = ir.consts.len() + ir.insts.len();
+        let mut facts = Facts {
+            loop_at: if ir.link == Link::Loop { ir.loop_index() } else { None },
+            consts: ir.consts.len(),
+            uses: vec![Vec::new(); values],
+            last: vec![0; values],
+            calls: Vec::new(),
+            phis: ir.phis().map(|p| (p.a, p.b)).collect(),
+            is_left: vec![false; values],
+            synced: vec![false; ir.insts.len()],
+        };
+        for i in 0..facts.phis.len() {
+            let left = facts.index(facts.phis[i].0);
+            facts.is_left[left] = true;
+        }
+        let mut standing = false;
+        for (at, inst) in ir.insts.iter().enumerate() {
+            facts.synced[at] = standing;
+            match inst.op {
+                Op::Carg | Op::Phi => continue,
+                Op::Sync => standing = true,
+                Op::Unsync => standing = false,
+                _ => {}
+            }
+            if matches!(inst.op, Op::Call | Op::Sync | Op::Unsync) {
+                facts.calls.push(at as u16);
+            }
+            if inst.op == Op::Call {
+                ir.call_args(inst).into_iter().for_each(|r| facts.used(r, at));
+            } else {
+                inst.refs().for_each(|r| facts.used(r, at));
+            }
+            if inst.needs_snapshot() {
+                facts.snapshot_used(ir, at);
+            }
+        }
+        if ir.link != Link::Loop {
+            facts.snapshot_used(ir, ir.insts.len());
+        }
+        for i in 0..facts.phis.len() {
+            let right = facts.index(facts.phis[i].1);
+            facts.last[right] = ir.insts.len() as u16;
+        }
+        facts
+    }
+
+    pub(super) fn index(&self, r: Ref) -> usize {
+        if r.is_inst() { self.consts + r.index() } else { r.0 as usize }
+    }
+
+    fn used(&mut self, r: Ref, at: usize) {
+        let index = self.index(r);
+        if self.uses[index].last() != Some(&(at as u16)) {
+            self.uses[index].push(at as u16);
+        }
+        self.last[index] = at as u16;
+    }
+
+    fn snapshot_used(&mut self, ir: &Ir, at: usize) {
+        if let Some(number) = ir.snapshots.for_inst(at) {
+            for r in ir.snapshots.refs(ir.snapshots.get(number)) {
+                let index = self.index(r);
+                self.last[index] = self.last[index].max(at as u16);
+            }
+        }
+    }
+
+    /// Whether a value must survive a call.
+    pub(super) fn crosses_call(&self, r: Ref) -> bool {
+        let (mut from, mut to) = (if r.is_inst() { r.index() as u16 } else { 0 }, self.last[self.index(r)]);
+        if let Some(loop_at) = self.loop_at
+            && (from as usize) < loop_at
+            && to as usize > loop_at
+        {
+            to = u16::MAX;
+            if self.is_left[self.index(r)] {
+                from = from.max(loop_at as u16);
+            }
+        }
+        let first = self.calls.partition_point(|&c| c <= from);
+        self.calls.get(first).is_some_and(|&c| c < to)
+    }
+}

@@ -1,0 +1,1 @@
+//! Allocation of hand-written traces: places of operands, spills, moves at exits.

@@ -1,0 +1,93 @@
+//! Deoptimization: from a snapshot and the values at an exit to the interpreter's frames.
+//!
+//! It cannot fail: the entry of a trace has made sure that the stack has room for the deepest snapshot. It allocates
+//! nothing in the heap, collects nothing and raises nothing before the frames stand.
+
+use perilune_runtime::lua::state::State;
+use perilune_runtime::lua::thread::{Frame, FrameKind};
+use perilune_runtime::lua::tier::Outcome;
+use perilune_runtime::lua::value::Value;
+
+use super::ir::{Ir, Ref};
+use super::snapshot::{ExitMode, Snapshot};
+
+/// Tells the 64 bits that an instruction's result had at the exit.
+pub trait Values {
+    /// The payload of an instruction's result.
+    fn payload(&self, r: Ref) -> u64;
+}
+
+/// The frame that a trace was entered in.
+#[derive(Clone, Copy, Debug)]
+pub struct Entered {
+    /// Its base: a slot of the running thread.
+    pub base: u32,
+    /// Number of frames up to it.
+    pub depth: usize,
+}
+
+impl Entered {
+    /// The top frame of the running thread.
+    pub fn top(state: &State) -> Entered {
+        let frames = state.thread.frames();
+        Entered { base: frames.last().map_or(0, |f| f.base), depth: frames.len() }
+    }
+
+    fn slot(self, slot: i16) -> usize {
+        (i64::from(self.base) + i64::from(slot)) as usize
+    }
+}
+
+/// Writes the modified slots of a snapshot to the stack.
+pub fn store_slots(state: &mut State, at: Entered, ir: &Ir, snapshot: &Snapshot, values: &dyn Values) {
+    for s in ir.snapshots.slots(snapshot) {
+        let payload = match ir.constant(s.value) {
+            Some(c) => c.payload(),
+            None => values.payload(s.value),
+        };
+        // SAFETY: the value is of its type: the trace has computed or checked it.
+        let value = unsafe { Value::from_raw(ir.ty(s.value).tag(), payload) };
+        state.set_slot(at.slot(s.slot), value);
+    }
+}
+
+/// Makes the frames of a snapshot, whose slots have been stored: the inlined calls, and where each frame goes on.
+pub fn push_frames(state: &mut State, at: Entered, ir: &Ir, snapshot: &Snapshot) {
+    let thread = state.thread;
+    let frames = thread.frames();
+    frames.truncate(at.depth);
+    for f in ir.snapshots.frames(snapshot) {
+        set_pc(state, f.return_pc);
+        let base = at.slot(f.base) as u32;
+        let frame =
+            Frame { extra: f.varargs.into(), ..Frame::new(FrameKind::Lua, std::ptr::null(), base, f.wanted.into(), 0) };
+        frames.push(frame);
+    }
+    set_pc(state, snapshot.pc);
+    state.set_top(at.slot(snapshot.top));
+}
+
+/// Takes the inlined frames away again.
+pub fn pop_frames(state: &mut State, at: Entered) {
+    state.thread.frames().truncate(at.depth);
+}
+
+/// Sets where the top frame, a Lua function's, goes on.
+pub fn set_pc(state: &mut State, pc: u32) {
+    let thread = state.thread;
+    if let Some(frame) = thread.frames().last_mut()
+        && let Some(f) = thread.slot(frame.base as usize - 1).as_lua_function()
+    {
+        frame.pc = f.proto().code_ptr().cast_const().wrapping_add(pc as usize);
+    }
+}
+
+/// Rebuilds the frames, and says how the interpreter goes on.
+pub fn restore(state: &mut State, at: Entered, ir: &Ir, snapshot: &Snapshot, values: &dyn Values) -> Outcome {
+    store_slots(state, at, ir, snapshot, values);
+    push_frames(state, at, ir, snapshot);
+    match snapshot.mode {
+        ExitMode::Reexecute | ExitMode::Continue => Outcome::Continue,
+        ExitMode::Raise => Outcome::Raised,
+    }
+}

@@ -1,0 +1,106 @@
+//! Calls of helpers, and what stands on the Lua stack around them.
+#![forbid(unsafe_code)]
+
+use super::{Emitter, moves};
+use crate::code::encode::{self, Mem, Rm, op};
+use crate::code::x64::{self, Condition};
+use crate::lua::allocate::{Assigned, Location, Place, Reg};
+use crate::lua::ir::{Failure, Inst, Type};
+use perilune_runtime::lua::layout;
+
+impl Emitter<'_> {
+    /// Calls code of the arena.
+    pub(super) fn call_to(&mut self, target: usize) {
+        x64::call_to(self.asm, target);
+    }
+
+    /// Calls a Rust function, which may lie anywhere.
+    fn call_address(&mut self, address: usize) {
+        let place = self.pooled(address as u64);
+        encode::call(self.asm, place);
+    }
+
+    pub(super) fn call(&mut self, at: usize, inst: &Inst, assigned: &Assigned) {
+        let helper = self.ir.helper(inst);
+        let arguments = &self.allocation.arguments;
+        if let Ok(index) = arguments.binary_search_by_key(&at, |(at, _)| *at) {
+            self.moves(&arguments[index].1);
+        }
+        encode::rm(self.asm, op::MOV, x64::ARGUMENTS[0], Rm::Reg(x64::CONTEXT));
+        self.call_address(helper.entry as usize);
+        if helper.result == Type::Bool {
+            encode::rm(self.asm, op::MOVZX_BYTE.dword(), x64::RESULT, Rm::Reg(x64::RESULT));
+        }
+        let failed = match helper.failure {
+            Failure::Never => None,
+            Failure::Zero => Some(Condition::Equal),
+            Failure::NonZero => Some(Condition::NotEqual),
+        };
+        if let Some(condition) = failed {
+            encode::rm(self.asm, op::TEST, x64::RESULT, Rm::Reg(x64::RESULT));
+            self.exit_if(condition, assigned.exit);
+        }
+        if let Some(dst) = assigned.dst {
+            let from = if dst.is_vector() { Reg::vector(0) } else { Reg(x64::RESULT) };
+            self.copy(Place::Reg(dst), Place::Reg(from));
+        }
+    }
+
+    /// Stores the slots of a point's snapshot in the Lua stack.
+    pub(super) fn store_slots(&mut self, point: u16, temp: u8) {
+        let point = &self.allocation.points[point as usize];
+        if point.snapshot >= self.ir.snapshots.len() {
+            return;
+        }
+        let snapshot = self.ir.snapshots.get(point.snapshot);
+        for slot in self.ir.snapshots.slots(snapshot) {
+            let (slot, r) = (slot.slot, slot.value);
+            let place = Mem::at(x64::BASE, i32::from(slot) * layout::VALUE_SIZE as i32);
+            match point.locations.iter().find(|(known, _)| *known == r) {
+                Some((_, Location::Register(reg))) => self.store_reg(place, *reg),
+                Some((_, Location::Spill(spilled))) => {
+                    encode::rm(self.asm, op::MOV, temp, moves::spill(*spilled));
+                    encode::rm(self.asm, op::MOV_TO, temp, Rm::Mem(place));
+                }
+                None => match self.immediate(Place::Const(r)) {
+                    Some(imm) => encode::mov_qword(self.asm, place, imm),
+                    None => {
+                        encode::mov_imm(self.asm, temp, self.payload(r));
+                        encode::rm(self.asm, op::MOV_TO, temp, Rm::Mem(place));
+                    }
+                },
+            }
+            self.store_tag(place, self.ir.ty(r));
+        }
+    }
+
+    /// Before a full call: the stack shows what the program would see.
+    pub(super) fn sync(&mut self, assigned: &Assigned) {
+        self.store_slots(assigned.exit, assigned.temp.number());
+        encode::rm(self.asm, op::MOV, x64::ARGUMENTS[3], Rm::Reg(x64::FRAME));
+        self.call_frames(self.around.frames.sync, assigned.exit);
+    }
+
+    /// After a full call: the frames go, and the stack may be elsewhere.
+    pub(super) fn unsync(&mut self) {
+        encode::rm(self.asm, op::MOV, x64::ARGUMENTS[0], Rm::Reg(x64::CONTEXT));
+        self.call_address(self.around.frames.unsync);
+        encode::rm(self.asm, op::MOV, x64::BASE, Rm::Reg(x64::RESULT));
+    }
+
+    /// Pushes the frames of the trace's end for good, and moves to the base of the innermost one.
+    pub(super) fn push_frames(&mut self, point: u16) {
+        let snapshot = self.allocation.points[point as usize].snapshot;
+        if snapshot < self.ir.snapshots.len() && !self.ir.snapshots.frames(self.ir.snapshots.get(snapshot)).is_empty() {
+            self.call_frames(self.around.frames.push, point);
+            encode::rm(self.asm, op::MOV, x64::BASE, Rm::Reg(x64::RESULT));
+        }
+    }
+
+    fn call_frames(&mut self, function: usize, point: u16) {
+        encode::rm(self.asm, op::MOV, x64::ARGUMENTS[0], Rm::Reg(x64::CONTEXT));
+        encode::mov_imm(self.asm, x64::ARGUMENTS[1], self.around.number.into());
+        encode::mov_imm(self.asm, x64::ARGUMENTS[2], point.into());
+        self.call_address(function);
+    }
+}

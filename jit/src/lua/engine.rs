@@ -1,0 +1,249 @@
+//! What runs traces: machine code, or the IR evaluator in its place.
+
+use std::collections::HashSet;
+
+use perilune_runtime::lua::heap::Roots;
+use perilune_runtime::lua::state::State;
+
+use super::deopt::{Entered, pop_frames, push_frames, restore, store_slots};
+use super::entry::{self, Left};
+use super::eval;
+use super::ir::{Ir, Link, Ref};
+use super::machine::{Machine, MachineOptions};
+use super::options::Options;
+use super::record::Origin;
+use super::snapshot::Snapshot;
+use super::tier::Jit;
+use super::trace::Trace;
+use crate::code::dump;
+
+/// The engine of a compiler.
+pub struct Engine {
+    /// Traces are evaluated.
+    evaluate: bool,
+    /// Made with the first trace.
+    machine: Option<Box<Machine>>,
+    /// Exit stress: the guards that were executed, and those that were forced to fail. None if it is off.
+    stress: Option<(HashSet<Guard>, HashSet<Guard>)>,
+}
+
+/// A guard: its trace and its place in the IR.
+type Guard = (u32, usize);
+
+impl Engine {
+    /// The engine that the options ask for.
+    pub fn new(options: &Options) -> Engine {
+        let stress = options.exit_stress.then(Default::default);
+        Engine { evaluate: options.evaluate, machine: None, stress }
+    }
+
+    /// Exit stress: how many guards were executed, and how many of them forced.
+    pub fn stress_counts(&self) -> (usize, usize) {
+        if let Some(machine) = &self.machine {
+            return machine.stress_counts();
+        }
+        self.stress.as_ref().map_or((0, 0), |(executed, forced)| (executed.len(), forced.len()))
+    }
+
+    /// The machine code of all traces, if there is any.
+    pub fn machine(&self) -> Option<&Machine> {
+        self.machine.as_deref()
+    }
+
+    /// Makes a trace fit to run.
+    ///
+    /// # Safety
+    /// The state must be alive.
+    pub unsafe fn compile(
+        &mut self,
+        state: *mut State,
+        traces: &[Option<Box<Trace>>],
+        number: u32,
+    ) -> Result<(), String> {
+        if self.evaluate {
+            return Ok(());
+        }
+        let Some(trace) = traces.get(number as usize).and_then(Option::as_deref) else { return Ok(()) };
+        if self.machine.is_none() {
+            let options = MachineOptions { exit_stress: self.stress.is_some(), ..MachineOptions::default() };
+            self.machine = Some(Machine::new(options).map_err(|e| e.to_string())?);
+        }
+        let Some(machine) = &mut self.machine else { return Ok(()) };
+        let parent = match trace.origin {
+            Origin::Loop(_) => None,
+            Origin::Exit { parent, exit } => Some((parent, exit as usize)),
+        };
+        // SAFETY: the state is alive; what compiled code finds through it lies in a box of ours.
+        let state = unsafe {
+            (*state).compiled = (&raw mut **machine).cast();
+            &*state
+        };
+        machine.compile(state, number, trace.ir.clone(), parent).map_err(|e| e.to_string())
+    }
+
+    /// Leads an exit to a side trace.
+    pub fn link(&mut self, parent: u32, exit: u32, side: u32) -> Result<(), String> {
+        match &mut self.machine {
+            Some(machine) => machine.link(parent, exit as usize, side).map_err(|e| e.to_string()),
+            None => Ok(()),
+        }
+    }
+
+    /// Bytes of a trace's machine code.
+    pub fn code_size(&self, number: u32) -> usize {
+        self.machine.as_ref().and_then(|m| m.get(number)).map_or(0, |t| t.code().range().len())
+    }
+
+    /// A trace's machine code as text.
+    pub fn listing(&self, number: u32) -> String {
+        let Some(trace) = self.machine.as_ref().and_then(|m| m.get(number)) else { return String::new() };
+        let code = trace.code();
+        let mut bytes = code.bytes();
+        bytes.truncate(trace.layout.end);
+        let mut out = String::new();
+        for line in dump::disassemble(&bytes, code.start(), trace.names()) {
+            out.push_str(&format!("{:x}  {}\n", line.address, line.text));
+        }
+        out
+    }
+
+    /// What calls under way refer to.
+    pub fn roots(&self, roots: &mut Roots) {
+        if let Some(machine) = &self.machine {
+            machine.roots(roots);
+        }
+    }
+
+    /// Bytes of memory in use.
+    pub fn memory(&self) -> usize {
+        self.machine.as_ref().map_or(0, |m| m.code_bytes())
+    }
+
+    /// Runs a trace and those it leads to, until one leaves to the interpreter, whose frames are rebuilt. None: there is
+    /// no such trace.
+    ///
+    /// # Safety
+    /// As for the entry of a trace.
+    pub unsafe fn run(state: *mut State, number: u32, at: Entered) -> Option<Left> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if (*Jit::of(state)).engine().evaluate { evaluate(state, number, at) } else { entry::enter(state, number) }
+        }
+    }
+}
+
+/// What the evaluator left.
+struct Evaluated {
+    result: eval::ExitResult,
+    ir: *const Ir,
+}
+
+impl super::deopt::Values for Evaluated {
+    fn payload(&self, r: Ref) -> u64 {
+        // SAFETY: the trace whose IR this is lives as long as the exit is handled.
+        self.result.values(unsafe { &*self.ir }).get(r)
+    }
+}
+
+unsafe fn evaluate(state: *mut State, number: u32, at: Entered) -> Option<Left> {
+    let mut number = number;
+    let mut parent: Option<Evaluated> = None;
+    loop {
+        // SAFETY: the entry's promise; traces are boxed and not dropped while they run.
+        let (jit, ir) = unsafe {
+            let jit = Jit::of(state);
+            (jit, &raw const (*jit).trace(number)?.ir)
+        };
+        // SAFETY: as above.
+        let ir = unsafe { &*ir };
+        let mut host = Host { state, at, number, forced: false };
+        // SAFETY: as above.
+        let values = parent.as_ref().map(|p| p.result.values(unsafe { &*p.ir }));
+        // SAFETY: recorded for this state, and entered at its head.
+        let result = unsafe { eval::run(ir, &mut host, values) };
+        let exit = result.snapshot();
+        let ended = matches!(result.exit, eval::Exit::End { .. });
+        let left = Evaluated { result, ir };
+        if ended && let Link::Trace(next) = ir.link {
+            // SAFETY: the state is alive, and the evaluator has returned.
+            store_slots(unsafe { &mut *state }, at, ir, ir.snapshots.get(exit), &left);
+            number = next;
+            parent = None;
+            continue;
+        }
+        // SAFETY: the compiler is alive.
+        let side = unsafe { (*jit).trace(number) }.and_then(|t| t.exits[exit].side);
+        match side {
+            Some(side) if !host.forced => {
+                number = side;
+                parent = Some(left);
+            }
+            _ => {
+                // SAFETY: the state is alive, and the evaluator has returned.
+                let outcome = restore(unsafe { &mut *state }, at, ir, ir.snapshots.get(exit), &left);
+                return Some(Left { trace: number, snapshot: exit, at, outcome, counts: !host.forced });
+            }
+        }
+    }
+}
+
+struct Host {
+    state: *mut State,
+    at: Entered,
+    number: u32,
+    forced: bool,
+}
+
+impl Host {
+    #[expect(clippy::mut_from_ref, reason = "the state is behind a pointer; each borrow is for a moment")]
+    fn state_mut(&self) -> &mut State {
+        // SAFETY: the state is alive while a trace runs in it.
+        unsafe { &mut *self.state }
+    }
+}
+
+impl eval::Host for Host {
+    fn state(&self) -> *mut () {
+        self.state.cast()
+    }
+
+    fn base(&self) -> *mut u8 {
+        self.state_mut().thread.stack().wrapping_add(self.at.base as usize).cast()
+    }
+
+    fn push_frames(&mut self, ir: &Ir, snapshot: &Snapshot, _values: &eval::Values<'_>) {
+        push_frames(self.state_mut(), self.at, ir, snapshot);
+    }
+
+    fn pop_frames(&mut self) {
+        pop_frames(self.state_mut(), self.at);
+    }
+
+    fn collection_due(&self) -> bool {
+        self.state_mut().heap.debt > 0
+    }
+
+    fn collect(&mut self) -> bool {
+        let state = self.state_mut();
+        state.collect_step();
+        !state.heap.has_finalizers_due()
+    }
+
+    fn interrupted(&self) -> bool {
+        self.state_mut().interrupt.load(std::sync::atomic::Ordering::Relaxed) != 0
+    }
+
+    fn barrier(&mut self, object: u64) {
+        let header = std::ptr::with_exposed_provenance_mut(object as usize);
+        self.state_mut().heap.barrier(header);
+    }
+
+    fn force(&mut self, at: usize) -> bool {
+        // SAFETY: the compiler is alive, and nothing else uses it for this moment.
+        let engine = unsafe { (*Jit::of(self.state)).engine() };
+        let Some((executed, forced)) = &mut engine.stress else { return false };
+        executed.insert((self.number, at));
+        self.forced = forced.insert((self.number, at));
+        self.forced
+    }
+}

@@ -1,0 +1,235 @@
+//! Where Rust and compiled traces meet: entering a trace, its exits, and the functions that its code calls.
+//!
+//! While a trace runs nobody holds a reference to the state or the machine code; what compiled code calls gets the state's
+//! address and finds its own through it.
+
+use super::allocate::Location;
+use super::deopt::{self, Entered, Values};
+use super::emit::leave;
+use super::ir::Ref;
+use super::machine::{Machine, MachineTrace, Sync};
+use crate::code::exit::{ExitState, spill_offset};
+use perilune_runtime::lua::heap::{Header, Roots};
+use perilune_runtime::lua::state::State;
+use perilune_runtime::lua::tier::Outcome;
+use perilune_runtime::lua::value::Value;
+
+/// How compiled code was left. Stack and frames stand.
+#[derive(Clone, Copy, Debug)]
+pub struct Left {
+    /// The trace that was left.
+    pub trace: u32,
+    /// The snapshot through which it was left.
+    pub snapshot: usize,
+    /// The frame of the trace.
+    pub at: Entered,
+    /// `Continue` or `Raised`.
+    pub outcome: Outcome,
+    /// Whether it says anything about the program that this exit was taken: the collector's say nothing, nor do those
+    /// that were forced.
+    pub counts: bool,
+}
+
+/// The values of an exit of machine code.
+struct Saved<'a> {
+    /// Registers and spill slots.
+    state: &'a ExitState,
+    /// Which of these hold which values.
+    locations: &'a [(Ref, Location)],
+}
+
+impl Values for Saved<'_> {
+    fn payload(&self, r: Ref) -> u64 {
+        match self.locations.iter().find(|(known, _)| *known == r) {
+            Some((_, Location::Register(reg))) if reg.is_vector() => self.state.xmm[reg.number() as usize][0],
+            Some((_, Location::Register(reg))) => self.state.general[reg.number() as usize],
+            Some((_, Location::Spill(slot))) => self.state.spill(*slot),
+            None => unreachable!("an exit knows where all values of its snapshot are"),
+        }
+    }
+}
+
+/// Ends an activation, also when a panic passes through.
+struct Activation {
+    machine: *mut Machine,
+    syncs: usize,
+}
+
+impl Activation {
+    /// # Safety
+    /// The machine code lives until the activation ends, and nobody refers to it now.
+    unsafe fn begin(machine: *mut Machine) -> Activation {
+        // SAFETY: the caller's promise.
+        let known = unsafe { &mut *machine };
+        known.depth += 1;
+        Activation { machine, syncs: known.syncs.len() }
+    }
+}
+
+impl Drop for Activation {
+    fn drop(&mut self) {
+        // SAFETY: promised at the beginning.
+        let known = unsafe { &mut *self.machine };
+        known.depth -= 1;
+        known.syncs.truncate(self.syncs);
+    }
+}
+
+/// Runs trace `number` in the top frame until it is left. None: there is no such trace.
+///
+/// # Safety
+/// `state` is valid, its `compiled` points to a [`Machine`] that lives on, and nobody holds a reference to either. The top
+/// frame's next instruction is where the trace starts, and the stack has room for all that its exits write.
+pub unsafe fn enter(state: *mut State, number: u32) -> Option<Left> {
+    // SAFETY: the caller's promise; these references end before the code is entered.
+    let (base, machine, entry) = unsafe {
+        let machine = (*state).compiled.cast::<Machine>();
+        (base(&*state), machine, (*machine).get(number)?.entry())
+    };
+    // SAFETY: the caller's promise.
+    let (trampoline, activation) = unsafe { ((*machine).arena.trampoline(), Activation::begin(machine)) };
+    // SAFETY: the trace was compiled for this state, and lives while the activation does.
+    let answer = unsafe { trampoline.enter(state.cast(), std::ptr::with_exposed_provenance_mut(base), entry) };
+    drop(activation);
+    let (how, number) = ((answer >> 32) as u32, answer as u32);
+    // SAFETY: the code has ended; the caller's promise holds again.
+    let (known, machine) = unsafe { (&mut *state, &mut *machine) };
+    if how == leave::EXIT {
+        let left = machine.last.take();
+        if known.heap.debt > 0 {
+            // The frames stand: this is a safepoint.
+            known.collect_step();
+        }
+        return left;
+    }
+    // The slots were stored, but the trace that should go on is gone.
+    let ir = &machine.known(number)?.ir;
+    let at = Entered::top(known);
+    let snapshot = ir.snapshots.len().checked_sub(1)?;
+    deopt::set_pc(known, ir.snapshots.get(snapshot).pc);
+    Some(Left { trace: number, snapshot, at, outcome: Outcome::Continue, counts: false })
+}
+
+/// What exits of compiled code call: restores stack and frames.
+///
+/// # Safety
+/// Called by the saver of an arena whose code was entered by [`enter`].
+pub(super) unsafe extern "C-unwind" fn deoptimize(saved: &mut ExitState, context: *mut u8) -> u64 {
+    let state = context.cast::<State>();
+    // SAFETY: compiled code's context is its state, and nobody holds a reference while it runs.
+    let (state, machine) = unsafe { (&mut *state, &mut *(*state).compiled.cast::<Machine>()) };
+    let (number, exit) = (saved.owner(), saved.number() as u16);
+    let forced = machine.release_guard(number, exit);
+    let sync = machine.syncs.last().map(|sync| sync.at);
+    let Some(trace) = machine.known_mut(number) else { return leave::NOWHERE };
+    trace.last_exit = exit;
+    let exit = &trace.exits[exit as usize];
+    let at = sync.filter(|_| exit.synced).unwrap_or_else(|| Entered::top(state));
+    let values = Saved { state: saved, locations: &exit.locations };
+    let snapshot = trace.ir.snapshots.get(exit.snapshot);
+    let outcome = deopt::restore(state, at, &trace.ir, snapshot, &values);
+    let left = Left { trace: number, snapshot: exit.snapshot, at, outcome, counts: !forced && !exit.collects };
+    if exit.synced {
+        machine.syncs.pop();
+    }
+    machine.last = Some(left);
+    u64::from(leave::EXIT) << 32
+}
+
+/// Before a full call: pushes the frames of a snapshot whose slots are stored.
+///
+/// # Safety
+/// Called by compiled code, which has stored the slots of this point's snapshot.
+pub(super) unsafe extern "C-unwind" fn sync_frames(state: *mut State, number: u32, point: u32, frame: usize) {
+    // SAFETY: compiled code's context is its state, and nobody holds a reference while it runs.
+    let (state, machine) = unsafe { (&mut *state, &mut *(*state).compiled.cast::<Machine>()) };
+    let at = Entered::top(state);
+    if let Some(trace) = machine.known(number) {
+        stand(state, trace, at, point);
+    }
+    machine.syncs.push(Sync { trace: number, point: point as u16, frame, at });
+}
+
+fn stand(state: &mut State, trace: &MachineTrace, at: Entered, point: u32) {
+    let snapshot = trace.ir.snapshots.get(trace.exits[point as usize].snapshot);
+    deopt::push_frames(state, at, &trace.ir, snapshot);
+}
+
+/// After a full call: pops the frames. Answers where the base is now.
+///
+/// # Safety
+/// Called by compiled code after [`sync_frames`].
+pub(super) unsafe extern "C-unwind" fn unsync_frames(state: *mut State) -> usize {
+    // SAFETY: compiled code's context is its state, and nobody holds a reference while it runs.
+    let (state, machine) = unsafe { (&mut *state, &mut *(*state).compiled.cast::<Machine>()) };
+    if let Some(sync) = machine.syncs.pop() {
+        deopt::pop_frames(state, sync.at);
+    }
+    base(state)
+}
+
+/// At the end of a trace that goes on in another frame: pushes the frames for good. Answers where the base is now.
+///
+/// # Safety
+/// As for [`sync_frames`].
+pub(super) unsafe extern "C-unwind" fn push_frames(state: *mut State, number: u32, point: u32) -> usize {
+    // SAFETY: compiled code's context is its state, and nobody holds a reference while it runs.
+    let (state, machine) = unsafe { (&mut *state, &*(*state).compiled.cast::<Machine>()) };
+    if let Some(trace) = machine.known(number) {
+        let at = Entered::top(state);
+        stand(state, trace, at, point);
+    }
+    base(state)
+}
+
+fn base(state: &State) -> usize {
+    let thread = state.thread;
+    let base = thread.frames().last().map_or(0, |f| f.base);
+    thread.stack().wrapping_add(base as usize).expose_provenance()
+}
+
+/// Tells the collector what a full call's trace keeps in spill slots.
+///
+/// # Safety
+/// The call is under way.
+pub(super) unsafe fn sync_roots(machine: &Machine, sync: &Sync, roots: &mut Roots) {
+    let Some(trace) = machine.known(sync.trace) else { return };
+    for root in trace.roots_at(sync.point) {
+        let address = sync.frame.wrapping_add_signed(spill_offset(root.slot) as isize);
+        // SAFETY: the slot lies in the trampoline's frame, and holds a live object of this type.
+        unsafe {
+            let payload = *std::ptr::with_exposed_provenance::<u64>(address);
+            roots.value(Value::from_raw(root.ty.tag(), payload));
+        }
+    }
+}
+
+/// The write barrier's slow path.
+///
+/// # Safety
+/// Called by compiled code; `word` points to the address of a live object.
+pub(super) unsafe extern "C-unwind" fn barrier(state: *mut State, word: *const u64) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let object = std::ptr::with_exposed_provenance_mut::<Header>(*word as usize);
+        (*state).heap.barrier(object);
+    }
+}
+
+/// Rounds down, for processors without an instruction for it.
+///
+/// # Safety
+/// `word` points to a double.
+pub(super) unsafe extern "C-unwind" fn floor(_: *mut State, word: *mut f64) {
+    // SAFETY: the caller's promise.
+    unsafe { *word = (*word).floor() };
+}
+
+/// Rounds up.
+///
+/// # Safety
+/// `word` points to a double.
+pub(super) unsafe extern "C-unwind" fn ceil(_: *mut State, word: *mut f64) {
+    // SAFETY: the caller's promise.
+    unsafe { *word = (*word).ceil() };
+}

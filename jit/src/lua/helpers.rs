@@ -1,0 +1,269 @@
+//! The helpers: Rust functions that traces call. One table names each with its types, what it may do, and how it fails.
+//!
+//! A value of any type is passed as its payload and its tag; one that is a float as the float, by a twin of the helper
+//! whose name ends in `f`. Helpers that answer a value answer a pointer to it, which the trace loads and checks.
+//!
+//! SAFETY, for the whole room: compiled code passes the state that it runs in and operands of the types that the table
+//! says, which the recorder has guarded. Helpers that are not full neither collect nor run Lua code, so objects stay valid.
+
+use perilune_runtime::lua::function::{Cell, LuaFunction, Proto};
+use perilune_runtime::lua::heap::Gc;
+use perilune_runtime::lua::number;
+use perilune_runtime::lua::state::State;
+use perilune_runtime::lua::string::Str;
+use perilune_runtime::lua::table::{SetError, Table};
+use perilune_runtime::lua::value::{Value, tag};
+
+use super::ir::helper::Entry;
+use super::ir::{Access, Alias, Class, Failure, Helper, Type};
+
+/// What a store to a table may change.
+const TABLE: u16 = Alias::Field.bit()
+    | Alias::Array.bit()
+    | Alias::ArrayTag.bit()
+    | Alias::Value.bit()
+    | Alias::Lookup.bit()
+    | Alias::Color.bit();
+
+macro_rules! define_helpers {
+    ($($(#[$doc:meta])* $name:ident = $function:path, [$($arg:ident)*] -> $result:ident, $class:ident, $access:expr, $failure:ident;)*) => {
+        /// A helper's number in [`HELPERS`].
+        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[repr(u16)]
+        pub enum H { $($(#[$doc])* $name),* }
+
+        /// What the IR knows of the helpers.
+        pub static HELPERS: &[Helper] = &[$(Helper {
+            name: stringify!($name),
+            args: &[$(Type::$arg),*],
+            result: Type::$result,
+            class: Class::$class,
+            access: $access,
+            failure: Failure::$failure,
+            // SAFETY: whoever calls the entry gives it back the type that `args` and `result` tell.
+            entry: unsafe { std::mem::transmute::<*const (), Entry>($function as *const ()) },
+        }),*];
+    };
+}
+
+define_helpers! {
+    /// A new table with room for named fields and elements.
+    TableNew = table_new, [Int Int] -> Table, Allocating, Access::Fresh, Zero;
+    /// `t[k] = v` with an integer key.
+    SetInt = set_int, [Table Int Void Int] -> Int, Allocating, Access::Writes(TABLE), NonZero;
+    /// `SetInt` of a float.
+    SetIntF = set_int_f, [Table Int Float] -> Int, Allocating, Access::Writes(TABLE), NonZero;
+    /// `t.k = v` with a string key that stands in the program.
+    SetField = set_field, [Table String Void Int] -> Int, Allocating, Access::Writes(TABLE), NonZero;
+    /// `SetField` of a float.
+    SetFieldF = set_field_f, [Table String Float] -> Int, Allocating, Access::Writes(TABLE), NonZero;
+    /// `t[k] = v` with any key but a float.
+    SetAny = set_any, [Table Void Int Void Int] -> Int, Allocating, Access::Writes(TABLE), NonZero;
+    /// `SetAny` of a float.
+    SetAnyF = set_any_f, [Table Void Int Float] -> Int, Allocating, Access::Writes(TABLE), NonZero;
+    /// The value of a key that is not in the array; a pointer to nil if there is none.
+    Find = find, [Table Void Int] -> Ptr, Leaf, Access::Reads(Alias::Lookup.bit() | Alias::Field.bit()), Never;
+    /// The next entry behind a key: 1 if there is one, its key and value in the state's scratch values.
+    Next = next, [Table Void Int] -> Int, Leaf, Access::Writes(Alias::Value.bit()), Never;
+    /// `a .. b`
+    Concat2 = concat2, [String String] -> String, Allocating, Access::Pure, Zero;
+    /// `a .. b .. c`
+    Concat3 = concat3, [String String String] -> String, Allocating, Access::Pure, Zero;
+    /// `a .. b .. c .. d`
+    Concat4 = concat4, [String String String String] -> String, Allocating, Access::Pure, Zero;
+    /// An integer as a string.
+    IntToString = int_to_string, [Int] -> String, Allocating, Access::Pure, Zero;
+    /// A float as a string.
+    FloatToString = float_to_string, [Float] -> String, Allocating, Access::Pure, Zero;
+    /// Order of two strings: negative, 0 or positive.
+    StringOrder = string_order, [String String] -> Int, Leaf, Access::Pure, Never;
+    /// Are two strings equal?
+    StringEqual = string_equal, [String String] -> Int, Leaf, Access::Pure, Never;
+    /// `string.sub` with positions that have been clipped: `from` is counted from 0, `to` is behind the end.
+    StringPart = string_part, [String Int Int] -> String, Allocating, Access::Pure, Zero;
+    /// `string.char` of one byte.
+    StringChar = string_char, [Int] -> String, Allocating, Access::Pure, Zero;
+    /// `a % b` of floats.
+    FloatMod = float_mod, [Float Float] -> Float, Leaf, Access::Pure, Never;
+    /// `a ^ b`
+    Pow = pow, [Float Float] -> Float, Leaf, Access::Pure, Never;
+    /// `math.fmod` of floats.
+    Fmod = fmod, [Float Float] -> Float, Leaf, Access::Pure, Never;
+    /// `math.sin`
+    Sin = sin, [Float] -> Float, Leaf, Access::Pure, Never;
+    /// `math.cos`
+    Cos = cos, [Float] -> Float, Leaf, Access::Pure, Never;
+    /// `math.tan`
+    Tan = tan, [Float] -> Float, Leaf, Access::Pure, Never;
+    /// `math.exp`
+    Exp = exp, [Float] -> Float, Leaf, Access::Pure, Never;
+    /// `math.log` with base e.
+    Log = log, [Float] -> Float, Leaf, Access::Pure, Never;
+    /// A shift to the left by any count.
+    ShiftLeft = shift_left, [Int Int] -> Int, Leaf, Access::Pure, Never;
+    /// A new cell with a value.
+    CellNew = cell_new, [Void Int] -> Cell, Allocating, Access::Fresh, Zero;
+    /// `CellNew` of a float.
+    CellNewF = cell_new_f, [Float] -> Cell, Allocating, Access::Fresh, Zero;
+    /// A closure of a prototype; its upvalues come from the enclosing function and from up to three cells in registers.
+    ClosureNew = closure_new, [Ptr Function Void Void Void] -> Function, Allocating, Access::Fresh, Zero;
+    /// Calls the native function in register A of the top frame with that many arguments; results as wanted.
+    CallNative = call_native, [Int Int Int] -> Int, Full, Access::Writes(Alias::ALL), NonZero;
+}
+
+/// Is it a helper of this table, by number?
+impl H {
+    /// The number for the IR.
+    pub fn number(self) -> u16 {
+        self as u16
+    }
+}
+
+fn object<T>(object: Result<Gc<T>, perilune_runtime::lua::heap::OutOfMemory>) -> u64 {
+    object.map_or(0, |o| o.address() as u64)
+}
+
+fn status(state: &mut State, result: Result<(), SetError>) -> i64 {
+    match result {
+        Ok(()) => 0,
+        Err(error) => {
+            let text: &[u8] = match error {
+                SetError::NilKey => b"index is nil",
+                SetError::NanKey => b"index is NaN",
+                SetError::OutOfMemory => return 1,
+            };
+            state.raise_text(text);
+            1
+        }
+    }
+}
+
+/// A value from its parts.
+fn value(payload: u64, tag: u64) -> Value {
+    // SAFETY: the trace passes the payload and the tag of one value.
+    unsafe { Value::from_raw(tag as u8, payload) }
+}
+
+macro_rules! helpers {
+    ($(fn $name:ident($state:ident $(, $arg:ident: $ty:ty)*) -> $result:ty $body:block)*) => {$(
+        #[doc = concat!("See the table: `", stringify!($name), "`.")]
+        ///
+        /// # Safety
+        /// As for all helpers.
+        #[allow(unused_variables, reason = "not every helper needs the state")]
+        unsafe extern "C-unwind" fn $name(state: *mut State $(, $arg: $ty)*) -> $result {
+            // SAFETY: the state that the trace runs in; nobody else uses it meanwhile.
+            let $state = unsafe { &mut *state };
+            $body
+        }
+    )*};
+}
+
+helpers! {
+    fn table_new(state, named: i64, elements: i64) -> u64 { object(state.heap.table(named as usize, elements as usize)) }
+    fn set_int(state, t: Gc<Table>, k: i64, v: u64, tag: u64) -> i64 {
+        let result = t.set_int(&mut state.heap, k, value(v, tag)).map_err(SetError::from);
+        status(state, result)
+    }
+    fn set_int_f(state, t: Gc<Table>, k: i64, v: f64) -> i64 {
+        let result = t.set_int(&mut state.heap, k, Value::float(v)).map_err(SetError::from);
+        status(state, result)
+    }
+    fn set_field(state, t: Gc<Table>, k: Gc<Str>, v: u64, tag: u64) -> i64 {
+        let result = t.set_str(&mut state.heap, k, value(v, tag)).map_err(SetError::from);
+        status(state, result)
+    }
+    fn set_field_f(state, t: Gc<Table>, k: Gc<Str>, v: f64) -> i64 {
+        let result = t.set_str(&mut state.heap, k, Value::float(v)).map_err(SetError::from);
+        status(state, result)
+    }
+    fn set_any(state, t: Gc<Table>, k: u64, ktag: u64, v: u64, vtag: u64) -> i64 {
+        let result = t.set(&mut state.heap, value(k, ktag), value(v, vtag));
+        status(state, result)
+    }
+    fn set_any_f(state, t: Gc<Table>, k: u64, ktag: u64, v: f64) -> i64 {
+        let result = t.set(&mut state.heap, value(k, ktag), Value::float(v));
+        status(state, result)
+    }
+    fn find(state, t: Gc<Table>, k: u64, tag: u64) -> u64 { t.find_hashed(value(k, tag)).expose_provenance() as u64 }
+    fn next(state, t: Gc<Table>, k: u64, tag: u64) -> i64 {
+        match t.next(value(k, tag)) {
+            Ok(Some((k, v))) => {
+                state.scratch[0] = k;
+                state.scratch[1] = v;
+                1
+            }
+            Ok(None) => 0,
+            // The interpreter meets the invalid key again and raises the error.
+            Err(_) => 2,
+        }
+    }
+    fn concat2(state, a: Gc<Str>, b: Gc<Str>) -> u64 { concat(state, &[a, b]) }
+    fn concat3(state, a: Gc<Str>, b: Gc<Str>, c: Gc<Str>) -> u64 { concat(state, &[a, b, c]) }
+    fn concat4(state, a: Gc<Str>, b: Gc<Str>, c: Gc<Str>, d: Gc<Str>) -> u64 { concat(state, &[a, b, c, d]) }
+    fn int_to_string(state, i: i64) -> u64 {
+        let text = number::to_text(number::Number::Int(i));
+        object(state.heap.string(&text))
+    }
+    fn float_to_string(state, f: f64) -> u64 {
+        let text = number::to_text(number::Number::Float(f));
+        object(state.heap.string(&text))
+    }
+    fn string_order(state, a: Gc<Str>, b: Gc<Str>) -> i64 { a.bytes().cmp(b.bytes()) as i64 }
+    fn string_equal(state, a: Gc<Str>, b: Gc<Str>) -> i64 { i64::from(a == b || a.bytes() == b.bytes()) }
+    fn string_part(state, s: Gc<Str>, from: i64, to: i64) -> u64 {
+        object(state.heap.string(&s.bytes()[from as usize..to as usize]))
+    }
+    fn string_char(state, byte: i64) -> u64 { object(state.heap.string(&[byte as u8])) }
+    fn float_mod(state, a: f64, b: f64) -> f64 { number::float_mod(a, b) }
+    fn pow(state, a: f64, b: f64) -> f64 { number::float_pow(a, b) }
+    fn fmod(state, a: f64, b: f64) -> f64 { a % b }
+    fn sin(state, a: f64) -> f64 { a.sin() }
+    fn cos(state, a: f64) -> f64 { a.cos() }
+    fn tan(state, a: f64) -> f64 { a.tan() }
+    fn exp(state, a: f64) -> f64 { a.exp() }
+    fn log(state, a: f64) -> f64 { a.ln() }
+    fn shift_left(state, a: i64, b: i64) -> i64 { number::shift_left(a, b) }
+    fn cell_new(state, v: u64, tag: u64) -> u64 { object(state.heap.cell(value(v, tag))) }
+    fn cell_new_f(state, v: f64) -> u64 { object(state.heap.cell(Value::float(v))) }
+    fn closure_new(state, proto: Gc<Proto>, parent: Gc<LuaFunction>, a: *mut Cell, b: *mut Cell, c: *mut Cell) -> u64 {
+        let mut registers = [a, b, c].into_iter();
+        let cells: Vec<Gc<Cell>> = proto.upvalues.iter().map(|u| {
+            if u.in_register {
+                let cell = registers.next().expect("the recorder counted them");
+                // SAFETY: the recorder passes a cell for each.
+                unsafe { Gc::from_raw(cell) }
+            } else {
+                parent.cells()[usize::from(u.index)]
+            }
+        }).collect();
+        object(state.heap.lua_function(proto, cells.into_iter()))
+    }
+    fn call_native(state, register: i64, arguments: i64, wanted: i64) -> i64 {
+        let base = state.thread.frames().last().map_or(0, |f| f.base as usize);
+        let at = base + register as usize;
+        let Some(native) = state.slot(at).as_native() else { return 1 };
+        state.set_top(at + 1 + arguments as usize);
+        match perilune_interpreter::lua::call::call_plain(state, native, at) {
+            Ok(count) => {
+                let first = state.top() - count;
+                perilune_interpreter::lua::call::place_results(state, at, wanted as i32, first, count);
+                0
+            }
+            Err(_) => 1,
+        }
+    }
+}
+
+fn concat(state: &mut State, parts: &[Gc<Str>]) -> u64 {
+    let len: usize = parts.iter().map(|p| p.len()).sum();
+    if state.heap.reserve(len).is_err() {
+        return 0;
+    }
+    let mut bytes = Vec::with_capacity(len);
+    parts.iter().for_each(|p| bytes.extend_from_slice(p.bytes()));
+    object(state.heap.string_from_vec(bytes))
+}
+
+/// The tags that helpers get are those of values.
+const _: () = assert!(tag::NIL == 0 && Type::Nil as u8 == tag::NIL && Type::Cell as u8 == tag::CELL);

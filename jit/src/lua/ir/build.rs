@@ -1,0 +1,363 @@
+//! Emits instructions, folding and numbering values on the way.
+//!
+//! The recorder and the passes that copy code both emit through a [`Builder`]. What comes back for an instruction is
+//! the reference that stands for its result: perhaps a constant, or an earlier instruction.
+#![forbid(unsafe_code)]
+
+use std::collections::HashMap;
+
+use super::{Alias, Const, Effect, Field, Helper, Inst, Ir, Op, Ref, Ty, Type};
+use crate::lua::opt::fold::{Fold, fold};
+use crate::lua::opt::forward::{self, Found};
+use crate::lua::opt::{self, Passes};
+use crate::lua::snapshot::{Frame, Resume, SlotValue};
+
+/// Why an instruction cannot be emitted. Each is a reason to abandon the trace.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum BuildError {
+    /// The trace has too many instructions.
+    TooLong,
+    /// The trace has too many constants.
+    TooManyConstants,
+    /// The guard would fail whenever it is executed.
+    GuardFails,
+    /// A loop-carried value has another type after an iteration than before.
+    TypeInstability,
+    /// There are more loop-carried values than a loop may have.
+    TooManyPhis,
+}
+
+impl std::fmt::Display for BuildError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            BuildError::TooLong => "trace too long",
+            BuildError::TooManyConstants => "too many constants",
+            BuildError::GuardFails => "guard would always fail",
+            BuildError::TypeInstability => "loop-carried value changes its type",
+            BuildError::TooManyPhis => "too many loop-carried values",
+        })
+    }
+}
+
+impl std::error::Error for BuildError {}
+
+/// Builds an [`Ir`].
+#[derive(Clone)]
+pub struct Builder {
+    ir: Ir,
+    passes: Passes,
+    constants: HashMap<Const, Ref>,
+    too_many_constants: bool,
+    /// Pure operations and guards that have been emitted, without flags.
+    numbers: HashMap<Inst, Ref>,
+    /// Indices of the instructions that read or write memory or call.
+    effects: Vec<usize>,
+    /// While a loop's body is being copied: the index of its `loop` instruction.
+    peeling: Option<usize>,
+    /// Whether an instruction has used the last snapshot.
+    snapshot_used: bool,
+    /// Test mode: guards of this kind are left out.
+    omit: Option<(Op, Type)>,
+}
+
+impl Builder {
+    /// A builder for an empty IR.
+    pub fn new(helpers: &'static [Helper], passes: Passes) -> Builder {
+        let ir = Ir::new(helpers);
+        let constants = ir.consts.iter().enumerate().skip(1).map(|(i, c)| (*c, Ref(i as u16))).collect();
+        Builder {
+            ir,
+            passes,
+            constants,
+            too_many_constants: false,
+            numbers: HashMap::new(),
+            effects: Vec::new(),
+            peeling: None,
+            snapshot_used: true,
+            omit: None,
+        }
+    }
+
+    /// The same builder, leaving out all guards of a kind: for tests that want a missing guard to be noticed.
+    #[must_use]
+    pub fn omitting(mut self, kind: Option<(Op, Type)>) -> Builder {
+        self.omit = kind;
+        self
+    }
+
+    /// What has been built so far.
+    pub fn ir(&self) -> &Ir {
+        &self.ir
+    }
+    /// The finished IR: dead stores and dead code are gone.
+    pub fn finish(mut self) -> Ir {
+        if self.passes.dse {
+            opt::dse::dse(&mut self.ir);
+        }
+        if self.passes.dce {
+            opt::dce::dce(&mut self.ir);
+        }
+        self.ir
+    }
+    /// The passes that are on.
+    pub fn passes(&self) -> Passes {
+        self.passes
+    }
+    /// Indices of the instructions that read or write memory or call, in order.
+    pub(crate) fn effects(&self) -> &[usize] {
+        &self.effects
+    }
+    /// Whether memory is unknown at a `loop` instruction: always, except while the loop's body is being copied.
+    pub(crate) fn loop_is_closed(&self) -> bool {
+        self.peeling.is_none()
+    }
+    /// Says that a loop's body is being copied behind this `loop` instruction.
+    pub(crate) fn set_peeling(&mut self, loop_at: Option<usize>) {
+        self.peeling = loop_at;
+    }
+    /// Whether a loop's body is being copied and this is a value of the first iteration: it may become a phi.
+    pub(crate) fn may_be_carried(&self, r: Ref) -> bool {
+        r.is_inst() && self.peeling.is_some_and(|loop_at| r.index() < loop_at)
+    }
+    /// Says how the trace goes on at its end.
+    pub fn set_link(&mut self, link: super::Link) {
+        self.ir.link = link;
+    }
+
+    /// The reference to a constant. When there are too many, the next instruction fails.
+    pub fn constant(&mut self, c: Const) -> Ref {
+        if let Some(&r) = self.constants.get(&c) {
+            return r;
+        }
+        if self.ir.consts.len() >= Ir::MAX_CONSTS {
+            self.too_many_constants = true;
+            return Ref::NIL;
+        }
+        let r = Ref(self.ir.consts.len() as u16);
+        self.ir.consts.push(c);
+        self.constants.insert(c, r);
+        r
+    }
+    /// A constant integer.
+    pub fn int(&mut self, i: i64) -> Ref {
+        self.constant(Const::Int(i))
+    }
+    /// A constant float.
+    pub fn float(&mut self, f: f64) -> Ref {
+        self.constant(Const::Float(f))
+    }
+    /// A constant boolean.
+    pub const fn bool(b: bool) -> Ref {
+        if b { Ref::TRUE } else { Ref::FALSE }
+    }
+    /// A constant object of the heap, or a light userdata.
+    pub fn object(&mut self, ty: Type, address: u64) -> Ref {
+        self.constant(Const::Object(ty, address))
+    }
+    /// A constant address.
+    pub fn ptr(&mut self, address: u64) -> Ref {
+        self.constant(Const::Ptr(address))
+    }
+
+    /// The type of what a reference names.
+    pub fn ty(&self, r: Ref) -> Type {
+        self.ir.ty(r)
+    }
+
+    /// Takes a snapshot for the instructions that follow. `slots` are in ascending order.
+    pub fn snapshot(&mut self, resume: Resume, slots: &[SlotValue], frames: &[Frame]) {
+        if !self.snapshot_used {
+            self.ir.snapshots.pop();
+        }
+        // Snapshots are not shared across the start of a loop: what they refer to may be carried.
+        let in_loop = self.ir.snapshots.iter().last().map(|s| s.at as usize) > self.peeling;
+        if in_loop && self.ir.snapshots.last_equals(resume, slots, frames) {
+            self.snapshot_used = true;
+            return;
+        }
+        self.ir.snapshots.push(self.ir.insts.len(), resume, slots, frames);
+        self.snapshot_used = false;
+    }
+
+    /// Emits an instruction. The result is [`Ref::NONE`] if it is a guard that was found unnecessary.
+    pub fn emit(&mut self, mut inst: Inst) -> Result<Ref, BuildError> {
+        while self.passes.fold {
+            match fold(self, inst) {
+                Fold::Keep => break,
+                Fold::Again(other) => inst = other,
+                Fold::Value(r) => return Ok(r),
+                Fold::Holds => return Ok(Ref::NONE),
+                Fold::Fails => return Err(BuildError::GuardFails),
+            }
+        }
+        if self.omit == Some((inst.op, inst.base())) && inst.ty.is_guard() {
+            if inst.op.is_compare() {
+                return Ok(Ref::NONE);
+            }
+            inst.ty = inst.ty.set_guard(false);
+        }
+        match inst.op.effect() {
+            Effect::Pure | Effect::Guard if self.passes.cse => self.number(inst),
+            Effect::Load(_) if self.passes.fwd => match forward::load(self, &inst) {
+                Found::Value(r) => Ok(r),
+                Found::Tag(tag) => Ok(self.int(tag.into())),
+                Found::Nothing => self.append(inst),
+            },
+            Effect::Store(Alias::Color) if self.passes.fwd && forward::barrier_is_done(self, inst.a) => Ok(Ref::NONE),
+            Effect::Store(_) => {
+                let known = self.passes.fwd && forward::tag_is_known(self, &inst);
+                inst.ty = inst.ty.set_notag(known || inst.ty.is_notag());
+                self.append(inst)
+            }
+            Effect::Call if self.passes.cse => match forward::call(self, &inst) {
+                Some(r) => Ok(r),
+                None => self.append(inst),
+            },
+            _ => self.append(inst),
+        }
+    }
+
+    /// Emits a pure operation or a guard unless an equal one is there.
+    fn number(&mut self, inst: Inst) -> Result<Ref, BuildError> {
+        if matches!(inst.op, Op::Carg | Op::Nop) {
+            return self.append(inst);
+        }
+        let key = Inst { ty: Ty::new(inst.base()), ..inst };
+        if let Some(&r) = self.numbers.get(&key) {
+            return Ok(if inst.op.is_compare() { Ref::NONE } else { r });
+        }
+        let r = self.append(inst)?;
+        self.numbers.insert(key, r);
+        Ok(r)
+    }
+
+    fn append(&mut self, inst: Inst) -> Result<Ref, BuildError> {
+        if self.ir.insts.len() >= Ir::MAX_INSTS {
+            return Err(BuildError::TooLong);
+        }
+        if self.too_many_constants {
+            return Err(BuildError::TooManyConstants);
+        }
+        self.snapshot_used |= inst.needs_snapshot();
+        if !matches!(inst.op.effect(), Effect::Pure | Effect::Guard) {
+            self.effects.push(self.ir.insts.len());
+        }
+        let r = Ref::inst(self.ir.insts.len());
+        self.ir.insts.push(inst);
+        Ok(r)
+    }
+}
+
+/// Shorthands for all kinds of instructions.
+impl Builder {
+    /// An operation of up to three operands with a type of its own choosing.
+    pub fn op(&mut self, op: Op, ty: Type, a: Ref, b: Ref, c: Ref) -> Result<Ref, BuildError> {
+        self.emit(Inst::new(op, Ty::new(ty), a, b, c))
+    }
+    /// An operation of one operand whose result has the operand's type.
+    pub fn unary(&mut self, op: Op, a: Ref) -> Result<Ref, BuildError> {
+        let ty = self.ty(a);
+        self.op(op, ty, a, Ref::NONE, Ref::NONE)
+    }
+    /// An operation of two operands whose result has the operands' type.
+    pub fn binary(&mut self, op: Op, a: Ref, b: Ref) -> Result<Ref, BuildError> {
+        let ty = self.ty(a);
+        self.op(op, ty, a, b, Ref::NONE)
+    }
+    /// A comparison: the trace leaves unless it holds.
+    pub fn guard(&mut self, op: Op, a: Ref, b: Ref) -> Result<Ref, BuildError> {
+        let ty = self.ty(a);
+        self.emit(Inst::new(op, Ty::guarded(ty), a, b, Ref::NONE))
+    }
+    /// Loads a slot, checking its type. nil comes back as the constant.
+    pub fn sload(&mut self, slot: i16, ty: Type) -> Result<Ref, BuildError> {
+        self.load(Inst::new(Op::Sload, Ty::guarded(ty), Ref(slot as u16), Ref::NONE, Ref::NONE))
+    }
+    /// Loads a slot whose type is known.
+    pub fn sload_known(&mut self, slot: i16, ty: Type) -> Result<Ref, BuildError> {
+        self.load(Inst::new(Op::Sload, Ty::new(ty), Ref(slot as u16), Ref::NONE, Ref::NONE))
+    }
+    /// The value that `parent` had in the parent trace, of type `ty`, at the exit where this side trace starts.
+    pub fn pval(&mut self, parent: Ref, ty: Type) -> Result<Ref, BuildError> {
+        self.op(Op::Pval, ty, parent, Ref::NONE, Ref::NONE)
+    }
+    /// Emits a load. A load of nil is a check only: its value is the constant.
+    pub fn load(&mut self, inst: Inst) -> Result<Ref, BuildError> {
+        let r = self.emit(inst)?;
+        Ok(if inst.base() == Type::Nil { Ref::NIL } else { r })
+    }
+    /// An integer as a float.
+    pub fn i2f(&mut self, a: Ref) -> Result<Ref, BuildError> {
+        self.op(Op::I2f, Type::Float, a, Ref::NONE, Ref::NONE)
+    }
+    /// A float as an integer; the trace leaves unless the conversion is exact.
+    pub fn f2i(&mut self, a: Ref) -> Result<Ref, BuildError> {
+        self.emit(Inst::new(Op::F2i, Ty::guarded(Type::Int), a, Ref::NONE, Ref::NONE))
+    }
+    /// Field of an object.
+    pub fn fload(&mut self, object: Ref, field: Field) -> Result<Ref, BuildError> {
+        self.op(Op::Fload, field.ty(), object, Ref(field as u16), Ref::NONE)
+    }
+    /// Stores a field of an object.
+    pub fn fstore(&mut self, object: Ref, field: Field, value: Ref) -> Result<Ref, BuildError> {
+        self.op(Op::Fstore, Type::Void, object, Ref(field as u16), value)
+    }
+    /// Cell of upvalue `n` of a Lua function.
+    pub fn upval(&mut self, function: Ref, n: u16) -> Result<Ref, BuildError> {
+        self.op(Op::Upval, Type::Cell, function, Ref(n), Ref::NONE)
+    }
+    /// Element `index` (from 0) of array memory whose elements are known to have type `ty`.
+    pub fn aload(&mut self, array: Ref, index: Ref, ty: Type) -> Result<Ref, BuildError> {
+        self.load(Inst::new(Op::Aload, Ty::new(ty), array, index, Ref::NONE))
+    }
+    /// Element `index` (from 0) of mixed array memory with room for `cap` elements, checking its type.
+    pub fn aload_mixed(&mut self, array: Ref, index: Ref, cap: Ref, ty: Type) -> Result<Ref, BuildError> {
+        self.load(Inst::new(Op::Aload, Ty::guarded(ty), array, index, cap))
+    }
+    /// Stores the payload of an element.
+    pub fn astore(&mut self, array: Ref, index: Ref, value: Ref) -> Result<Ref, BuildError> {
+        let ty = self.ty(value);
+        self.op(Op::Astore, ty, array, index, value)
+    }
+    /// Stores the tag of an element.
+    pub fn asettag(&mut self, array: Ref, index: Ref, cap: Ref, ty: Type) -> Result<Ref, BuildError> {
+        self.op(Op::Asettag, ty, array, index, cap)
+    }
+    /// Value `n` behind a pointer, checking its type.
+    pub fn vload(&mut self, ptr: Ref, n: u16, ty: Type) -> Result<Ref, BuildError> {
+        self.load(Inst::new(Op::Vload, Ty::guarded(ty), ptr, Ref(n), Ref::NONE))
+    }
+    /// Stores value `n` behind a pointer.
+    pub fn vstore(&mut self, ptr: Ref, n: u16, value: Ref) -> Result<Ref, BuildError> {
+        let ty = self.ty(value);
+        self.op(Op::Vstore, ty, ptr, Ref(n), value)
+    }
+    /// The value in a cell, checking its type.
+    pub fn cload(&mut self, cell: Ref, ty: Type) -> Result<Ref, BuildError> {
+        self.load(Inst::new(Op::Cload, Ty::guarded(ty), cell, Ref::NONE, Ref::NONE))
+    }
+    /// Stores a value in a cell.
+    pub fn cstore(&mut self, cell: Ref, value: Ref) -> Result<Ref, BuildError> {
+        let ty = self.ty(value);
+        self.op(Op::Cstore, ty, cell, value, Ref::NONE)
+    }
+    /// Calls helper number `helper`. The trace leaves if the helper can fail and does.
+    pub fn call(&mut self, helper: u16, args: &[Ref]) -> Result<Ref, BuildError> {
+        let mut chain = args.first().copied().unwrap_or(Ref::NONE);
+        for &arg in args.iter().skip(1) {
+            chain = self.op(Op::Carg, Type::Void, chain, arg, Ref::NONE)?;
+        }
+        let info = &self.ir.helpers[helper as usize];
+        let ty = Ty::new(info.result).set_guard(info.failure != super::Failure::Never);
+        self.emit(Inst::new(Op::Call, ty, chain, Ref(helper), Ref::NONE))
+    }
+    /// Before a full call: stores all slots of the snapshot, pushes its frames. The call may overwrite slots from
+    /// `clobbers` on.
+    pub fn sync(&mut self, clobbers: i16) -> Result<Ref, BuildError> {
+        self.op(Op::Sync, Type::Void, Ref(clobbers as u16), Ref::NONE, Ref::NONE)
+    }
+    /// An instruction without operands and result: `unsync`, `gcstep`, `interrupt`, `loop`.
+    pub fn plain(&mut self, op: Op) -> Result<Ref, BuildError> {
+        self.op(op, Type::Void, Ref::NONE, Ref::NONE, Ref::NONE)
+    }
+}

@@ -1,0 +1,456 @@
+//! The intermediate representation of a trace: linear SSA in one array, eight bytes an instruction.
+//!
+//! A [`Ref`] below [`Ref::BIAS`] names a constant, any other an instruction, whose result it stands for. References
+//! point backwards only, except the second operand of a `phi`. Instructions are never moved: dropping one leaves a
+//! `nop`, so that positions (which [`Snapshot`](super::snapshot::Snapshot)s use, too) stay valid.
+//!
+//! Slots are relative to the Lua base at the trace's entry, in `sload`s and in snapshots alike, also inside inlined
+//! calls. Written slots live in snapshots only; `sync` is the one instruction that stores them.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `op` | the table of operations |
+//! | `field`, `helper` | object fields; what is known of helpers |
+//! | `build` | emits instructions, folding and numbering values on the way |
+//! | `print`, `parse` | the text form |
+//! | `verify` | checks an IR |
+//! | [`eval`](super::eval), beside this folder | runs an IR without compiling it |
+#![forbid(unsafe_code)]
+
+pub mod build;
+pub mod field;
+pub mod helper;
+pub mod op;
+pub mod parse;
+pub mod print;
+pub mod verify;
+
+use super::snapshot::Snapshots;
+pub use field::{Field, Width};
+pub use helper::{Access, Class, Failure, Helper};
+pub use op::{Alias, Effect, Op, Operand, TypeRule};
+use perilune_runtime::lua::value::tag;
+
+/// A reference to a constant or to an instruction's result.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+#[repr(transparent)]
+pub struct Ref(pub u16);
+
+impl Ref {
+    /// References from here on are instructions.
+    pub const BIAS: u16 = 0x8000;
+    /// No reference.
+    pub const NONE: Ref = Ref(0);
+    /// The constant nil.
+    pub const NIL: Ref = Ref(1);
+    /// The constant false.
+    pub const FALSE: Ref = Ref(2);
+    /// The constant true.
+    pub const TRUE: Ref = Ref(3);
+
+    /// The reference to instruction `index`.
+    pub const fn inst(index: usize) -> Ref {
+        Ref(Ref::BIAS + index as u16)
+    }
+    /// Whether it names a constant.
+    pub const fn is_const(self) -> bool {
+        self.0 != 0 && self.0 < Ref::BIAS
+    }
+    /// Whether it names an instruction.
+    pub const fn is_inst(self) -> bool {
+        self.0 >= Ref::BIAS
+    }
+    /// Whether it names nothing.
+    pub const fn is_none(self) -> bool {
+        self.0 == 0
+    }
+    /// The index of the instruction that it names.
+    pub const fn index(self) -> usize {
+        debug_assert!(self.is_inst());
+        (self.0 - Ref::BIAS) as usize
+    }
+}
+
+/// The type of a value in the IR. The first twelve are the tags of Lua values, by the same numbers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(u8)]
+pub enum Type {
+    /// nil; always the constant.
+    Nil = 0,
+    /// A boolean: 0 or 1.
+    Bool = 1,
+    /// An integer.
+    Int = 2,
+    /// A float.
+    Float = 3,
+    /// A light userdata.
+    Light = 4,
+    /// A string.
+    String = 5,
+    /// A table.
+    Table = 6,
+    /// A function written in Lua.
+    Function = 7,
+    /// A function written in Rust.
+    Native = 8,
+    /// A full userdata.
+    Userdata = 9,
+    /// A coroutine.
+    Thread = 10,
+    /// A captured variable's cell.
+    Cell = 11,
+    /// An address that is no Lua value.
+    Ptr = 12,
+    /// No value.
+    Void = 13,
+}
+
+const _: () = assert!(Type::Float as u8 == tag::FLOAT && Type::Light as u8 == tag::LIGHT);
+const _: () = assert!(Type::Table as u8 == tag::TABLE && Type::Cell as u8 == tag::CELL);
+
+impl Type {
+    /// All types, in order.
+    pub const ALL: [Type; 14] = [
+        Type::Nil,
+        Type::Bool,
+        Type::Int,
+        Type::Float,
+        Type::Light,
+        Type::String,
+        Type::Table,
+        Type::Function,
+        Type::Native,
+        Type::Userdata,
+        Type::Thread,
+        Type::Cell,
+        Type::Ptr,
+        Type::Void,
+    ];
+
+    /// The type of Lua values with this tag.
+    pub fn from_tag(tag: u8) -> Option<Type> {
+        if tag <= Type::Cell as u8 { Some(Type::ALL[tag as usize]) } else { None }
+    }
+    /// The tag of Lua values of this type.
+    pub const fn tag(self) -> u8 {
+        debug_assert!((self as u8) <= Type::Cell as u8);
+        self as u8
+    }
+    /// The name in the text form.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Type::Nil => "nil",
+            Type::Bool => "bool",
+            Type::Int => "int",
+            Type::Float => "float",
+            Type::Light => "light",
+            Type::String => "string",
+            Type::Table => "table",
+            Type::Function => "function",
+            Type::Native => "native",
+            Type::Userdata => "userdata",
+            Type::Thread => "thread",
+            Type::Cell => "cell",
+            Type::Ptr => "ptr",
+            Type::Void => "void",
+        }
+    }
+    /// The type with this name.
+    pub fn by_name(name: &str) -> Option<Type> {
+        Type::ALL.into_iter().find(|t| t.name() == name)
+    }
+    /// Whether its values are objects of the heap.
+    pub const fn is_object(self) -> bool {
+        (self as u8) >= Type::String as u8 && (self as u8) <= Type::Cell as u8
+    }
+    /// Whether it is an integer or a float.
+    pub const fn is_number(self) -> bool {
+        matches!(self, Type::Int | Type::Float)
+    }
+    /// Whether a Lua slot can hold it.
+    pub const fn is_value(self) -> bool {
+        (self as u8) <= Type::Cell as u8
+    }
+}
+
+/// The type and the flags of an instruction, in one byte.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(transparent)]
+pub struct Ty(u8);
+
+impl Ty {
+    const GUARD: u8 = 0x80;
+    const NOTAG: u8 = 0x40;
+
+    /// A type without flags.
+    pub const fn new(ty: Type) -> Ty {
+        Ty(ty as u8)
+    }
+    /// The type, with the guard flag.
+    pub const fn guarded(ty: Type) -> Ty {
+        Ty(ty as u8 | Ty::GUARD)
+    }
+    /// The type.
+    pub const fn base(self) -> Type {
+        Type::ALL[(self.0 & 0xf) as usize]
+    }
+    /// Whether the instruction may leave the trace.
+    pub const fn is_guard(self) -> bool {
+        self.0 & Ty::GUARD != 0
+    }
+    /// With or without the guard flag.
+    #[must_use]
+    pub const fn set_guard(self, on: bool) -> Ty {
+        Ty(if on { self.0 | Ty::GUARD } else { self.0 & !Ty::GUARD })
+    }
+    /// Whether a store leaves out the tag, since memory holds it already.
+    pub const fn is_notag(self) -> bool {
+        self.0 & Ty::NOTAG != 0
+    }
+    /// With or without the `notag` flag.
+    #[must_use]
+    pub const fn set_notag(self, on: bool) -> Ty {
+        Ty(if on { self.0 | Ty::NOTAG } else { self.0 & !Ty::NOTAG })
+    }
+}
+
+impl std::fmt::Debug for Ty {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}", self.base().name(), if self.is_guard() { "!" } else { "" })
+    }
+}
+
+/// An instruction. The operands are references or literals, as the table of operations says.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(C)]
+pub struct Inst {
+    /// What it does.
+    pub op: Op,
+    /// Type and flags.
+    pub ty: Ty,
+    /// First operand.
+    pub a: Ref,
+    /// Second operand.
+    pub b: Ref,
+    /// Third operand.
+    pub c: Ref,
+}
+
+const _: () = assert!(size_of::<Inst>() == 8);
+
+impl Inst {
+    /// A dropped instruction.
+    pub const NOP: Inst = Inst { op: Op::Nop, ty: Ty::new(Type::Void), a: Ref::NONE, b: Ref::NONE, c: Ref::NONE };
+
+    /// An instruction.
+    pub const fn new(op: Op, ty: Ty, a: Ref, b: Ref, c: Ref) -> Inst {
+        Inst { op, ty, a, b, c }
+    }
+    /// The type of the result (of the operands, for comparisons and stores).
+    pub const fn base(&self) -> Type {
+        self.ty.base()
+    }
+    /// Operand `n`.
+    pub const fn operand(&self, n: usize) -> Ref {
+        [self.a, self.b, self.c][n]
+    }
+    /// The operands that are references to values.
+    pub fn refs(&self) -> impl Iterator<Item = Ref> + use<> {
+        let (kinds, values) = (self.op.operands(), [self.a, self.b, self.c]);
+        (0..3).filter_map(move |i| match kinds[i] {
+            Operand::Ref => Some(values[i]),
+            Operand::Opt if !values[i].is_none() => Some(values[i]),
+            _ => None,
+        })
+    }
+    /// The same instruction with each reference replaced.
+    #[must_use]
+    pub fn map_refs(mut self, mut f: impl FnMut(Ref) -> Ref) -> Inst {
+        let kinds = self.op.operands();
+        for (kind, operand) in kinds.into_iter().zip([&mut self.a, &mut self.b, &mut self.c]) {
+            if kind == Operand::Ref || (kind == Operand::Opt && !operand.is_none()) {
+                *operand = f(*operand);
+            }
+        }
+        self
+    }
+    /// The stack slot in `a`.
+    pub const fn slot(&self) -> i16 {
+        self.a.0 as i16
+    }
+    /// The field in `b`.
+    pub fn field(&self) -> Field {
+        Field::ALL[self.b.0 as usize]
+    }
+    /// Whether it can leave the trace.
+    pub const fn can_exit(&self) -> bool {
+        self.ty.is_guard() || matches!(self.op, Op::Gcstep | Op::Interrupt)
+    }
+    /// Whether an exit here without need does no harm: the interpreter executes again what the trace had not begun to.
+    pub const fn can_be_forced(&self) -> bool {
+        self.can_exit() && !matches!(self.op, Op::Call | Op::Gcstep)
+    }
+    /// Whether it reads the snapshot that applies to it.
+    pub const fn needs_snapshot(&self) -> bool {
+        self.can_exit() || matches!(self.op, Op::Sync)
+    }
+    /// Whether it has a result that other instructions can refer to.
+    pub fn has_result(&self) -> bool {
+        self.op.has_result() && self.base() != Type::Void
+    }
+}
+
+/// A constant.
+#[derive(Clone, Copy, Debug)]
+pub enum Const {
+    /// nil
+    Nil,
+    /// A boolean.
+    Bool(bool),
+    /// An integer.
+    Int(i64),
+    /// A float. Two floats are the same constant if their bits are the same.
+    Float(f64),
+    /// An object of the heap (or a light userdata): its type and address. A strong root.
+    Object(Type, u64),
+    /// An address that is no Lua value.
+    Ptr(u64),
+}
+
+impl PartialEq for Const {
+    fn eq(&self, other: &Const) -> bool {
+        self.ty() == other.ty() && self.payload() == other.payload()
+    }
+}
+
+impl Eq for Const {}
+
+impl std::hash::Hash for Const {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        (self.ty(), self.payload()).hash(state);
+    }
+}
+
+impl Const {
+    /// Its type.
+    pub const fn ty(self) -> Type {
+        match self {
+            Const::Nil => Type::Nil,
+            Const::Bool(_) => Type::Bool,
+            Const::Int(_) => Type::Int,
+            Const::Float(_) => Type::Float,
+            Const::Object(ty, _) => ty,
+            Const::Ptr(_) => Type::Ptr,
+        }
+    }
+    /// Its 64 bits, as in a Lua value's payload.
+    pub const fn payload(self) -> u64 {
+        match self {
+            Const::Nil => 0,
+            Const::Bool(b) => b as u64,
+            Const::Int(i) => i as u64,
+            Const::Float(f) => f.to_bits(),
+            Const::Object(_, p) | Const::Ptr(p) => p,
+        }
+    }
+}
+
+/// How a trace goes on at its end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Link {
+    /// To its `loop` instruction.
+    Loop,
+    /// Into another trace, after all slots of the last snapshot have been stored.
+    Trace(u32),
+    /// Back to the interpreter, through the last snapshot.
+    Interpreter,
+}
+
+/// The IR of a trace.
+#[derive(Clone, Debug)]
+pub struct Ir {
+    /// The instructions.
+    pub insts: Vec<Inst>,
+    /// The constants, by reference; the first one is a placeholder for [`Ref::NONE`].
+    pub consts: Vec<Const>,
+    /// The snapshots.
+    pub snapshots: Snapshots,
+    /// How it goes on at the end.
+    pub link: Link,
+    /// The helpers that it can name.
+    pub helpers: &'static [Helper],
+}
+
+impl Ir {
+    /// The most instructions that an IR may have.
+    pub const MAX_INSTS: usize = 4000;
+    /// The most constants that an IR may have.
+    pub const MAX_CONSTS: usize = 4000;
+
+    /// An empty IR.
+    pub fn new(helpers: &'static [Helper]) -> Ir {
+        let consts = vec![Const::Nil, Const::Nil, Const::Bool(false), Const::Bool(true)];
+        Ir { insts: Vec::new(), consts, snapshots: Snapshots::default(), link: Link::Interpreter, helpers }
+    }
+
+    /// The instruction that a reference names.
+    pub fn inst(&self, r: Ref) -> &Inst {
+        &self.insts[r.index()]
+    }
+    /// The constant that a reference names, if it names one.
+    pub fn constant(&self, r: Ref) -> Option<Const> {
+        if r.is_const() { Some(self.consts[r.0 as usize]) } else { None }
+    }
+    /// The integer constant that a reference names, if it names one.
+    pub fn int(&self, r: Ref) -> Option<i64> {
+        match self.constant(r) {
+            Some(Const::Int(i)) => Some(i),
+            _ => None,
+        }
+    }
+    /// The integer constant that is an instruction's second operand, if that is one: not all second operands are references.
+    pub fn second_int(&self, inst: &Inst) -> Option<i64> {
+        if inst.op.operands()[1] == Operand::Ref { self.int(inst.b) } else { None }
+    }
+    /// The float constant that a reference names, if it names one.
+    pub fn float(&self, r: Ref) -> Option<f64> {
+        match self.constant(r) {
+            Some(Const::Float(f)) => Some(f),
+            _ => None,
+        }
+    }
+    /// The type of what a reference names.
+    pub fn ty(&self, r: Ref) -> Type {
+        match self.constant(r) {
+            Some(c) => c.ty(),
+            None if r.is_none() => Type::Void,
+            None => self.inst(r).base(),
+        }
+    }
+    /// The helper that a call names.
+    pub fn helper(&self, call: &Inst) -> &'static Helper {
+        &self.helpers[call.b.0 as usize]
+    }
+    /// The arguments of a call, first to last.
+    pub fn call_args(&self, call: &Inst) -> Vec<Ref> {
+        let mut args = Vec::new();
+        let mut at = call.a;
+        while at.is_inst() && self.inst(at).op == Op::Carg {
+            args.push(self.inst(at).b);
+            at = self.inst(at).a;
+        }
+        if !at.is_none() {
+            args.push(at);
+        }
+        args.reverse();
+        args
+    }
+    /// The index of the `loop` instruction, if there is one.
+    pub fn loop_index(&self) -> Option<usize> {
+        self.insts.iter().position(|i| i.op == Op::Loop)
+    }
+    /// The phis: at the end of the trace.
+    pub fn phis(&self) -> impl Iterator<Item = &Inst> {
+        self.insts.iter().rev().take_while(|i| matches!(i.op, Op::Phi | Op::Nop)).filter(|i| i.op == Op::Phi)
+    }
+}

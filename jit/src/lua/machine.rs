@@ -1,0 +1,491 @@
+//! Traces as machine code: what is known of each, how they are compiled, linked to one another, and dropped.
+//!
+//! A snapshot may have several exits, each with the snapshot's values in other places. A side trace is compiled for the
+//! one that was taken last; the others reach it through adapters that move the values.
+//!
+//! A trace that is dropped is unlinked at once: nothing leads to it any more. Its code and what is known of it stay while
+//! it may still be on the native stack, under a call that it makes.
+
+use super::allocate::{self, AllocateError, Features, Location, Move, Place, Root, allocate};
+use super::deopt::Entered;
+use super::emit::thunks::{ThunkFunctions, Thunks};
+use super::emit::{self, FrameHelpers, Layout, Site, Surroundings};
+use super::entry;
+use super::ir::{Ir, Link, Ref};
+use crate::code::CodeError;
+use crate::code::arena::Arena;
+use crate::code::buffer::Code;
+use crate::code::map::CodeSpace;
+use crate::code::patch::Patch;
+use crate::code::publish::Publisher;
+use perilune_runtime::lua::heap::Roots;
+use perilune_runtime::lua::state::State;
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::fmt;
+
+/// An exit of a trace.
+#[derive(Clone, Debug)]
+pub struct Exit {
+    /// Its snapshot's number.
+    pub snapshot: usize,
+    /// Where the values of the snapshot are; constants are left out.
+    pub locations: Vec<(Ref, Location)>,
+    /// Whether the frames of a full call stand when it is taken.
+    pub synced: bool,
+    /// Whether it is the collector's.
+    pub collects: bool,
+    /// The jumps that lead to it; none if it is no exit but a place where slots are stored.
+    sites: Vec<Site>,
+    /// Its stub's address.
+    stub: usize,
+}
+
+/// The machine code of a trace.
+#[derive(Debug)]
+pub struct MachineTrace {
+    /// What was compiled.
+    pub ir: Ir,
+    /// The exits, by number.
+    pub exits: Vec<Exit>,
+    /// Where its code's parts lie.
+    pub layout: Layout,
+    /// Spill slots in use.
+    pub spill_slots: usize,
+    /// The trace and the snapshot where it begins, if it is a side trace.
+    parent: Option<(u32, usize)>,
+    /// References that live across full calls, by the point of the `sync`.
+    roots: Vec<(u16, Vec<Root>)>,
+    code: Code,
+    /// Code that moves values from the parent's other exits to where this side trace expects them.
+    adapters: Vec<Code>,
+    /// Side traces, with the snapshots where they begin.
+    sides: Vec<(usize, u32)>,
+    /// Traces that end by jumping to this one.
+    incoming: Vec<u32>,
+    /// The exit that was taken last.
+    pub(super) last_exit: u16,
+    /// It is unlinked, but may be running.
+    dropped: bool,
+    /// Test mode.
+    stress: Option<StressedGuards>,
+}
+
+/// Which guards were executed and which were forced to fail, by exit.
+#[derive(Debug)]
+struct StressedGuards {
+    executed: Box<[Cell<u8>]>,
+    forced: Vec<bool>,
+}
+
+impl MachineTrace {
+    /// Its code.
+    pub fn code(&self) -> &Code {
+        &self.code
+    }
+    /// Names of addresses in its code, for dumps.
+    pub fn names(&self) -> impl FnMut(u64) -> Option<String> + use<> {
+        let mut known: HashMap<u64, String> = HashMap::new();
+        for exit in self.exits.iter().filter(|e| !e.sites.is_empty()) {
+            known.insert(exit.stub as u64, format!("exit_{}", exit.snapshot));
+        }
+        for helper in self.ir.helpers {
+            known.insert(helper.entry as usize as u64, helper.name.to_owned());
+        }
+        move |address| known.get(&address).cloned()
+    }
+    pub(super) fn entry(&self) -> usize {
+        self.code.start()
+    }
+    pub(super) fn roots_at(&self, point: u16) -> &[Root] {
+        self.roots.iter().find(|(at, _)| *at == point).map_or(&[], |(_, roots)| roots)
+    }
+    /// The exit of a snapshot for which a side trace is compiled.
+    fn primary(&self, snapshot: usize) -> Option<&Exit> {
+        let fits = |e: &&Exit| e.snapshot == snapshot && !e.sites.is_empty();
+        let last = self.exits.get(self.last_exit as usize).filter(fits);
+        last.or_else(|| self.exits.iter().find(fits))
+    }
+}
+
+/// Why a trace cannot be compiled.
+#[derive(Debug)]
+pub enum CompileError {
+    /// Registers could not be allocated.
+    Allocate(AllocateError),
+    /// The machine code could not be placed.
+    Code(CodeError),
+    /// The parent is not there, or has no such exit.
+    NoParent,
+    /// The trace that it should lead to is not there.
+    NoTarget,
+}
+
+impl fmt::Display for CompileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CompileError::Allocate(AllocateError::TooManySpills) => f.write_str("too many spills"),
+            CompileError::Allocate(AllocateError::NotInherited(_)) => f.write_str("inherited value without a place"),
+            CompileError::Code(CodeError::Full { .. }) => f.write_str("out of memory for machine code"),
+            CompileError::Code(error) => write!(f, "{error}"),
+            CompileError::NoParent => f.write_str("parent trace is gone"),
+            CompileError::NoTarget => f.write_str("linked trace is gone"),
+        }
+    }
+}
+
+impl std::error::Error for CompileError {}
+
+impl From<AllocateError> for CompileError {
+    fn from(error: AllocateError) -> CompileError {
+        CompileError::Allocate(error)
+    }
+}
+
+impl From<CodeError> for CompileError {
+    fn from(error: CodeError) -> CompileError {
+        CompileError::Code(error)
+    }
+}
+
+/// How traces are compiled.
+#[derive(Clone, Copy, Debug)]
+pub struct MachineOptions {
+    /// Bytes of machine code at most.
+    pub code_size: usize,
+    /// What the processor can do.
+    pub features: Features,
+    /// Test mode: each guard fails once, when it is executed for the first time.
+    pub exit_stress: bool,
+}
+
+impl Default for MachineOptions {
+    fn default() -> MachineOptions {
+        MachineOptions { code_size: 64 << 20, features: Features::detect(), exit_stress: false }
+    }
+}
+
+/// A full call that a trace is making.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sync {
+    pub(super) trace: u32,
+    pub(super) point: u16,
+    /// rbp of the trampoline's frame.
+    pub(super) frame: usize,
+    /// Where the trace was entered.
+    pub(super) at: Entered,
+}
+
+/// The machine code of all traces of a state. Lies in a box to which [`State::compiled`] points while it lives.
+#[derive(Debug)]
+pub struct Machine {
+    /// By number.
+    traces: Vec<Option<Box<MachineTrace>>>,
+    pub(super) arena: Arena,
+    thunks: Thunks,
+    /// Tells debuggers of code, and keeps dropped code while it may run.
+    pub publisher: Publisher,
+    options: MachineOptions,
+    pub(super) syncs: Vec<Sync>,
+    /// Entries into compiled code that have not ended.
+    pub(super) depth: usize,
+    /// How machine code was left last.
+    pub(super) last: Option<entry::Left>,
+}
+
+impl Machine {
+    /// No traces, with room for code.
+    pub fn new(options: MachineOptions) -> Result<Box<Machine>, CodeError> {
+        let space = CodeSpace::reserve()?;
+        let arena = Arena::new(&space, options.code_size, entry::deoptimize)?;
+        let functions = ThunkFunctions {
+            barrier: entry::barrier as *const () as usize,
+            floor: entry::floor as *const () as usize,
+            ceil: entry::ceil as *const () as usize,
+        };
+        let thunks = Thunks::new(&arena, functions)?;
+        Ok(Box::new(Machine {
+            traces: Vec::new(),
+            arena,
+            thunks,
+            publisher: Publisher::new(),
+            options,
+            syncs: Vec::new(),
+            depth: 0,
+            last: None,
+        }))
+    }
+
+    /// A trace that was not dropped.
+    pub fn get(&self, number: u32) -> Option<&MachineTrace> {
+        self.known(number).filter(|t| !t.dropped)
+    }
+
+    /// A trace that was not dropped, or may be running still.
+    pub(super) fn known(&self, number: u32) -> Option<&MachineTrace> {
+        self.traces.get(number as usize)?.as_deref()
+    }
+
+    pub(super) fn known_mut(&mut self, number: u32) -> Option<&mut MachineTrace> {
+        self.traces.get_mut(number as usize)?.as_deref_mut()
+    }
+
+    /// Bytes of machine code in use.
+    pub fn code_bytes(&self) -> usize {
+        self.arena.used()
+    }
+
+    /// The arena with the code.
+    pub fn arena(&self) -> &Arena {
+        &self.arena
+    }
+
+    /// Compiles a trace under a number that is not in use. A side trace names its parent and the snapshot where it
+    /// begins; nothing leads to it until it is linked. `state` is the one that will run it; only addresses are taken
+    /// from it.
+    pub fn compile(
+        &mut self,
+        state: &State,
+        number: u32,
+        ir: Ir,
+        parent: Option<(u32, usize)>,
+    ) -> Result<(), CompileError> {
+        let from = match parent {
+            None => None,
+            Some((trace, snapshot)) => {
+                let exit = self.get(trace).and_then(|t| t.primary(snapshot));
+                Some(exit.ok_or(CompileError::NoParent)?)
+            }
+        };
+        let ir = allocate::prepare(ir);
+        let options = allocate::Options {
+            inherited: from.map_or(&[], |exit| &exit.locations),
+            separate_exits: self.options.exit_stress,
+            features: self.options.features,
+        };
+        let allocation = allocate(&ir, options)?;
+        let target = match ir.link {
+            Link::Trace(target) if target != number => {
+                Some(self.get(target).map(MachineTrace::entry).ok_or(CompileError::NoTarget)?)
+            }
+            _ => None,
+        };
+        let stress = self.options.exit_stress.then(|| StressedGuards {
+            executed: allocation.points.iter().map(|_| Cell::new(0)).collect(),
+            forced: vec![false; allocation.points.len()],
+        });
+        let mut buffer = self.arena.begin(emit::bound(&ir, &allocation, stress.is_some()))?;
+        let around = Surroundings {
+            trampoline: &self.arena.trampoline(),
+            thunks: &self.thunks,
+            number,
+            interrupt: state.interrupt.as_ptr() as usize,
+            // A trace may lead to its own start.
+            link: target.or((ir.link == Link::Trace(number)).then(|| buffer.start())),
+            frames: FrameHelpers {
+                sync: entry::sync_frames as *const () as usize,
+                unsync: entry::unsync_frames as *const () as usize,
+                push: entry::push_frames as *const () as usize,
+            },
+            features: self.options.features,
+            executed: stress.as_ref().map(|s| s.executed.as_ptr() as usize),
+        };
+        let layout = emit::emit(&mut buffer.asm, &ir, &allocation, around);
+        let code = buffer.publish()?;
+        let trace = Box::new(MachineTrace {
+            exits: self.exits(&ir, &allocation, &layout, &code)?,
+            roots: allocation.roots.iter().map(|(at, r)| (allocation.insts[*at].exit, r.clone())).collect(),
+            spill_slots: allocation.spill_slots,
+            last_exit: 0,
+            layout,
+            ir,
+            parent,
+            code,
+            adapters: Vec::new(),
+            sides: Vec::new(),
+            incoming: Vec::new(),
+            dropped: false,
+            stress,
+        });
+        self.force_guards(&trace)?;
+        self.insert(number, trace);
+        Ok(())
+    }
+
+    fn insert(&mut self, number: u32, trace: Box<MachineTrace>) {
+        if let Link::Trace(target) = trace.ir.link
+            && target != number
+            && let Some(target) = self.known_mut(target)
+        {
+            target.incoming.push(number);
+        }
+        let index = number as usize;
+        if self.traces.len() <= index {
+            self.traces.resize_with(index + 1, || None);
+        }
+        self.traces[index] = Some(trace);
+    }
+
+    fn exits(
+        &self,
+        ir: &Ir,
+        allocation: &allocate::Allocation,
+        layout: &Layout,
+        code: &Code,
+    ) -> Result<Vec<Exit>, CodeError> {
+        let collectors: Vec<u16> = ir
+            .insts
+            .iter()
+            .zip(&allocation.insts)
+            .filter(|(inst, _)| inst.op == super::ir::Op::Gcstep)
+            .map(|(_, assigned)| assigned.exit)
+            .collect();
+        let points = allocation.points.iter().enumerate().map(|(number, point)| {
+            let sites = layout.sites.iter().filter(|s| s.exit as usize == number);
+            let sites: Vec<Site> = sites.map(|s| Site { offset: code.start() + s.offset, ..*s }).collect();
+            Ok(Exit {
+                snapshot: point.snapshot,
+                locations: point.locations.clone(),
+                synced: point.synced,
+                collects: collectors.contains(&(number as u16)),
+                stub: sites.first().map_or(Ok(0), |site| self.arena.target(site.offset))?,
+                sites,
+            })
+        });
+        points.collect()
+    }
+
+    /// Leads all exits of a snapshot to the side trace that was compiled for it.
+    pub fn link(&mut self, parent: u32, snapshot: usize, side: u32) -> Result<(), CompileError> {
+        let entry = self.get(side).ok_or(CompileError::NoTarget)?.entry();
+        let from = self.get(parent).ok_or(CompileError::NoParent)?;
+        let primary = from.primary(snapshot).ok_or(CompileError::NoParent)?;
+        let mut adapters = Vec::new();
+        let mut patches = Vec::new();
+        for exit in from.exits.iter().filter(|e| e.snapshot == snapshot && !e.collects) {
+            // Under a full call the frames stand, and only the deoptimizer takes them away.
+            if exit.synced || exit.sites.is_empty() {
+                continue;
+            }
+            let target = if exit.locations == primary.locations {
+                entry
+            } else {
+                let adapter = self.adapter(exit, primary, entry)?;
+                let start = adapter.start();
+                adapters.push(adapter);
+                start
+            };
+            patches.extend(exit.sites.iter().map(|site| Patch { site: site.offset, target }));
+        }
+        self.arena.patch(&patches)?;
+        if let Some(side) = self.known_mut(side) {
+            side.adapters = adapters;
+        }
+        if let Some(parent) = self.known_mut(parent) {
+            parent.sides.push((snapshot, side));
+        }
+        Ok(())
+    }
+
+    fn adapter(&self, from: &Exit, to: &Exit, target: usize) -> Result<Code, CodeError> {
+        let place = |exit: &Exit, r: Ref| exit.locations.iter().find(|l| l.0 == r).map_or(Place::None, |l| l.1.into());
+        let moves: Vec<Move> =
+            to.locations.iter().map(|(r, location)| Move { to: (*location).into(), from: place(from, *r) }).collect();
+        let mut buffer = self.arena.begin(64 + moves.len() * 32)?;
+        emit::adapter(&mut buffer.asm, &moves, target);
+        buffer.publish()
+    }
+
+    /// Drops a trace and the side traces that begin in it, and theirs. Nothing leads to them any more.
+    pub fn drop_trace(&mut self, number: u32) -> Result<(), CodeError> {
+        let mut work = vec![number];
+        while let Some(number) = work.pop() {
+            let Some(trace) = self.known_mut(number).filter(|t| !t.dropped) else { continue };
+            trace.dropped = true;
+            let (parent, link) = (trace.parent, trace.ir.link);
+            let incoming = std::mem::take(&mut trace.incoming);
+            work.extend(trace.sides.drain(..).map(|(_, side)| side));
+            let mut patches = Vec::new();
+            if let Some((parent, snapshot)) = parent
+                && let Some(parent) = self.known_mut(parent)
+            {
+                parent.sides.retain(|(_, side)| *side != number);
+                for exit in parent.exits.iter().filter(|e| e.snapshot == snapshot) {
+                    patches.extend(exit.sites.iter().map(|site| Patch { site: site.offset, target: exit.stub }));
+                }
+            }
+            for from in incoming {
+                if let Some(from) = self.known(from)
+                    && let Some((site, leave)) = from.layout.link
+                {
+                    patches.push(Patch { site: from.entry() + site, target: from.entry() + leave });
+                }
+            }
+            if let Link::Trace(next) = link
+                && let Some(next) = self.known_mut(next)
+            {
+                next.incoming.retain(|from| *from != number);
+            }
+            self.arena.patch(&patches)?;
+        }
+        self.reclaim()
+    }
+
+    /// Frees what was dropped, if nobody can be in it.
+    pub fn reclaim(&mut self) -> Result<(), CodeError> {
+        if self.depth > 0 {
+            return Ok(());
+        }
+        for place in &mut self.traces {
+            if let Some(trace) = place.take_if(|t| t.dropped) {
+                trace.adapters.into_iter().for_each(|code| self.publisher.retire(code));
+                self.publisher.retire(trace.code);
+            }
+        }
+        self.publisher.reclaim()?;
+        Ok(())
+    }
+
+    /// What full calls that are under way keep in spill slots.
+    pub fn roots(&self, roots: &mut Roots) {
+        for sync in &self.syncs {
+            // SAFETY: the trampoline's frame is on the native stack until the call ends.
+            unsafe { entry::sync_roots(self, sync, roots) };
+        }
+    }
+
+    // ---- exit stress
+
+    fn force_guards(&self, trace: &MachineTrace) -> Result<(), CodeError> {
+        if trace.stress.is_some() {
+            for exit in &trace.exits {
+                if let Some(site) = exit.sites.first().filter(|s| s.can_be_forced) {
+                    self.arena.force(site.offset)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether an exit that was just taken had been forced; then it is not any more.
+    pub(super) fn release_guard(&mut self, number: u32, exit: u16) -> bool {
+        let Machine { arena, traces, .. } = self;
+        let Some(trace) = traces.get_mut(number as usize).and_then(Option::as_deref_mut) else { return false };
+        let Some(stress) = &mut trace.stress else { return false };
+        let site = trace.exits[exit as usize].sites.first();
+        let Some(Site { offset, condition: Some(condition), can_be_forced: true, .. }) = site else { return false };
+        if std::mem::replace(&mut stress.forced[exit as usize], true) {
+            return false;
+        }
+        arena.release(*offset, *condition).is_ok()
+    }
+
+    /// In exit stress, how many guards were executed and how many were forced to fail.
+    pub fn stress_counts(&self) -> (usize, usize) {
+        let stressed = self.traces.iter().flatten().filter_map(|t| t.stress.as_ref());
+        stressed.fold((0, 0), |(executed, forced), guards| {
+            let new = guards.executed.iter().filter(|e| e.get() != 0).count();
+            (executed + new, forced + guards.forced.iter().filter(|f| **f).count())
+        })
+    }
+}

@@ -1,0 +1,38 @@
+//! From a hot Lua loop to machine code and back.
+//!
+//! ```text
+//! interpreter --hot--> tier --> record --IR--> opt --> engine (machine code, or eval)
+//!      ^                                                  |
+//!      +----------- deopt <-- values at the exit <--------+
+//! ```
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `tier` | what is recorded when; the traces; the way in and out |
+//! | `options` | the parameters |
+//! | `record` | from bytecode to IR |
+//! | `ir`, `opt` | the IR and the passes over it |
+//! | `snapshot`, `deopt` | what the interpreter's frames must look like at an exit, and making them so |
+//! | `trace` | a finished trace |
+//! | `allocate`, `emit` | registers, machine code |
+//! | `machine`, `entry` | traces as machine code: links, exits, the way in and out |
+//! | `engine`, `eval` | running traces |
+//! | `report` | what `-jv` and `-jdump` say |
+//! | `helpers` | the Rust functions that traces call |
+
+pub mod allocate;
+pub mod deopt;
+pub mod emit;
+pub mod engine;
+pub mod entry;
+pub mod eval;
+pub mod helpers;
+pub mod ir;
+pub mod machine;
+pub mod opt;
+pub mod options;
+pub mod record;
+pub mod report;
+pub mod snapshot;
+pub mod tier;
+pub mod trace;

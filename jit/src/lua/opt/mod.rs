@@ -1,0 +1,57 @@
+//! The optimizer. `fold`, `cse` and `fwd` work on each instruction as it is emitted, be it recorded or copied by a
+//! pass; `peel` copies the body of a loop through them; `dse` and `dce` remove what is left unused.
+#![forbid(unsafe_code)]
+
+pub mod copy;
+pub mod dce;
+pub mod dse;
+pub mod fold;
+pub mod forward;
+pub mod peel;
+#[cfg(test)]
+mod tests;
+
+/// Which passes are on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Passes {
+    /// Folding and algebraic simplification.
+    pub fold: bool,
+    /// Value numbering of pure operations and guards.
+    pub cse: bool,
+    /// Forwarding of loads and stores to loads; redundant barriers and tags.
+    pub fwd: bool,
+    /// Dead stores.
+    pub dse: bool,
+    /// Dead code.
+    pub dce: bool,
+    /// Loop peeling. Without it a loop's body stands once, links to its own start and loads its slots again there.
+    pub peel: bool,
+}
+
+impl Passes {
+    /// All passes.
+    pub const ALL: Passes = Passes { fold: true, cse: true, fwd: true, dse: true, dce: true, peel: true };
+    /// No pass.
+    pub const NONE: Passes = Passes { fold: false, cse: false, fwd: false, dse: false, dce: false, peel: false };
+    /// The passes' names.
+    pub const NAMES: [&'static str; 6] = ["fold", "cse", "fwd", "dse", "dce", "loop"];
+
+    /// The switch of the pass with this name.
+    pub fn by_name(&mut self, name: &str) -> Option<&mut bool> {
+        Some(match name {
+            "fold" => &mut self.fold,
+            "cse" => &mut self.cse,
+            "fwd" => &mut self.fwd,
+            "dse" => &mut self.dse,
+            "dce" => &mut self.dce,
+            "loop" => &mut self.peel,
+            _ => return None,
+        })
+    }
+}
+
+impl Default for Passes {
+    fn default() -> Passes {
+        Passes::ALL
+    }
+}

@@ -1,0 +1,142 @@
+//! Loop peeling: the recorded body becomes the first iteration, and a copy of it, emitted behind a `loop` instruction
+//! through the same folding, numbering and forwarding, becomes the loop.
+//!
+//! What does not change from one iteration to the next comes back from the builder as the instruction of the first
+//! iteration, guards included: it has left the loop. A value of the first iteration that the copy uses, and whose own
+//! copy is another instruction, changes: it gets a phi.
+//!
+//! A slot that the body loads holds, in the copy, what the last snapshot says, since that describes the end of the
+//! iteration; and the copy's snapshots list what the last one lists as well as their own slots, up to the first
+//! `sync`, which stores them all.
+#![forbid(unsafe_code)]
+
+use super::copy::emit;
+use crate::lua::ir::build::{BuildError, Builder};
+use crate::lua::ir::{Inst, Ir, Link, Op, Ref, Ty, Type};
+use crate::lua::snapshot::{Frame, SlotValue};
+
+/// The most phis that a loop may have.
+pub const MAX_PHIS: usize = 100;
+
+/// Closes the loop: the trace built so far is one iteration, and its last snapshot describes the end of it. On an
+/// error the builder is as it was.
+pub fn peel(b: &mut Builder) -> Result<(), BuildError> {
+    let saved = b.clone();
+    b.set_peeling(Some(b.ir().insts.len()));
+    let result = Peeling::new(b).run();
+    match result {
+        Ok(()) => b.set_peeling(None),
+        Err(_) => *b = saved,
+    }
+    result
+}
+
+struct Peeling<'a> {
+    b: &'a mut Builder,
+    /// The first iteration.
+    body: Ir,
+    /// What stands for each instruction of the first iteration in the second.
+    subst: Vec<Ref>,
+    /// Modified slots at the end of the first iteration.
+    overlay: Vec<SlotValue>,
+    /// No `sync` has been copied yet: the overlay holds.
+    before_sync: bool,
+}
+
+impl<'a> Peeling<'a> {
+    fn new(b: &'a mut Builder) -> Peeling<'a> {
+        let body = b.ir().clone();
+        let overlay = body.snapshots.iter().last().map(|s| body.snapshots.slots(s).to_vec()).unwrap_or_default();
+        let subst = Vec::with_capacity(body.insts.len());
+        Peeling { b, body, subst, overlay, before_sync: true }
+    }
+
+    fn run(mut self) -> Result<(), BuildError> {
+        self.b.plain(Op::Loop)?;
+        let mut next = 0;
+        for at in 0..self.body.insts.len() {
+            while next < self.body.snapshots.len() && self.body.snapshots.get(next).at as usize <= at {
+                self.copy_snapshot(next);
+                next += 1;
+            }
+            let inst = self.body.insts[at];
+            let r = self.copy(inst)?;
+            self.subst.push(r);
+        }
+        self.phis()?;
+        self.b.set_link(Link::Loop);
+        Ok(())
+    }
+
+    fn map(&self, r: Ref) -> Ref {
+        if r.is_inst() { self.subst[r.index()] } else { r }
+    }
+
+    fn copy(&mut self, inst: Inst) -> Result<Ref, BuildError> {
+        match inst.op {
+            Op::Nop => return Ok(Ref::NONE),
+            Op::Sload if self.before_sync => {
+                if let Some(s) = self.overlay.iter().find(|s| s.slot == inst.slot()) {
+                    let same = self.b.ty(s.value) == inst.base();
+                    return if same { Ok(s.value) } else { Err(BuildError::TypeInstability) };
+                }
+            }
+            Op::Sync => self.before_sync = false,
+            _ => {}
+        }
+        emit(self.b, inst.map_refs(|r| if r.is_inst() { self.subst[r.index()] } else { r }))
+    }
+
+    fn copy_snapshot(&mut self, number: usize) {
+        let snapshot = *self.body.snapshots.get(number);
+        let own = self.body.snapshots.slots(&snapshot);
+        let mut slots: Vec<SlotValue> = own.iter().map(|s| SlotValue { value: self.map(s.value), ..*s }).collect();
+        if self.before_sync {
+            let missing = |s: &&SlotValue| s.slot < snapshot.top && own.iter().all(|o| o.slot != s.slot);
+            slots.extend(self.overlay.iter().filter(missing));
+            slots.sort_unstable_by_key(|s| s.slot);
+        }
+        let frames: Vec<Frame> = self
+            .body
+            .snapshots
+            .frames(&snapshot)
+            .iter()
+            .map(|f| Frame { function: self.map(f.function), ..*f })
+            .collect();
+        self.b.snapshot(snapshot.resume(), &slots, &frames);
+    }
+
+    /// Emits a phi for each value of the first iteration that the loop uses and that changes.
+    fn phis(&mut self) -> Result<(), BuildError> {
+        let loop_at = self.body.insts.len();
+        let mut seen = vec![false; loop_at];
+        let mut phis = Vec::new();
+        let mut work: Vec<Ref> = self.b.ir().insts[loop_at..].iter().flat_map(Inst::refs).collect();
+        let snapshots = &self.b.ir().snapshots;
+        for snapshot in snapshots.iter().filter(|s| s.at as usize > loop_at) {
+            work.extend(snapshots.refs(snapshot));
+        }
+        while let Some(r) = work.pop() {
+            if !r.is_inst() || r.index() >= loop_at || std::mem::replace(&mut seen[r.index()], true) {
+                continue;
+            }
+            let right = self.subst[r.index()];
+            if right == r || self.body.inst(r).op == Op::Carg {
+                continue;
+            }
+            // Loads state their type, and everything else has the type of what it is made from.
+            debug_assert_eq!(self.b.ty(right), self.b.ty(r));
+            phis.push((r, right));
+            work.push(right);
+        }
+        if phis.len() > MAX_PHIS {
+            return Err(BuildError::TooManyPhis);
+        }
+        phis.sort_unstable();
+        for (left, right) in phis {
+            let ty: Type = self.b.ty(left);
+            self.b.emit(Inst::new(Op::Phi, Ty::new(ty), left, right, Ref::NONE))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,71 @@
+//! IR text in, passes, IR text out. Each condition of a pass that keeps it right has a case that fails without it.
+
+#![forbid(unsafe_code)]
+
+mod fold;
+mod forward;
+mod peel;
+mod text;
+
+use super::Passes;
+use super::copy::{copy, copy_into};
+use super::peel::peel;
+use crate::lua::ir::build::{BuildError, Builder};
+use crate::lua::ir::helper::Entry;
+use crate::lua::ir::parse::parse;
+use crate::lua::ir::verify::verify;
+use crate::lua::ir::{Access, Alias, Class, Failure, Helper, Inst, Ir, Op, Ref, Ty, Type};
+
+extern "C-unwind" fn never() {}
+
+const fn helper(name: &'static str, args: &'static [Type], result: Type, class: Class, access: Access) -> Helper {
+    Helper { name, args, result, class, access, failure: Failure::Never, entry: never as Entry }
+}
+
+static HELPERS: &[Helper] = &[
+    helper("sin", &[Type::Float], Type::Float, Class::Leaf, Access::Pure),
+    helper("lookup", &[Type::Table, Type::String], Type::Ptr, Class::Leaf, Access::Reads(Alias::Lookup.bit())),
+    helper("newtable", &[], Type::Table, Class::Allocating, Access::Fresh),
+    helper("insert", &[Type::Table], Type::Void, Class::Allocating, Access::Writes(Alias::Lookup.bit())),
+    helper("native", &[], Type::Void, Class::Full, Access::Writes(0)),
+];
+
+const OFF: Passes = Passes::NONE;
+const FOLD: Passes = Passes { fold: true, ..OFF };
+const CSE: Passes = Passes { cse: true, ..OFF };
+const FWD: Passes = Passes { fwd: true, ..OFF };
+const DSE: Passes = Passes { dse: true, ..OFF };
+const DCE: Passes = Passes { dce: true, ..OFF };
+
+fn read(text: &str) -> Ir {
+    let ir = parse(text, HELPERS).unwrap_or_else(|e| panic!("{e} in\n{text}"));
+    verify(&ir).unwrap_or_else(|e| panic!("{e} in\n{text}"));
+    ir
+}
+
+fn same(found: &Ir, expected: &str) {
+    let trim = |s: &str| s.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("\n");
+    let (found_text, expected) = (trim(&found.to_string()), trim(expected));
+    assert!(found_text == expected, "found:\n{found_text}\n\nexpected:\n{expected}\n");
+    verify(found).unwrap_or_else(|e| panic!("{e} in\n{found_text}"));
+}
+
+#[track_caller]
+fn check(passes: Passes, input: &str, expected: &str) {
+    let found = copy(&read(input), passes).unwrap_or_else(|e| panic!("{e}"));
+    same(&found, expected);
+}
+
+/// Emits the input as a recording with all passes on and closes the loop.
+fn close(input: &str) -> Result<Ir, BuildError> {
+    let ir = read(input);
+    let mut b = Builder::new(HELPERS, Passes::ALL);
+    copy_into(&ir, &mut b)?;
+    peel(&mut b)?;
+    Ok(b.finish())
+}
+
+#[track_caller]
+fn check_loop(input: &str, expected: &str) {
+    same(&close(input).unwrap_or_else(|e| panic!("{e}")), expected);
+}

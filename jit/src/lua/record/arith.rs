@@ -1,0 +1,307 @@
+//! Arithmetic and comparisons.
+
+use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
+use perilune_runtime::lua::number;
+use perilune_runtime::lua::value::Value;
+
+use super::super::helpers::H;
+use super::super::ir::{Op as Ins, Ref, Type};
+use super::{Abort, Next, Rec, Recorder, truth};
+
+/// Integers up to this size are floats, exactly.
+const EXACT: i64 = 1 << 53;
+
+impl Recorder {
+    fn float(&mut self, r: Ref) -> Rec<Ref> {
+        match self.ty(r) {
+            Type::Float => Ok(r),
+            Type::Int => Ok(self.b.i2f(r)?),
+            _ => Err(Abort::Reason("arithmetic on something else than numbers")),
+        }
+    }
+
+    fn integer(&mut self, r: Ref, actual: Value) -> Rec<Ref> {
+        match self.ty(r) {
+            Type::Int => Ok(r),
+            Type::Float if number::float_to_int(actual.raw_float()).is_some() => Ok(self.b.f2i(r)?),
+            _ => Err(Abort::Reason("bitwise operation on something else than integers")),
+        }
+    }
+
+    /// An arithmetic instruction on two registers, or on a register and a constant; swapped if `k` says so.
+    pub(super) fn op_arith(&mut self, w: Word, op: Op) -> Rec<Next> {
+        let x = (self.get(bc::b(w))?, self.actual(bc::b(w)));
+        let y = match op {
+            Op::AddI | Op::ShrI | Op::ShlI => {
+                let i = i64::from(bc::sc(w));
+                (self.b.int(i), Value::integer(i))
+            }
+            Op::AddK
+            | Op::SubK
+            | Op::MulK
+            | Op::ModK
+            | Op::PowK
+            | Op::DivK
+            | Op::IDivK
+            | Op::BAndK
+            | Op::BOrK
+            | Op::BXorK => {
+                let value = self.proto.constant(bc::c(w));
+                (self.value_constant(value)?, value)
+            }
+            _ => (self.get(bc::c(w))?, self.actual(bc::c(w))),
+        };
+        let result = match op {
+            Op::AddI | Op::AddK | Op::Add => self.simple(Ins::Add, x.0, y.0)?,
+            Op::SubK | Op::Sub => self.simple(Ins::Sub, x.0, y.0)?,
+            Op::MulK | Op::Mul => self.simple(Ins::Mul, x.0, y.0)?,
+            Op::DivK | Op::Div => {
+                let (a, b) = (self.float(x.0)?, self.float(y.0)?);
+                self.b.binary(Ins::Div, a, b)?
+            }
+            Op::PowK | Op::Pow => self.power(x.0, y.0)?,
+            Op::ModK | Op::Mod | Op::IDivK | Op::IDiv => {
+                let modulo = matches!(op, Op::ModK | Op::Mod);
+                self.divide(modulo, x.0, y)?
+            }
+            Op::BAndK | Op::BAnd => self.bitwise(Ins::Band, x, y)?,
+            Op::BOrK | Op::BOr => self.bitwise(Ins::Bor, x, y)?,
+            Op::BXorK | Op::BXor => self.bitwise(Ins::Bxor, x, y)?,
+            Op::ShrI | Op::Shr => self.shift(x, y, false)?,
+            Op::ShlI => self.shift(y, x, true)?,
+            _ => self.shift(x, y, true)?,
+        };
+        self.set(bc::a(w), result);
+        Ok(Next::More)
+    }
+
+    fn simple(&mut self, op: Ins, x: Ref, y: Ref) -> Rec<Ref> {
+        if self.ty(x) == Type::Int && self.ty(y) == Type::Int {
+            return Ok(self.b.binary(op, x, y)?);
+        }
+        let (a, b) = (self.float(x)?, self.float(y)?);
+        Ok(self.b.binary(op, a, b)?)
+    }
+
+    fn power(&mut self, x: Ref, y: Ref) -> Rec<Ref> {
+        let (a, b) = (self.float(x)?, self.float(y)?);
+        // The square is exact either way: both are one multiplication, rounded once.
+        if self.b.ir().float(b) == Some(2.0) {
+            return Ok(self.b.binary(Ins::Mul, a, a)?);
+        }
+        self.call_helper(H::Pow, &[a, b])
+    }
+
+    fn divide(&mut self, modulo: bool, x: Ref, (y, actual): (Ref, Value)) -> Rec<Ref> {
+        if self.ty(x) == Type::Int && self.ty(y) == Type::Int {
+            if actual.raw_integer() == 0 {
+                return Err(Abort::Reason("division by zero"));
+            }
+            let zero = self.b.int(0);
+            self.b.guard(Ins::Ne, y, zero)?;
+            return Ok(self.b.binary(if modulo { Ins::Mod } else { Ins::Idiv }, x, y)?);
+        }
+        let (a, b) = (self.float(x)?, self.float(y)?);
+        if modulo {
+            return self.call_helper(H::FloatMod, &[a, b]);
+        }
+        let quotient = self.b.binary(Ins::Div, a, b)?;
+        Ok(self.b.unary(Ins::Floor, quotient)?)
+    }
+
+    fn bitwise(&mut self, op: Ins, x: (Ref, Value), y: (Ref, Value)) -> Rec<Ref> {
+        let (a, b) = (self.integer(x.0, x.1)?, self.integer(y.0, y.1)?);
+        Ok(self.b.binary(op, a, b)?)
+    }
+
+    fn shift(&mut self, x: (Ref, Value), y: (Ref, Value), left: bool) -> Rec<Ref> {
+        let (a, b) = (self.integer(x.0, x.1)?, self.integer(y.0, y.1)?);
+        if let Some(count) = self.b.ir().int(b) {
+            let count = if left { count } else { count.checked_neg().unwrap_or(i64::MAX) };
+            if count.unsigned_abs() >= 64 {
+                return Ok(self.b.int(0));
+            }
+            let by = self.b.int(count.abs());
+            return Ok(self.b.binary(if count >= 0 { Ins::Shl } else { Ins::Shr }, a, by)?);
+        }
+        let count = y.1.as_integer().or_else(|| number::float_to_int(y.1.raw_float())).unwrap_or(0);
+        if (0..64).contains(&count) {
+            let limit = self.b.int(64);
+            self.b.guard(Ins::Ult, b, limit)?;
+            return Ok(self.b.binary(if left { Ins::Shl } else { Ins::Shr }, a, b)?);
+        }
+        if left {
+            return self.call_helper(H::ShiftLeft, &[a, b]);
+        }
+        let negated = self.b.unary(Ins::Neg, b)?;
+        let smallest = self.b.int(i64::MIN);
+        self.b.guard(Ins::Ne, b, smallest)?;
+        self.call_helper(H::ShiftLeft, &[a, negated])
+    }
+
+    pub(super) fn op_unary(&mut self, w: Word, op: Op) -> Rec<Next> {
+        let x = self.get(bc::b(w))?;
+        let result = match (op, self.ty(x)) {
+            (Op::Unm, Type::Int | Type::Float) => self.b.unary(Ins::Neg, x)?,
+            (Op::BNot, Type::Int | Type::Float) => {
+                let x = self.integer(x, self.actual(bc::b(w)))?;
+                self.b.unary(Ins::Bnot, x)?
+            }
+            (Op::Not, ty) => match truth(ty) {
+                Some(is) => Self::bool_constant(!is),
+                None => {
+                    let actual = !self.actual(bc::b(w)).is_falsy();
+                    self.guard_value(x, Self::bool_constant(actual))?;
+                    Self::bool_constant(!actual)
+                }
+            },
+            _ => return Err(Abort::Reason("arithmetic on something else than numbers")),
+        };
+        self.set(bc::a(w), result);
+        Ok(Next::More)
+    }
+
+    // ---- comparisons
+
+    /// A comparison whose outcome decides whether to skip: emits the guard that it comes out the same.
+    fn compare(&mut self, op: Ins, x: Ref, y: Ref, outcome: bool) -> Rec<Next> {
+        let float = self.ty(x) == Type::Float;
+        let guard = if outcome { op } else { op.negated(float) };
+        self.b.guard(guard, x, y)?;
+        Ok(Next::More)
+    }
+
+    /// Two numbers of different kinds, both as floats; the integer is guarded to be one exactly.
+    fn as_floats(&mut self, x: Ref, y: Ref) -> Rec<(Ref, Ref)> {
+        for r in [x, y] {
+            if self.ty(r) == Type::Int {
+                match self.b.ir().int(r) {
+                    Some(i) if i.abs() <= EXACT => {}
+                    Some(_) => return Err(Abort::Reason("comparison of a huge integer with a float")),
+                    None => {
+                        let (offset, limit) = (self.b.int(EXACT), self.b.int(2 * EXACT));
+                        let moved = self.b.binary(Ins::Add, r, offset)?;
+                        self.b.guard(Ins::Ule, moved, limit)?;
+                    }
+                }
+            }
+        }
+        Ok((self.float(x)?, self.float(y)?))
+    }
+
+    fn order(&mut self, op: Ins, x: (Ref, Value), y: (Ref, Value)) -> Rec<Next> {
+        let (tx, ty) = (self.ty(x.0), self.ty(y.0));
+        if tx == Type::String && ty == Type::String {
+            let (Some(a), Some(b)) = (x.1.as_string(), y.1.as_string()) else {
+                return Err(Abort::Reason("not strings"));
+            };
+            let ordering = a.bytes().cmp(b.bytes());
+            let answer = self.call_helper(H::StringOrder, &[x.0, y.0])?;
+            let zero = self.b.int(0);
+            let outcome = if op == Ins::Lt { ordering.is_lt() } else { ordering.is_le() };
+            return self.compare(op, answer, zero, outcome);
+        }
+        if !tx.is_number() || !ty.is_number() {
+            return Err(Abort::Reason("comparison by a metamethod"));
+        }
+        let outcome = |a: f64, b: f64| match op {
+            Ins::Lt => a < b,
+            Ins::Le => a <= b,
+            Ins::Gt => a > b,
+            _ => a >= b,
+        };
+        if tx == Type::Int && ty == Type::Int {
+            let (a, b) = (x.1.raw_integer(), y.1.raw_integer());
+            let holds = match op {
+                Ins::Lt => a < b,
+                Ins::Le => a <= b,
+                Ins::Gt => a > b,
+                _ => a >= b,
+            };
+            return self.compare(op, x.0, y.0, holds);
+        }
+        let (a, b) = self.as_floats(x.0, y.0)?;
+        let (fa, fb) = (x.1.as_number().unwrap_or(f64::NAN), y.1.as_number().unwrap_or(f64::NAN));
+        self.compare(op, a, b, outcome(fa, fb))
+    }
+
+    pub(super) fn op_order(&mut self, w: Word, op: Op) -> Rec<Next> {
+        let x = (self.get(bc::a(w))?, self.actual(bc::a(w)));
+        let y = match op {
+            Op::Lt | Op::Le => (self.get(bc::b(w))?, self.actual(bc::b(w))),
+            _ => {
+                let i = i64::from(bc::sb(w));
+                (self.b.int(i), Value::integer(i))
+            }
+        };
+        let ins = match op {
+            Op::Lt | Op::LtI => Ins::Lt,
+            Op::Le | Op::LeI => Ins::Le,
+            Op::GtI => Ins::Gt,
+            _ => Ins::Ge,
+        };
+        self.order(ins, x, y)
+    }
+
+    pub(super) fn op_equal(&mut self, w: Word, op: Op) -> Rec<Next> {
+        let x = (self.get(bc::a(w))?, self.actual(bc::a(w)));
+        let y = match op {
+            Op::Eq => (self.get(bc::b(w))?, self.actual(bc::b(w))),
+            Op::EqI => {
+                let i = i64::from(bc::sb(w));
+                (self.b.int(i), Value::integer(i))
+            }
+            _ => {
+                let value = self.proto.constant(bc::b(w));
+                (self.value_constant(value)?, value)
+            }
+        };
+        let outcome = x.1.raw_equals(y.1);
+        let (tx, ty) = (self.ty(x.0), self.ty(y.0));
+        if tx != ty {
+            if tx.is_number() && ty.is_number() {
+                let (a, b) = self.as_floats(x.0, y.0)?;
+                return self.compare(Ins::Eq, a, b, outcome);
+            }
+            // Settled by the types.
+            return Ok(Next::More);
+        }
+        match tx {
+            Type::Nil => Ok(Next::More),
+            Type::String => {
+                let short = |v: Value| v.as_string().is_some_and(|s| s.is_short());
+                let constant = (x.0.is_const() && short(x.1)) || (y.0.is_const() && short(y.1));
+                if constant || (outcome && x.1.same(y.1)) {
+                    return self.compare(Ins::Eq, x.0, y.0, outcome);
+                }
+                let answer = self.call_helper(H::StringEqual, &[x.0, y.0])?;
+                let one = self.b.int(1);
+                self.compare(Ins::Eq, answer, one, outcome)
+            }
+            Type::Table | Type::Userdata if !outcome => {
+                // A metamethod might call them equal.
+                for (r, v) in [x, y] {
+                    let table = v.as_table().ok_or(Abort::Reason("comparison of userdata"))?;
+                    self.guard_no_event(r, table, perilune_runtime::lua::event::Event::Eq)?;
+                }
+                self.compare(Ins::Eq, x.0, y.0, false)
+            }
+            _ => self.compare(Ins::Eq, x.0, y.0, outcome),
+        }
+    }
+
+    pub(super) fn op_test(&mut self, w: Word, register: usize) -> Rec<Next> {
+        let x = self.get(register)?;
+        if truth(self.ty(x)).is_none() {
+            let actual = !self.actual(register).is_falsy();
+            self.guard_value(x, Self::bool_constant(actual))?;
+        }
+        if bc::op(w) == Op::TestSet {
+            let skips = self.actual(register).is_falsy() == bc::k(w);
+            if !skips {
+                self.set(bc::a(w), x);
+            }
+        }
+        Ok(Next::More)
+    }
+}

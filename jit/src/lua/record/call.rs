@@ -1,0 +1,273 @@
+//! Calls and returns. A Lua function's call is inlined: only the recorder's base moves. The frames that the interpreter
+//! would have are in the snapshots.
+
+use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
+use perilune_runtime::lua::function::{LuaFunction, NativeFunction, Special};
+use perilune_runtime::lua::heap::Gc;
+use perilune_runtime::lua::value::Value;
+
+use super::super::helpers::H;
+use super::super::ir::{Field, Op as Ins, Ref};
+use super::super::snapshot::{ExitMode, Frame, FrameKind};
+use super::{Abort, Inlined, MAX_FRAMES, MAX_RECURSION, MAX_SLOTS, Next, Rec, Recorder};
+
+impl Recorder {
+    /// The number of arguments of a call at register `a`.
+    fn arguments(&mut self, a: usize, b: usize) -> Rec<usize> {
+        if b != 0 {
+            return Ok(b - 1);
+        }
+        let top = self.open_top.take().ok_or(Abort::Reason("open list"))?;
+        Ok((top - self.at(a) - 1) as usize)
+    }
+
+    pub(super) fn op_call(&mut self, w: Word) -> Rec<Next> {
+        let a = bc::a(w);
+        let arguments = self.arguments(a, bc::b(w))?;
+        let callee = self.actual(a);
+        let wanted = bc::c(w) as i16 - 1;
+        if let Some(f) = callee.as_lua_function() {
+            return self.inline(a, arguments, wanted, f, self.pc + 1);
+        }
+        if let Some(f) = callee.as_native() {
+            return self.native(a, arguments, wanted, f);
+        }
+        Err(Abort::Reason("call of something else than a function"))
+    }
+
+    /// A generic loop's call of its iterator, whose copy and arguments lie from `a` on.
+    pub(super) fn iterate(&mut self, a: usize, wanted: i16, callee: Value) -> Rec<Next> {
+        if let Some(f) = callee.as_lua_function() {
+            return self.inline(a, 2, wanted, f, self.pc + 1);
+        }
+        if let Some(f) = callee.as_native() {
+            return self.native(a, 2, wanted, f);
+        }
+        Err(Abort::Reason("call of something else than a function"))
+    }
+
+    /// Enters a Lua function.
+    fn inline(&mut self, a: usize, arguments: usize, wanted: i16, f: Gc<LuaFunction>, return_pc: u32) -> Rec<Next> {
+        let proto = f.proto();
+        if self.frames.len() >= MAX_FRAMES {
+            return Err(Abort::Reason("calls too deep"));
+        }
+        let same = self.frames.iter().filter(|i| i.proto == proto).count() + usize::from(self.entry_proto == proto);
+        if same >= MAX_RECURSION {
+            return Err(Abort::Reason("recursion"));
+        }
+        let function = self.get(a)?;
+        if !function.is_const() {
+            let found = self.b.fload(function, Field::FunctionProto)?;
+            let expected = self.b.ptr(proto.address() as u64);
+            self.guard_value(found, expected)?;
+            self.pinned.protos.push(proto);
+        }
+        let call_slot = self.at(a);
+        let parameters = usize::from(proto.parameters);
+        let extra = if proto.is_vararg { arguments.saturating_sub(parameters) } else { 0 };
+        // The callee's base as the interpreter has it before VARARGPREP.
+        let base = call_slot + 1;
+        if base as usize + usize::from(proto.max_stack) * 2 + arguments + 260 > MAX_SLOTS {
+            return Err(Abort::Reason("stack too deep"));
+        }
+        for i in arguments..parameters {
+            self.set_slot(base + i as i16, Ref::NIL);
+        }
+        // What is above the arguments is unknown to the new function, and unwritten.
+        let first = base as usize + arguments.max(parameters);
+        for s in first..base as usize + arguments.max(parameters) + usize::from(proto.max_stack) + parameters + 2 {
+            self.forget_slot(s as i16);
+        }
+        let caller = self.proto;
+        let frame = Frame { kind: FrameKind::Lua, function, return_pc, base, wanted, varargs: extra as u16 };
+        self.frames.push(Inlined { frame, proto, caller, call_slot });
+        self.base = base;
+        self.proto = proto;
+        Ok(Next::More)
+    }
+
+    /// Moves the function and its fixed parameters above the extra arguments.
+    pub(super) fn op_vararg_prep(&mut self, _w: Word) -> Rec<Next> {
+        let Some(inlined) = self.frames.last().cloned() else {
+            return Err(Abort::Reason("entry of a vararg function"));
+        };
+        let parameters = usize::from(self.proto.parameters);
+        let extra = usize::from(inlined.frame.varargs);
+        if extra == 0 {
+            return Ok(Next::More);
+        }
+        let delta = (extra + parameters + 1) as i16;
+        let function = self.get_slot(self.base - 1)?;
+        self.set_slot(self.base + delta - 1, function);
+        for i in 0..parameters {
+            let value = self.get(i)?;
+            self.set_slot(self.base + delta + i as i16, value);
+            self.set(i, Ref::NIL);
+        }
+        self.base += delta;
+        let last = self.frames.len() - 1;
+        self.frames[last].frame.base = self.base;
+        Ok(Next::More)
+    }
+
+    pub(super) fn op_vararg(&mut self, w: Word) -> Rec<Next> {
+        let Some(inlined) = self.frames.last() else {
+            return Err(Abort::Reason("extra arguments of the trace's own function"));
+        };
+        let extra = usize::from(inlined.frame.varargs);
+        let (a, wanted) = (bc::a(w), bc::c(w));
+        let count = if wanted == 0 { extra } else { wanted - 1 };
+        let first = self.base - 1 - extra as i16;
+        let mut values = Vec::with_capacity(count);
+        for i in 0..count {
+            values.push(if i < extra { self.get_slot(first + i as i16)? } else { Ref::NIL });
+        }
+        if self.at(a) as usize + count + 300 > MAX_SLOTS {
+            return Err(Abort::Reason("stack too deep"));
+        }
+        values.into_iter().enumerate().for_each(|(i, v)| self.set(a + i, v));
+        if wanted == 0 {
+            self.open_top = Some(self.at(a) + extra as i16);
+        }
+        Ok(Next::More)
+    }
+
+    pub(super) fn op_return(&mut self, w: Word) -> Rec<Next> {
+        let (a, count) = match bc::op(w) {
+            Op::Return0 => (0, 0),
+            Op::Return1 => (bc::a(w), 1),
+            _ => {
+                if bc::k(w) {
+                    return Err(Abort::Reason("to-be-closed variable"));
+                }
+                let count = if bc::b(w) == 0 {
+                    let top = self.open_top.take().ok_or(Abort::Reason("open list"))?;
+                    (top - self.at(bc::a(w))) as usize
+                } else {
+                    bc::b(w) - 1
+                };
+                (bc::a(w), count)
+            }
+        };
+        if self.frames.is_empty() {
+            return match self.origin {
+                // The caller's frame is not this trace's.
+                super::Origin::Exit { .. } => self.leave(),
+                super::Origin::Loop(_) => Err(Abort::Reason("return from the loop")),
+            };
+        }
+        let mut values = Vec::with_capacity(count);
+        for i in 0..count {
+            values.push(self.get(a + i)?);
+        }
+        self.pop(&values);
+        Ok(Next::More)
+    }
+
+    /// Leaves the innermost inlined call with these results.
+    fn pop(&mut self, values: &[Ref]) {
+        let Some(inlined) = self.frames.pop() else { return };
+        let end = self.base + i16::from(self.proto.max_stack);
+        self.base = self.frames.last().map_or(0, |f| f.frame.base);
+        self.proto = inlined.caller;
+        let to = inlined.call_slot;
+        // Nothing is left of the call but its results.
+        for s in to..end {
+            self.forget_slot(s);
+        }
+        self.results(to, inlined.frame.wanted, values);
+    }
+
+    /// Puts results where a call wants them.
+    pub(super) fn results(&mut self, to: i16, wanted: i16, values: &[Ref]) {
+        let count = if wanted < 0 { values.len() } else { wanted as usize };
+        for i in 0..count {
+            self.set_slot(to + i as i16, values.get(i).copied().unwrap_or(Ref::NIL));
+        }
+        if wanted < 0 {
+            self.open_top = Some(to + count as i16);
+        }
+    }
+
+    pub(super) fn op_tail_call(&mut self, w: Word) -> Rec<Next> {
+        if bc::k(w) {
+            return Err(Abort::Reason("to-be-closed variable"));
+        }
+        let a = bc::a(w);
+        if self.frames.is_empty() {
+            return match self.origin {
+                super::Origin::Exit { .. } => self.leave(),
+                super::Origin::Loop(_) => Err(Abort::Reason("tail call from the loop")),
+            };
+        }
+        let arguments = self.arguments(a, bc::b(w))?;
+        let Some(f) = self.actual(a).as_lua_function() else {
+            return Err(Abort::Reason("tail call of something else than a Lua function"));
+        };
+        let mut values = Vec::with_capacity(arguments + 1);
+        for i in 0..=arguments {
+            values.push(self.get(a + i)?);
+        }
+        let Some(inlined) = self.frames.pop() else { return Err(Abort::Reason("no frame")) };
+        self.proto = inlined.caller;
+        self.base = self.frames.last().map_or(0, |i| i.frame.base);
+        let to = inlined.call_slot;
+        for (i, value) in values.iter().enumerate() {
+            self.set_slot(to + i as i16, *value);
+        }
+        let register = (to - self.base) as usize;
+        self.inline(register, arguments, inlined.frame.wanted, f, inlined.frame.return_pc)
+    }
+
+    // ---- native functions
+
+    fn native(&mut self, a: usize, arguments: usize, wanted: i16, f: Gc<NativeFunction>) -> Rec<Next> {
+        let function = self.get(a)?;
+        let expected = self.value_constant(Value::from(f))?;
+        self.guard_value(function, expected)?;
+        if let Some(values) = self.intrinsic(a, arguments, f)? {
+            self.results(self.at(a), wanted, &values);
+            return Ok(Next::More);
+        }
+        match f.special() {
+            Special::None => self.full_call(a, arguments, wanted),
+            Special::Pcall | Special::Xpcall => Err(Abort::Reason("protected call")),
+            Special::Resume | Special::Wrapped | Special::Yield => Err(Abort::Reason("coroutine")),
+            Special::Next | Special::IpairsNext => self.full_call(a, arguments, wanted),
+        }
+    }
+
+    /// Calls a native function with the interpreter's frames standing: it may do anything.
+    fn full_call(&mut self, a: usize, arguments: usize, wanted: i16) -> Rec<Next> {
+        if wanted < 0 {
+            return Err(Abort::Reason("native function with an open number of results"));
+        }
+        self.allocates = true;
+        // All arguments must lie in memory.
+        let end = self.at(a) + 1 + arguments as i16;
+        for s in self.at(a)..end {
+            let slot = self.slot(s);
+            if !slot.value.is_none() {
+                self.slot_mut(s).modified = true;
+            }
+        }
+        let saved = self.open_top.replace(end);
+        self.snapshot(ExitMode::Raise, self.pc + 1);
+        self.open_top = saved;
+        let clobbers = self.at(a);
+        self.b.sync(clobbers)?;
+        let register = self.b.int(a as i64);
+        let (count, results) = (self.b.int(arguments as i64), self.b.int(wanted.into()));
+        self.call_helper(H::CallNative, &[register, count, results])?;
+        self.b.plain(Ins::Unsync)?;
+        for slot in &mut self.slots {
+            slot.modified = false;
+        }
+        let end = self.at(usize::from(self.proto.max_stack)).max(end);
+        for s in self.at(a)..end {
+            self.forget_slot(s);
+        }
+        Ok(Next::More)
+    }
+}

@@ -1,0 +1,595 @@
+//! Tables: reading and writing by key, lengths, and the absence of metamethods.
+//!
+//! A named field is a slot whose place the shape tells: one guard on the shape, which also tells the metatable, so that a
+//! look-up through `__index` is a chain of such guards, and all of them leave a loop. An element is a guard on the
+//! array's kind, one on the index, and a load.
+
+use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
+use perilune_runtime::lua::event::Event;
+use perilune_runtime::lua::heap::Gc;
+use perilune_runtime::lua::string::Str;
+use perilune_runtime::lua::table::Table;
+use perilune_runtime::lua::value::{Value, tag};
+
+use super::super::helpers::H;
+use super::super::ir::{Field, Op as Ins, Ref, Type};
+use super::{Abort, Next, Rec, Recorder};
+
+/// Most tables that a look-up goes through.
+const MAX_CHAIN: usize = 8;
+
+/// A table that the recording looks at: its reference and what it is.
+#[derive(Clone, Copy)]
+struct Object {
+    r: Ref,
+    table: Gc<Table>,
+}
+
+impl Recorder {
+    fn object(&self, r: Ref, actual: Value) -> Rec<Object> {
+        match actual.as_table() {
+            Some(table) => Ok(Object { r, table }),
+            None => Err(Abort::Reason("index of something else than a table")),
+        }
+    }
+
+    fn constant_table(&mut self, table: Gc<Table>) -> Rec<Object> {
+        let r = self.value_constant(Value::from(table))?;
+        Ok(Object { r, table })
+    }
+
+    fn type_of(value: Value) -> Rec<Type> {
+        Type::from_tag(value.tag()).ok_or(Abort::Reason("internal value in a table"))
+    }
+
+    fn guard_shape(&mut self, o: Object) -> Rec<()> {
+        let shape = self.b.fload(o.r, Field::TableShape)?;
+        let expected = self.pin_shape(o.table.shape());
+        self.guard_value(shape, expected)
+    }
+
+    /// The metatable is what it is now; answers it. A shape guard says so, too.
+    fn guard_metatable(&mut self, o: Object) -> Rec<Option<Object>> {
+        let meta = self.b.fload(o.r, Field::TableMeta)?;
+        let expected = self.b.ptr(o.table.metatable().map_or(0, |m| m.address() as u64));
+        self.guard_value(meta, expected)?;
+        match o.table.metatable() {
+            Some(m) => Ok(Some(self.constant_table(m)?)),
+            None => Ok(None),
+        }
+    }
+
+    /// The value of a string in a table itself, guarded to be found, or not found, where it is now.
+    fn raw_field(&mut self, o: Object, key: Gc<Str>) -> Rec<(Ref, Value)> {
+        let actual = o.table.get_str(key);
+        let ty = Self::type_of(actual)?;
+        self.guard_shape(o)?;
+        if o.table.shape().is_dictionary() || !key.is_short() {
+            let value = self.hashed(o, Value::from(key), ty)?;
+            return Ok((value, actual));
+        }
+        let Some(slot) = o.table.shape().find(key) else { return Ok((Ref::NIL, Value::NIL)) };
+        let slots = self.b.fload(o.r, Field::TableSlots)?;
+        Ok((self.b.vload(slots, slot as u16, ty)?, actual))
+    }
+
+    fn hashed(&mut self, o: Object, key: Value, ty: Type) -> Rec<Ref> {
+        let constant = self.value_constant(key)?;
+        self.hashed_by(o, constant, ty)
+    }
+
+    /// The value of a key in the hash part.
+    fn hashed_by(&mut self, o: Object, key: Ref, ty: Type) -> Rec<Ref> {
+        let [payload, tag] = self.with_tag(key);
+        let place = self.call_helper(H::Find, &[o.r, payload, tag])?;
+        Ok(self.b.vload(place, 0, ty)?)
+    }
+
+    /// The table has no metamethod for an event.
+    pub(super) fn guard_no_event(&mut self, r: Ref, table: Gc<Table>, event: Event) -> Rec<()> {
+        let Some(meta) = self.guard_metatable(Object { r, table })? else { return Ok(()) };
+        let name = self.state().heap.names.event(event);
+        let (_, found) = self.raw_field(meta, name)?;
+        if found.is_nil() { Ok(()) } else { Err(Abort::Reason("metamethod")) }
+    }
+
+    /// What `__index` leads to, guarded: another table, or nothing.
+    fn index_holder(&mut self, o: Object) -> Rec<Option<Object>> {
+        let Some(meta) = self.guard_metatable(o)? else { return Ok(None) };
+        let name = self.state().heap.names.event(Event::Index);
+        let (r, found) = self.raw_field(meta, name)?;
+        if found.is_nil() {
+            return Ok(None);
+        }
+        let Some(table) = found.as_table() else { return Err(Abort::Reason("__index function")) };
+        let expected = self.value_constant(found)?;
+        self.guard_value(r, expected)?;
+        Ok(Some(Object { r: expected, table }))
+    }
+
+    /// `o.key`, through `__index` tables.
+    fn field(&mut self, mut o: Object, key: Gc<Str>) -> Rec<Ref> {
+        for _ in 0..MAX_CHAIN {
+            let (value, actual) = self.raw_field(o, key)?;
+            if !actual.is_nil() {
+                return Ok(value);
+            }
+            match self.index_holder(o)? {
+                Some(holder) => o = holder,
+                None => return Ok(Ref::NIL),
+            }
+        }
+        Err(Abort::Reason("long __index chain"))
+    }
+
+    /// Where a field is looked up for a value: the table itself, or a string's methods.
+    fn holder_of(&mut self, r: Ref, actual: Value) -> Rec<Object> {
+        if actual.is_string() {
+            let meta = self.state().metatable_of(actual).ok_or(Abort::Reason("string without a metatable"))?;
+            let meta = self.constant_table(meta)?;
+            let name = self.state().heap.names.event(Event::Index);
+            let (r, found) = self.raw_field(meta, name)?;
+            let expected = self.value_constant(found)?;
+            self.guard_value(r, expected)?;
+            return self.object(expected, found);
+        }
+        self.object(r, actual)
+    }
+
+    pub(super) fn op_get_field(&mut self, w: Word) -> Rec<Next> {
+        let key = self.string_constant(bc::c(w))?;
+        let (r, actual) = (self.get(bc::b(w))?, self.actual(bc::b(w)));
+        let o = self.holder_of(r, actual)?;
+        let value = self.field(o, key)?;
+        self.set(bc::a(w), value);
+        Ok(Next::More)
+    }
+
+    pub(super) fn op_self(&mut self, w: Word) -> Rec<Next> {
+        let key = self.string_constant(bc::c(w))?;
+        let (r, actual) = (self.get(bc::b(w))?, self.actual(bc::b(w)));
+        let o = self.holder_of(r, actual)?;
+        let value = self.field(o, key)?;
+        self.set(bc::a(w) + 1, r);
+        self.set(bc::a(w), value);
+        Ok(Next::More)
+    }
+
+    fn string_constant(&self, index: usize) -> Rec<Gc<Str>> {
+        self.proto.constant(index).as_string().ok_or(Abort::Reason("key is not a string"))
+    }
+
+    /// The value of an upvalue of the current function, and what it is now.
+    pub(super) fn upvalue(&mut self, index: usize) -> Rec<(Ref, Value)> {
+        let cell = self.actual_function()?.cells()[index];
+        let function = self.function()?;
+        let r = self.b.upval(function, index as u16)?;
+        let ty = Self::type_of(cell.get())?;
+        Ok((self.b.cload(r, ty)?, cell.get()))
+    }
+
+    pub(super) fn op_get_tab_up(&mut self, w: Word) -> Rec<Next> {
+        let key = self.string_constant(bc::c(w))?;
+        let (r, actual) = self.upvalue(bc::b(w))?;
+        let o = self.object(r, actual)?;
+        let value = self.field(o, key)?;
+        self.set(bc::a(w), value);
+        Ok(Next::More)
+    }
+
+    /// `o[key]` for a key computed at run time.
+    pub(super) fn op_get_table(&mut self, w: Word) -> Rec<Next> {
+        let (r, actual) = (self.get(bc::b(w))?, self.actual(bc::b(w)));
+        let o = self.object(r, actual)?;
+        let (k, key) = match bc::op(w) {
+            Op::GetI => {
+                let i = bc::c(w) as i64;
+                (self.b.int(i), Value::integer(i))
+            }
+            _ => (self.get(bc::c(w))?, self.actual(bc::c(w))),
+        };
+        let value = self.index(o, k, key)?;
+        self.set(bc::a(w), value);
+        Ok(Next::More)
+    }
+
+    /// `o[key]`.
+    fn index(&mut self, o: Object, k: Ref, key: Value) -> Rec<Ref> {
+        match key.tag() {
+            tag::INTEGER => self.index_integer(o, k, key.raw_integer()),
+            tag::STRING => self.index_string(o, k, key),
+            tag::FLOAT => {
+                let i = self.b.f2i(k)?;
+                let actual = perilune_runtime::lua::number::float_to_int(key.raw_float());
+                self.index_integer(o, i, actual.ok_or(Abort::Reason("key is a float"))?)
+            }
+            tag::NIL => Err(Abort::Reason("key is nil")),
+            _ => {
+                let actual = o.table.get(key);
+                self.found_or_nil(o, k, actual)
+            }
+        }
+    }
+
+    /// A computed string: the same one each time stays a constant's business, others are looked up.
+    fn index_string(&mut self, o: Object, k: Ref, key: Value) -> Rec<Ref> {
+        if !o.table.shape().is_dictionary() {
+            let Some(s) = key.as_string() else { return Err(Abort::Reason("key is not a string")) };
+            self.guard_value_is(k, key)?;
+            return self.field(o, s);
+        }
+        self.guard_shape(o)?;
+        let actual = o.table.get(key);
+        self.found_or_nil(o, k, actual)
+    }
+
+    fn guard_value_is(&mut self, r: Ref, actual: Value) -> Rec<()> {
+        let expected = self.value_constant(actual)?;
+        self.guard_value(r, expected)
+    }
+
+    /// The value in the hash part; nil only if there is no `__index`.
+    fn found_or_nil(&mut self, o: Object, k: Ref, actual: Value) -> Rec<Ref> {
+        if self.ty(k) == Type::Float {
+            return Err(Abort::Reason("key is a float"));
+        }
+        let ty = Self::type_of(actual)?;
+        let value = self.hashed_by(o, k, ty)?;
+        if actual.is_nil() {
+            self.guard_no_event(o.r, o.table, Event::Index)?;
+        }
+        Ok(value)
+    }
+
+    /// The index from 0 for a key from 1.
+    fn zero_based(&mut self, k: Ref) -> Rec<Ref> {
+        let minus = self.b.int(-1);
+        Ok(self.b.binary(Ins::Add, k, minus)?)
+    }
+
+    fn guard_kind(&mut self, o: Object) -> Rec<u8> {
+        let kind = o.table.array_kind();
+        let r = self.b.fload(o.r, Field::TableArrayKind)?;
+        let expected = self.b.int(kind.into());
+        self.guard_value(r, expected)?;
+        Ok(kind)
+    }
+
+    fn index_integer(&mut self, o: Object, k: Ref, key: i64) -> Rec<Ref> {
+        let index = self.zero_based(k)?;
+        let len = self.b.fload(o.r, Field::TableArrayLen)?;
+        let actual = o.table.get_int(key);
+        let ty = Self::type_of(actual)?;
+        if (key as u64).wrapping_sub(1) < o.table.length() as u64 {
+            self.b.guard(Ins::Ult, index, len)?;
+            let kind = self.guard_kind(o)?;
+            let array = self.b.fload(o.r, Field::TableArray)?;
+            let value = if kind == tag::MIXED {
+                let cap = self.b.fload(o.r, Field::TableArrayCap)?;
+                self.b.aload_mixed(array, index, cap, ty)?
+            } else {
+                self.b.aload(array, index, ty)?
+            };
+            if actual.is_nil() {
+                self.guard_no_event(o.r, o.table, Event::Index)?;
+            }
+            return Ok(value);
+        }
+        self.b.guard(Ins::Uge, index, len)?;
+        let hash = self.b.fload(o.r, Field::TableHash)?;
+        if o.table.has_hash() {
+            return self.found_or_nil(o, k, actual);
+        }
+        let null = self.b.ptr(0);
+        self.guard_value(hash, null)?;
+        self.guard_no_event(o.r, o.table, Event::Index)?;
+        Ok(Ref::NIL)
+    }
+
+    // ---- stores
+
+    /// The value of `RK(C)`.
+    fn stored(&mut self, w: Word) -> Rec<Ref> {
+        if bc::k(w) {
+            let value = self.proto.constant(bc::c(w));
+            return self.value_constant(value);
+        }
+        self.get(bc::c(w))
+    }
+
+    fn barrier(&mut self, object: Ref, value: Ref) -> Rec<()> {
+        if self.ty(value).is_object() {
+            self.b.op(Ins::Barrier, Type::Void, object, Ref::NONE, Ref::NONE)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn op_set_upvalue(&mut self, w: Word) -> Rec<Next> {
+        let value = self.get(bc::a(w))?;
+        let function = self.function()?;
+        let cell = self.b.upval(function, bc::b(w) as u16)?;
+        self.set_cell(cell, value)
+    }
+
+    pub(super) fn set_cell(&mut self, cell: Ref, value: Ref) -> Rec<Next> {
+        self.b.cstore(cell, value)?;
+        self.barrier(cell, value)?;
+        Ok(Next::More)
+    }
+
+    pub(super) fn op_set_field(&mut self, w: Word) -> Rec<Next> {
+        let key = self.string_constant(bc::b(w))?;
+        let (r, actual) = (self.get(bc::a(w))?, self.actual(bc::a(w)));
+        let o = self.object(r, actual)?;
+        let value = self.stored(w)?;
+        self.set_string(o, key, value)
+    }
+
+    pub(super) fn op_set_tab_up(&mut self, w: Word) -> Rec<Next> {
+        let key = self.string_constant(bc::b(w))?;
+        let (r, actual) = self.upvalue(bc::a(w))?;
+        let o = self.object(r, actual)?;
+        let value = self.stored(w)?;
+        self.set_string(o, key, value)
+    }
+
+    fn set_string(&mut self, o: Object, key: Gc<Str>, value: Ref) -> Rec<Next> {
+        if o.table.is_flagged() {
+            // Others look through this table: the store must tell them.
+            return Err(Abort::Reason("store to a metatable"));
+        }
+        let old = o.table.get_str(key);
+        self.guard_shape(o)?;
+        if old.is_nil() {
+            // Also a field that was removed: the slot is there, the field is not.
+            self.raw_field(o, key)?;
+            self.guard_no_event(o.r, o.table, Event::NewIndex)?;
+            let k = self.value_constant(Value::from(key))?;
+            return self.set_by_helper([H::SetField, H::SetFieldF], &[o.r, k], value);
+        }
+        if o.table.shape().is_dictionary() || !key.is_short() {
+            let k = self.value_constant(Value::from(key))?;
+            return self.set_hashed(o, k, value);
+        }
+        let Some(slot) = o.table.shape().find(key) else { return Err(Abort::Reason("field is not in the shape")) };
+        let slots = self.b.fload(o.r, Field::TableSlots)?;
+        if o.table.metatable().is_some() {
+            let tag = self.b.op(Ins::Vtag, Type::Int, slots, Ref(slot as u16), Ref::NONE)?;
+            let nil = self.b.int(tag::NIL.into());
+            self.b.guard(Ins::Ne, tag, nil)?;
+        }
+        self.b.vstore(slots, slot as u16, value)?;
+        self.barrier(o.r, value)?;
+        Ok(Next::More)
+    }
+
+    /// Assigns to a key that the hash part has.
+    fn set_hashed(&mut self, o: Object, k: Ref, value: Ref) -> Rec<Next> {
+        let [payload, key_tag] = self.with_tag(k);
+        let place = self.call_helper(H::Find, &[o.r, payload, key_tag])?;
+        let tag = self.b.op(Ins::Vtag, Type::Int, place, Ref(0), Ref::NONE)?;
+        let nil = self.b.int(tag::NIL.into());
+        self.b.guard(Ins::Ne, tag, nil)?;
+        self.b.vstore(place, 0, value)?;
+        self.barrier(o.r, value)?;
+        Ok(Next::More)
+    }
+
+    /// A store that may add a key or change the array's kind.
+    fn set_by_helper(&mut self, helpers: [H; 2], args: &[Ref], value: Ref) -> Rec<Next> {
+        let mut all = args.to_vec();
+        if self.ty(value) == Type::Float {
+            all.push(value);
+            self.call_helper(helpers[1], &all)?;
+        } else {
+            all.extend(self.with_tag(value));
+            self.call_helper(helpers[0], &all)?;
+        }
+        Ok(Next::More)
+    }
+
+    pub(super) fn op_set_table(&mut self, w: Word) -> Rec<Next> {
+        let (r, actual) = (self.get(bc::a(w))?, self.actual(bc::a(w)));
+        let o = self.object(r, actual)?;
+        let (k, key) = match bc::op(w) {
+            Op::SetI => {
+                let i = bc::b(w) as i64;
+                (self.b.int(i), Value::integer(i))
+            }
+            _ => (self.get(bc::b(w))?, self.actual(bc::b(w))),
+        };
+        let value = self.stored(w)?;
+        match key.tag() {
+            tag::INTEGER => self.set_integer(o, k, key.raw_integer(), value),
+            tag::STRING if !o.table.shape().is_dictionary() => {
+                let Some(s) = key.as_string() else { return Err(Abort::Reason("key is not a string")) };
+                self.guard_value_is(k, key)?;
+                self.set_string(o, s, value)
+            }
+            tag::NIL => Err(Abort::Reason("key is nil")),
+            tag::FLOAT => Err(Abort::Reason("key is a float")),
+            _ => {
+                if key.is_string() {
+                    self.guard_shape(o)?;
+                    if o.table.is_flagged() {
+                        return Err(Abort::Reason("store to a metatable"));
+                    }
+                }
+                if !o.table.get(key).is_nil() {
+                    return self.set_hashed(o, k, value);
+                }
+                self.guard_no_event(o.r, o.table, Event::NewIndex)?;
+                let [payload, tag] = self.with_tag(k);
+                self.set_by_helper([H::SetAny, H::SetAnyF], &[o.r, payload, tag], value)
+            }
+        }
+    }
+
+    /// `o[key] = value` for an integer key.
+    pub(super) fn set_integer_at(&mut self, r: Ref, table: Gc<Table>, k: Ref, key: i64, value: Ref) -> Rec<Next> {
+        self.set_integer(Object { r, table }, k, key, value)
+    }
+
+    fn set_integer(&mut self, o: Object, k: Ref, key: i64, value: Ref) -> Rec<Next> {
+        let index = self.zero_based(k)?;
+        let len = self.b.fload(o.r, Field::TableArrayLen)?;
+        let ty = self.ty(value);
+        if (key as u64).wrapping_sub(1) < o.table.length() as u64 && ty != Type::Nil {
+            let kind = o.table.array_kind();
+            if kind == ty.tag() {
+                self.b.guard(Ins::Ult, index, len)?;
+                self.guard_kind(o)?;
+                let array = self.b.fload(o.r, Field::TableArray)?;
+                self.b.astore(array, index, value)?;
+                self.barrier(o.r, value)?;
+                return Ok(Next::More);
+            }
+            if kind == tag::MIXED {
+                return self.set_mixed(o, index, len, key, value);
+            }
+        }
+        let fits = key - 1 == o.table.length() && o.table.length() > 0 && o.table.array_kind() == ty.tag();
+        if fits && !o.table.has_hash() && (o.table.length() as usize) < o.table.array_capacity() {
+            return self.append(o, index, len, value);
+        }
+        // A new element, a removed one, or one of another kind.
+        if o.table.get_int(key).is_nil() {
+            self.guard_no_event(o.r, o.table, Event::NewIndex)?;
+        } else if o.table.metatable().is_some() {
+            self.guard_present(o, index, len, key)?;
+        } else {
+            self.guard_metatable(o)?;
+        }
+        self.set_by_helper([H::SetInt, H::SetIntF], &[o.r, k], value)
+    }
+
+    /// Adds an element of the array's kind behind its last one, where there is room for it.
+    fn append(&mut self, o: Object, index: Ref, len: Ref, value: Ref) -> Rec<Next> {
+        self.b.guard(Ins::Eq, index, len)?;
+        self.guard_kind(o)?;
+        let cap = self.b.fload(o.r, Field::TableArrayCap)?;
+        self.b.guard(Ins::Lt, len, cap)?;
+        let zero = self.b.int(0);
+        self.b.guard(Ins::Ne, len, zero)?;
+        let (hash, null) = (self.b.fload(o.r, Field::TableHash)?, self.b.ptr(0));
+        self.guard_value(hash, null)?;
+        self.guard_no_event(o.r, o.table, Event::NewIndex)?;
+        let array = self.b.fload(o.r, Field::TableArray)?;
+        let one = self.b.int(1);
+        let more = self.b.binary(Ins::Add, len, one)?;
+        self.b.astore(array, index, value)?;
+        self.b.fstore(o.r, Field::TableArrayLen, more)?;
+        self.barrier(o.r, value)?;
+        Ok(Next::More)
+    }
+
+    /// The element is there, so that no metamethod is asked.
+    fn guard_present(&mut self, o: Object, index: Ref, len: Ref, key: i64) -> Rec<()> {
+        if (key as u64).wrapping_sub(1) >= o.table.length() as u64 {
+            return self.guard_no_event(o.r, o.table, Event::NewIndex);
+        }
+        self.b.guard(Ins::Ult, index, len)?;
+        if self.guard_kind(o)? == tag::MIXED {
+            self.element_tag(o, index)?;
+        }
+        Ok(())
+    }
+
+    /// Guards that an element of a mixed array is not nil.
+    fn element_tag(&mut self, o: Object, index: Ref) -> Rec<(Ref, Ref)> {
+        let array = self.b.fload(o.r, Field::TableArray)?;
+        let cap = self.b.fload(o.r, Field::TableArrayCap)?;
+        let tag = self.b.op(Ins::Atag, Type::Int, array, index, cap)?;
+        let nil = self.b.int(tag::NIL.into());
+        self.b.guard(Ins::Ne, tag, nil)?;
+        Ok((array, cap))
+    }
+
+    fn set_mixed(&mut self, o: Object, index: Ref, len: Ref, key: i64, value: Ref) -> Rec<Next> {
+        self.b.guard(Ins::Ult, index, len)?;
+        self.guard_kind(o)?;
+        let (array, cap) = if o.table.get_int(key).is_nil() {
+            self.guard_no_event(o.r, o.table, Event::NewIndex)?;
+            (self.b.fload(o.r, Field::TableArray)?, self.b.fload(o.r, Field::TableArrayCap)?)
+        } else if o.table.metatable().is_some() {
+            self.element_tag(o, index)?
+        } else {
+            self.guard_metatable(o)?;
+            (self.b.fload(o.r, Field::TableArray)?, self.b.fload(o.r, Field::TableArrayCap)?)
+        };
+        self.b.astore(array, index, value)?;
+        let ty = self.ty(value);
+        self.b.asettag(array, index, cap, ty)?;
+        self.barrier(o.r, value)?;
+        Ok(Next::More)
+    }
+
+    // ---- the rest
+
+    pub(super) fn op_length(&mut self, w: Word) -> Rec<Next> {
+        let (r, actual) = (self.get(bc::b(w))?, self.actual(bc::b(w)));
+        let length = self.length_of(r, actual)?;
+        self.set(bc::a(w), length);
+        Ok(Next::More)
+    }
+
+    pub(super) fn length_of(&mut self, r: Ref, actual: Value) -> Rec<Ref> {
+        if actual.is_string() {
+            return Ok(self.b.fload(r, Field::StringLen)?);
+        }
+        let o = self.object(r, actual)?;
+        self.guard_no_event(o.r, o.table, Event::Len)?;
+        Ok(self.b.fload(o.r, Field::TableArrayLen)?)
+    }
+
+    pub(super) fn op_new_table(&mut self, w: Word) -> Rec<Next> {
+        let elements = self.proto.word(self.pc as usize + 1);
+        let (named, elements) = (self.b.int(bc::b(w) as i64), self.b.int(elements.into()));
+        let table = self.call_helper(H::TableNew, &[named, elements])?;
+        self.set(bc::a(w), table);
+        Ok(Next::More)
+    }
+
+    pub(super) fn op_set_list(&mut self, w: Word) -> Rec<Next> {
+        let (a, mut count) = (bc::a(w), bc::b(w));
+        if count == 0 {
+            let top = self.open_top.take().ok_or(Abort::Reason("open list"))?;
+            count = (top - self.at(a) - 1) as usize;
+        }
+        let table = self.get(a)?;
+        let first = i64::from(self.proto.word(self.pc as usize + 1));
+        let values = (1..=count).map(|i| self.get(a + i)).collect::<Rec<Vec<_>>>()?;
+        // The interpreter stretches the array over nils between values; stored one by one they would end it.
+        let last = values.iter().rposition(|v| self.ty(*v) != Type::Nil).unwrap_or(0);
+        if values[..last].iter().any(|v| self.ty(*v) == Type::Nil) {
+            return Err(Abort::Reason("constructor with holes"));
+        }
+        for (i, value) in (first + 1..).zip(values) {
+            let key = self.b.int(i);
+            self.set_by_helper([H::SetInt, H::SetIntF], &[table, key], value)?;
+        }
+        Ok(Next::More)
+    }
+
+    pub(super) fn op_concat(&mut self, w: Word) -> Rec<Next> {
+        let (a, n) = (bc::a(w), bc::b(w));
+        let mut parts = Vec::with_capacity(n);
+        for i in 0..n {
+            let r = self.get(a + i)?;
+            parts.push(match self.ty(r) {
+                Type::String => r,
+                Type::Int => self.call_helper(H::IntToString, &[r])?,
+                Type::Float => self.call_helper(H::FloatToString, &[r])?,
+                _ => return Err(Abort::Reason("concatenation of something else than strings and numbers")),
+            });
+        }
+        while parts.len() > 1 {
+            let take = parts.len().min(4);
+            let tail = parts.split_off(parts.len() - take);
+            let helper = [H::Concat2, H::Concat3, H::Concat4][take - 2];
+            parts.push(self.call_helper(helper, &tail)?);
+        }
+        self.set(a, parts[0]);
+        Ok(Next::More)
+    }
+}

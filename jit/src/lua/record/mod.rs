@@ -1,0 +1,550 @@
+//! The recorder: follows the interpreter instruction by instruction and writes down what it does as IR.
+//!
+//! It is called before each instruction, with the operands still in their registers, and emits what the instruction will
+//! do *for operands of these types and, where control depends on them, these values*: guards check all of that. It keeps,
+//! for each slot of the Lua stack that the trace has touched, the reference to its value; slots are relative to the base
+//! at the trace's entry, also in inlined calls.
+//!
+//! Before each instruction a snapshot says how the interpreter would execute it; it costs nothing unless a guard uses it.
+//! So a guard may fail at any time, for whatever reason: the interpreter just goes on there.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | `mod` | slots, frames, snapshots, the start and the end of a recording |
+//! | `ops` | the instructions, one by one |
+//! | `arith` | arithmetic and comparisons |
+//! | `index` | tables: reads, writes, lengths |
+//! | `call` | calls, returns, varargs |
+//! | `native` | native functions that become instructions |
+//! | `loops` | loops, and where traces end |
+//! | `live` | which registers a snapshot must hold |
+
+mod arith;
+mod call;
+mod index;
+pub mod live;
+mod loops;
+pub mod native;
+mod ops;
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use perilune_runtime::lua::function::{LuaFunction, Proto};
+use perilune_runtime::lua::heap::{Gc, Roots};
+use perilune_runtime::lua::shape::Shape;
+use perilune_runtime::lua::state::State;
+use perilune_runtime::lua::thread::Thread;
+use perilune_runtime::lua::value::Value;
+
+use super::helpers::{H, HELPERS};
+use super::ir::build::{BuildError, Builder};
+use super::ir::{Ir, Link, Op as Ins, Ref, Type};
+use super::opt::Passes;
+use super::snapshot::{ExitMode, Frame, Resume, SlotValue};
+use live::{Liveness, Registers};
+use native::Intrinsics;
+
+/// Slots below the entry's base that a recording may touch: the function, and what lies below it.
+const BELOW: i32 = 8;
+/// Most slots above the entry's base that a trace may use: entries check the stack for that many.
+pub const MAX_SLOTS: usize = 1000;
+/// Most inlined calls inside one another.
+const MAX_FRAMES: usize = 20;
+/// Most inlined calls of one function inside one another.
+const MAX_RECURSION: usize = 3;
+
+/// Why a recording was given up.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Abort {
+    /// The IR cannot take it.
+    Build(BuildError),
+    /// What was met.
+    Reason(&'static str),
+}
+
+impl From<BuildError> for Abort {
+    fn from(error: BuildError) -> Abort {
+        Abort::Build(error)
+    }
+}
+
+impl std::fmt::Display for Abort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Abort::Build(error) => error.fmt(f),
+            Abort::Reason(text) => f.write_str(text),
+        }
+    }
+}
+
+type Rec<T> = Result<T, Abort>;
+
+/// What comes after an instruction.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Next {
+    /// Recording goes on.
+    More,
+    /// The trace is complete.
+    Done,
+}
+
+/// What a trace's IR refers to beside its constants, and must stay alive.
+#[derive(Clone, Default, Debug)]
+pub struct Pinned {
+    /// Shapes.
+    pub shapes: Vec<Gc<Shape>>,
+    /// Prototypes.
+    pub protos: Vec<Gc<Proto>>,
+}
+
+/// What is known of a stack slot.
+#[derive(Clone, Copy, Default)]
+struct Slot {
+    /// Its value, or none: what is in memory.
+    value: Ref,
+    /// Memory does not hold it.
+    modified: bool,
+}
+
+/// An inlined call.
+#[derive(Clone)]
+struct Inlined {
+    frame: Frame,
+    proto: Gc<Proto>,
+    /// The caller's.
+    caller: Gc<Proto>,
+    /// The slot of the called function in the caller.
+    call_slot: i16,
+}
+
+/// Where a recording began.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Origin {
+    /// At a loop's head; the back edge's place in the code.
+    Loop(u32),
+    /// At an exit of a trace.
+    Exit {
+        /// The trace.
+        parent: u32,
+        /// Its exit.
+        exit: u32,
+    },
+}
+
+/// A slot's value at the start of a side trace.
+pub struct Inherited {
+    /// The slot.
+    pub slot: i16,
+    /// The parent's reference.
+    pub parent: Ref,
+    /// Its type.
+    pub ty: Type,
+    /// Its payload, for constants.
+    pub constant: Option<u64>,
+}
+
+/// A finished recording.
+pub struct Recorded {
+    /// The IR, optimized.
+    pub ir: Ir,
+    /// The IR before the loop was peeled and dead code dropped.
+    pub recorded: Option<Ir>,
+    /// What it refers to.
+    pub pinned: Pinned,
+    /// Where it began.
+    pub origin: Origin,
+    /// The function in which it began.
+    pub proto: Gc<Proto>,
+    /// Where in its code.
+    pub pc: u32,
+    /// Bytecode instructions recorded.
+    pub length: u32,
+}
+
+/// A recording under way.
+pub struct Recorder {
+    state: *mut State,
+    thread: Gc<Thread>,
+    b: Builder,
+    intrinsics: Rc<Intrinsics>,
+    origin: Origin,
+    /// This trace's own number, which loops that cannot be peeled link to.
+    number: u32,
+    entry_proto: Gc<Proto>,
+    entry_base: u32,
+    entry_depth: usize,
+    head: Option<u32>,
+    slots: Vec<Slot>,
+    frames: Vec<Inlined>,
+    base: i16,
+    proto: Gc<Proto>,
+    pc: u32,
+    /// The first slot behind an open list of values.
+    open_top: Option<i16>,
+    back_edges: HashMap<(usize, u32), u32>,
+    live: HashMap<usize, Rc<Liveness>>,
+    length: u32,
+    max_length: u32,
+    started: bool,
+    allocates: bool,
+    keep_recorded: bool,
+    recorded: Option<Ir>,
+    pinned: Pinned,
+}
+
+/// What a recording needs to begin.
+pub struct Setup {
+    /// The state.
+    pub state: *mut State,
+    /// The intrinsics.
+    pub intrinsics: Rc<Intrinsics>,
+    /// The passes that are on.
+    pub passes: Passes,
+    /// Test mode: the kind of guard to leave out.
+    pub omit: Option<(Ins, Type)>,
+    /// The number that the trace will have.
+    pub number: u32,
+    /// Most bytecode instructions.
+    pub max_length: u32,
+    /// Keep the IR as it was recorded, for dumps.
+    pub keep_recorded: bool,
+}
+
+impl Recorder {
+    fn new(setup: Setup, origin: Origin, entry: (u32, usize, Gc<Proto>), pc: u32) -> Recorder {
+        let (entry_base, entry_depth, proto) = entry;
+        // SAFETY: the state is alive while it is recorded, and the borrow ends here.
+        let thread = unsafe { (*setup.state).thread };
+        Recorder {
+            state: setup.state,
+            thread,
+            b: Builder::new(HELPERS, setup.passes).omitting(setup.omit),
+            intrinsics: setup.intrinsics,
+            origin,
+            number: setup.number,
+            entry_proto: proto,
+            entry_base,
+            entry_depth,
+            head: None,
+            slots: vec![Slot::default(); MAX_SLOTS + BELOW as usize + 300],
+            frames: Vec::new(),
+            base: 0,
+            proto,
+            pc,
+            open_top: None,
+            back_edges: HashMap::new(),
+            live: HashMap::new(),
+            length: 0,
+            max_length: setup.max_length,
+            started: false,
+            allocates: false,
+            keep_recorded: setup.keep_recorded,
+            recorded: None,
+            pinned: Pinned { protos: vec![proto], ..Pinned::default() },
+        }
+    }
+
+    /// Begins at a loop's head. `site` is its back edge; `entry` the base, the number of frames and the function.
+    pub fn at_loop(setup: Setup, entry: (u32, usize, Gc<Proto>), site: u32, head: u32) -> Recorder {
+        let mut r = Recorder::new(setup, Origin::Loop(site), entry, head);
+        r.head = Some(head);
+        r
+    }
+
+    /// Begins at an exit: the frames stand as the snapshot says, `inherited` are its slots.
+    pub fn at_exit(
+        setup: Setup,
+        parent: u32,
+        exit: u32,
+        entry: (u32, usize, Gc<Proto>),
+        inlined: &[(Frame, Gc<Proto>)],
+        inherited: &[Inherited],
+        pc: u32,
+    ) -> Rec<Recorder> {
+        let mut r = Recorder::new(setup, Origin::Exit { parent, exit }, entry, pc);
+        for i in inherited {
+            let value = match i.constant {
+                Some(payload) => r.constant(i.ty, payload),
+                None => r.b.pval(i.parent, i.ty)?,
+            };
+            *r.slot_mut(i.slot) = Slot { value, modified: true };
+        }
+        for (frame, proto) in inlined {
+            let caller = r.proto;
+            // The function lies below the extra arguments and the parameters, if there are any.
+            let below = if frame.varargs > 0 { i16::from(proto.parameters) + frame.varargs as i16 + 1 } else { 0 };
+            let function = r.slot(frame.base - 1).value;
+            let frame = Frame { function, ..*frame };
+            r.frames.push(Inlined { frame, proto: *proto, caller, call_slot: frame.base - 1 - below });
+            r.base = frame.base;
+            r.proto = *proto;
+            r.pinned.protos.push(*proto);
+        }
+        Ok(r)
+    }
+
+    /// A constant of a type.
+    fn constant(&mut self, ty: Type, payload: u64) -> Ref {
+        use super::ir::Const;
+        let c = match ty {
+            Type::Nil | Type::Void => return Ref::NIL,
+            Type::Bool => return Builder::bool(payload != 0),
+            Type::Int => Const::Int(payload as i64),
+            Type::Float => Const::Float(f64::from_bits(payload)),
+            Type::Ptr => Const::Ptr(payload),
+            ty => Const::Object(ty, payload),
+        };
+        self.b.constant(c)
+    }
+
+    /// A value as a constant.
+    fn value_constant(&mut self, value: Value) -> Rec<Ref> {
+        let ty = Type::from_tag(value.tag()).ok_or(Abort::Reason("internal value"))?;
+        Ok(self.constant(ty, value.payload()))
+    }
+
+    fn state(&mut self) -> &mut State {
+        // SAFETY: the state is alive while it is recorded; the borrow ends before anything else uses it.
+        unsafe { &mut *self.state }
+    }
+
+    // ---- slots
+
+    fn slot(&self, slot: i16) -> Slot {
+        self.slots[(i32::from(slot) + BELOW) as usize]
+    }
+
+    fn slot_mut(&mut self, slot: i16) -> &mut Slot {
+        &mut self.slots[(i32::from(slot) + BELOW) as usize]
+    }
+
+    /// The slot of a register.
+    fn at(&self, register: usize) -> i16 {
+        self.base + register as i16
+    }
+
+    /// What lies in a slot of the interpreter's stack now.
+    fn actual_slot(&self, slot: i16) -> Value {
+        self.thread.slot((i64::from(self.entry_base) + i64::from(slot)) as usize)
+    }
+
+    /// What lies in a register now.
+    fn actual(&self, register: usize) -> Value {
+        self.actual_slot(self.at(register))
+    }
+
+    /// The reference to a slot's value: loaded and checked if it was not touched before.
+    fn get_slot(&mut self, slot: i16) -> Rec<Ref> {
+        let known = self.slot(slot).value;
+        if !known.is_none() {
+            return Ok(known);
+        }
+        let ty = Type::from_tag(self.actual_slot(slot).tag()).ok_or(Abort::Reason("internal value in a register"))?;
+        let value = self.b.sload(slot, ty)?;
+        self.slot_mut(slot).value = value;
+        Ok(value)
+    }
+
+    /// The reference to a register's value.
+    fn get(&mut self, register: usize) -> Rec<Ref> {
+        let slot = self.at(register);
+        self.get_slot(slot)
+    }
+
+    fn set_slot(&mut self, slot: i16, value: Ref) {
+        *self.slot_mut(slot) = Slot { value, modified: true };
+    }
+
+    /// Assigns to a register.
+    fn set(&mut self, register: usize, value: Ref) {
+        let slot = self.at(register);
+        self.set_slot(slot, value);
+    }
+
+    /// Memory holds the slot, and nothing is known of it.
+    fn forget_slot(&mut self, slot: i16) {
+        *self.slot_mut(slot) = Slot::default();
+    }
+
+    fn ty(&self, r: Ref) -> Type {
+        self.b.ty(r)
+    }
+
+    // ---- snapshots
+
+    fn liveness(&mut self, proto: Gc<Proto>) -> Rc<Liveness> {
+        let make = || Rc::new(Liveness::new(&proto.original_code(), usize::from(proto.max_stack)));
+        self.live.entry(proto.address()).or_insert_with(make).clone()
+    }
+
+    /// Takes a snapshot: the interpreter goes on at `pc` of the current function.
+    fn snapshot(&mut self, mode: ExitMode, pc: u32) {
+        let mut slots = Vec::with_capacity(32);
+        let mut floor = -1;
+        for i in 0..self.frames.len() {
+            let Inlined { frame, caller, call_slot, .. } = self.frames[i].clone();
+            let base = if i == 0 { 0 } else { self.frames[i - 1].frame.base };
+            let live = self.liveness(caller).at(frame.return_pc as usize);
+            self.collect(&mut slots, floor, call_slot.into(), base, Some(live));
+            self.collect(&mut slots, call_slot.into(), frame.base.into(), base, None);
+            floor = frame.base.into();
+        }
+        let top = self.open_top.unwrap_or(self.base + i16::from(self.proto.max_stack));
+        let live = self.liveness(self.proto).at(pc as usize);
+        let live = if self.open_top.is_some() { None } else { Some(live) };
+        self.collect(&mut slots, floor, top.into(), self.base, live);
+        let frames: Vec<Frame> = self.frames.iter().map(|f| f.frame).collect();
+        self.b.snapshot(Resume { mode, pc, top }, &slots, &frames);
+    }
+
+    /// Adds the modified slots in a range, those that are live.
+    fn collect(&self, slots: &mut Vec<SlotValue>, from: i32, to: i32, base: i16, live: Option<Registers>) {
+        for s in from..to {
+            let slot = self.slots[(s + BELOW) as usize];
+            let register = s - i32::from(base);
+            let wanted = live.is_none_or(|l| register < 0 || l.contains(register as usize));
+            if slot.modified && wanted {
+                slots.push(SlotValue { slot: s as i16, value: slot.value });
+            }
+        }
+    }
+
+    /// A snapshot to execute the current instruction again.
+    fn snapshot_here(&mut self) {
+        self.snapshot(ExitMode::Reexecute, self.pc);
+    }
+
+    // ---- the course of a recording
+
+    /// Records the instruction that the interpreter is about to execute.
+    pub fn step(&mut self, pc: *const u32) -> Rec<Next> {
+        // SAFETY: the state is alive; only a field is read.
+        if unsafe { (*self.state).thread } != self.thread {
+            return Err(Abort::Reason("another coroutine"));
+        }
+        let depth = self.thread.frames().len();
+        let Some(frame) = self.thread.frames().last().copied() else { return Err(Abort::Reason("no frame")) };
+        if depth != self.entry_depth + self.frames.len()
+            || frame.base as i64 != i64::from(self.entry_base) + i64::from(self.base)
+        {
+            return Err(Abort::Reason("left the recorded frames"));
+        }
+        self.pc = ((pc.addr() - self.proto.code_ptr().addr()) / size_of::<u32>()) as u32;
+        if !self.started {
+            if self.head.is_some_and(|head| head != self.pc) {
+                // The back edge itself, which is on its way to the head.
+                return Ok(Next::More);
+            }
+            self.started = true;
+            self.snapshot_here();
+            self.begin_loop()?;
+        } else if self.frames.is_empty() && Some(self.pc) == self.head {
+            return self.close_loop();
+        }
+        self.length += 1;
+        if self.length > self.max_length {
+            return Err(Abort::Reason("trace too long"));
+        }
+        self.snapshot_here();
+        self.instruction()
+    }
+
+    /// The finished recording.
+    pub fn finish(self) -> Recorded {
+        let head = match self.origin {
+            Origin::Loop(_) => self.head.unwrap_or(0),
+            Origin::Exit { .. } => 0,
+        };
+        Recorded {
+            ir: self.b.finish(),
+            recorded: self.recorded,
+            pinned: self.pinned,
+            origin: self.origin,
+            proto: self.entry_proto,
+            pc: head,
+            length: self.length,
+        }
+    }
+
+    /// What the recording refers to, for the collector.
+    pub fn roots(&self, roots: &mut Roots) {
+        for c in &self.b.ir().consts {
+            if c.ty().is_object() {
+                // SAFETY: object constants are live objects of that type.
+                roots.value(unsafe { Value::from_raw(c.ty().tag(), c.payload()) });
+            }
+        }
+        self.pinned.roots(roots);
+    }
+
+    /// Where it began.
+    pub fn place(&self) -> (Gc<Proto>, Origin) {
+        (self.entry_proto, self.origin)
+    }
+
+    /// Ends the trace here, back in the interpreter.
+    fn leave(&mut self) -> Rec<Next> {
+        self.snapshot_here();
+        self.end(Link::Interpreter)
+    }
+
+    fn end(&mut self, link: Link) -> Rec<Next> {
+        self.b.set_link(link);
+        if self.keep_recorded {
+            self.recorded = Some(self.b.ir().clone());
+        }
+        Ok(Next::Done)
+    }
+
+    /// The function of the current frame.
+    fn function(&mut self) -> Rec<Ref> {
+        let slot = self.base - 1;
+        let known = self.slot(slot).value;
+        if !known.is_none() {
+            return Ok(known);
+        }
+        // A trace is entered from its own function only.
+        let value = self.b.sload_known(slot, Type::Function)?;
+        self.slot_mut(slot).value = value;
+        Ok(value)
+    }
+
+    fn actual_function(&self) -> Rec<Gc<LuaFunction>> {
+        self.actual_slot(self.base - 1).as_lua_function().ok_or(Abort::Reason("no function"))
+    }
+
+    fn pin_shape(&mut self, shape: Gc<Shape>) -> Ref {
+        self.pinned.shapes.push(shape);
+        self.b.ptr(shape.address() as u64)
+    }
+
+    /// Calls a helper.
+    fn call_helper(&mut self, helper: H, args: &[Ref]) -> Rec<Ref> {
+        if HELPERS[helper as usize].class >= super::ir::Class::Allocating {
+            self.allocates = true;
+        }
+        Ok(self.b.call(helper.number(), args)?)
+    }
+
+    /// A value as a helper takes it: payload and tag.
+    fn with_tag(&mut self, value: Ref) -> [Ref; 2] {
+        let ty = self.ty(value);
+        let tag = self.b.int(ty.tag().into());
+        [value, tag]
+    }
+
+    fn guard_value(&mut self, value: Ref, expected: Ref) -> Rec<()> {
+        self.b.guard(Ins::Eq, value, expected)?;
+        Ok(())
+    }
+}
+
+/// Is the value's truth decided by its type?
+fn truth(ty: Type) -> Option<bool> {
+    match ty {
+        Type::Nil => Some(false),
+        Type::Bool => None,
+        _ => Some(true),
+    }
+}

@@ -1,0 +1,76 @@
+//! What `-jv` and `-jdump` say about traces.
+
+#![forbid(unsafe_code)]
+
+use perilune_interpreter::lua::listing::write_code;
+use perilune_runtime::lua::bytecode::{self as bc, Op};
+use perilune_runtime::lua::function::Proto;
+use perilune_runtime::lua::heap::Gc;
+
+use super::ir::{self, Link};
+use super::options::Verbosity;
+use super::record::Origin;
+use super::tier::Jit;
+use super::trace::Trace;
+
+impl Jit {
+    /// The place of a trace's beginning, and what begins there.
+    pub(super) fn describe(&self, proto: Gc<Proto>, origin: Origin) -> (String, String) {
+        let chunk = perilune_interpreter::lua::source::chunk_id(&proto.source);
+        let chunk = String::from_utf8_lossy(&chunk).into_owned();
+        match origin {
+            Origin::Loop(site) => {
+                let w = proto.original_code()[site as usize];
+                let next = i64::from(site) + 2;
+                let head = match bc::op(w) {
+                    Op::JmpBack => next + i64::from(bc::jump(w)),
+                    _ => next - bc::bx(w) as i64,
+                };
+                (format!("{chunk}:{}", proto.line(head as usize)), "loop".to_string())
+            }
+            Origin::Exit { parent, exit } => {
+                let pc = self.trace(parent).map_or(0, |t| t.ir.snapshots.get(exit as usize).pc);
+                (format!("{chunk}:{}", proto.line(pc as usize)), format!("exit {parent}/{exit}"))
+            }
+        }
+    }
+
+    /// Tells of a new trace as much as is wanted.
+    pub(super) fn report(&self, number: u32) {
+        let Some(trace) = self.trace(number) else { return };
+        if self.options().verbosity == Verbosity::Silent {
+            return;
+        }
+        let (place, what) = self.describe(trace.proto, trace.origin);
+        let link = match trace.ir.link {
+            Link::Loop => "loop".to_string(),
+            Link::Trace(n) => format!("-> trace {n}"),
+            Link::Interpreter => "-> interpreter".to_string(),
+        };
+        let live = trace.ir.insts.iter().filter(|i| i.op != ir::Op::Nop).count();
+        let bytes = self.engine.code_size(number);
+        self.options().say(format_args!(
+            "trace {number} {place} {what}: {} bytecodes, {live} IR, {} exits, {bytes} bytes, {link}\n",
+            trace.length,
+            trace.exits.len(),
+        ));
+        if self.options().verbosity == Verbosity::Dump {
+            self.dump(trace);
+        }
+    }
+
+    fn dump(&self, trace: &Trace) {
+        let mut bytecode = String::new();
+        write_code(&mut bytecode, &*trace.proto);
+        self.options().say(format_args!("---- trace {}: bytecode of its function\n{bytecode}", trace.number));
+        if let Some(ir) = &trace.recorded {
+            self.options().say(format_args!("---- trace {}: IR as recorded\n{ir}", trace.number));
+        }
+        self.options().say(format_args!("---- trace {}: IR\n{}", trace.number, trace.ir));
+        self.options().say(format_args!(
+            "---- trace {}: machine code\n{}",
+            trace.number,
+            self.engine.listing(trace.number)
+        ));
+    }
+}

@@ -1,0 +1,262 @@
+//! Snapshots: what the interpreter's frames must look like when a trace is left.
+//!
+//! A snapshot applies to all instructions from its position on, up to the next one; neighbouring guards share it. It
+//! lists the modified slots (those whose content in memory is not what the program would see) with the references of
+//! their values, and the frames of inlined calls. Slots that are not listed are right in memory. A slot and its value
+//! take four bytes; entries and frames lie in pools, and snapshots in a row with the same frames share them.
+#![forbid(unsafe_code)]
+
+use super::ir::Ref;
+use std::ops::Range;
+
+/// How the interpreter goes on after an exit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ExitMode {
+    /// Executes the instruction at `pc`, again if the trace had begun to.
+    Reexecute,
+    /// The instruction before `pc` has had all its effects, its results are in the slots: goes on at `pc`.
+    Continue,
+    /// An error is pending in the state; the instruction at `pc` raises it.
+    Raise,
+}
+
+impl ExitMode {
+    /// The name in the text form.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ExitMode::Reexecute => "reexec",
+            ExitMode::Continue => "continue",
+            ExitMode::Raise => "raise",
+        }
+    }
+    /// The mode with this name.
+    pub fn by_name(name: &str) -> Option<ExitMode> {
+        [ExitMode::Reexecute, ExitMode::Continue, ExitMode::Raise].into_iter().find(|m| m.name() == name)
+    }
+}
+
+/// What an inlined frame is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum FrameKind {
+    /// A Lua function.
+    Lua,
+    /// A native function.
+    Native,
+    /// pcall
+    Pcall,
+    /// xpcall
+    Xpcall,
+    /// What goes on after a metamethod.
+    Meta,
+    /// The iterator of a generic `for`.
+    Iterator,
+    /// The boundary of a resumed coroutine.
+    Resume,
+}
+
+impl FrameKind {
+    /// All kinds.
+    pub const ALL: [FrameKind; 7] = [
+        FrameKind::Lua,
+        FrameKind::Native,
+        FrameKind::Pcall,
+        FrameKind::Xpcall,
+        FrameKind::Meta,
+        FrameKind::Iterator,
+        FrameKind::Resume,
+    ];
+    /// The name in the text form.
+    pub const fn name(self) -> &'static str {
+        match self {
+            FrameKind::Lua => "lua",
+            FrameKind::Native => "native",
+            FrameKind::Pcall => "pcall",
+            FrameKind::Xpcall => "xpcall",
+            FrameKind::Meta => "meta",
+            FrameKind::Iterator => "iterator",
+            FrameKind::Resume => "resume",
+        }
+    }
+    /// The kind with this name.
+    pub fn by_name(name: &str) -> Option<FrameKind> {
+        FrameKind::ALL.into_iter().find(|k| k.name() == name)
+    }
+}
+
+/// An inlined frame: one above the frame in which the trace began.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Frame {
+    /// What it is.
+    pub kind: FrameKind,
+    /// The function: a constant or a value.
+    pub function: Ref,
+    /// Where the calling frame goes on after the return.
+    pub return_pc: u32,
+    /// Its base, relative to the base at the trace's entry.
+    pub base: i16,
+    /// How many results the caller wants; -1 for all.
+    pub wanted: i16,
+    /// How many extra arguments it has.
+    pub varargs: u16,
+}
+
+/// A modified slot and its value.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct SlotValue {
+    /// The slot, relative to the base at the trace's entry.
+    pub slot: i16,
+    /// The value.
+    pub value: Ref,
+}
+
+/// A snapshot. Its slots and frames lie in the pools of [`Snapshots`].
+#[derive(Clone, Copy, Debug)]
+pub struct Snapshot {
+    /// Index of the first instruction that it applies to.
+    pub at: u16,
+    /// How the interpreter goes on.
+    pub mode: ExitMode,
+    /// Number of inlined frames.
+    frame_count: u8,
+    /// Where the frames begin in the pool.
+    first_frame: u32,
+    /// Number of modified slots.
+    slot_count: u16,
+    /// Where the slots begin in the pool.
+    first_slot: u32,
+    /// Where the innermost frame goes on: an index into its prototype's code.
+    pub pc: u32,
+    /// First slot that is dead, relative to the base at the trace's entry.
+    pub top: i16,
+}
+
+/// The snapshots of a trace, in the order of their positions.
+#[derive(Clone, Default, Debug)]
+pub struct Snapshots {
+    list: Vec<Snapshot>,
+    slots: Vec<SlotValue>,
+    frames: Vec<Frame>,
+}
+
+/// The parts of a snapshot that is being taken, but for slots and frames.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Resume {
+    /// How the interpreter goes on.
+    pub mode: ExitMode,
+    /// Where the innermost frame goes on.
+    pub pc: u32,
+    /// First slot that is dead.
+    pub top: i16,
+}
+
+impl Snapshots {
+    /// Number of snapshots.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+    /// All snapshots.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Snapshot> + DoubleEndedIterator {
+        self.list.iter()
+    }
+    /// Snapshot `number`.
+    pub fn get(&self, number: usize) -> &Snapshot {
+        &self.list[number]
+    }
+    /// The modified slots of a snapshot, in ascending order.
+    pub fn slots(&self, snapshot: &Snapshot) -> &[SlotValue] {
+        &self.slots[snapshot.slot_range()]
+    }
+    /// The inlined frames of a snapshot, outermost first.
+    pub fn frames(&self, snapshot: &Snapshot) -> &[Frame] {
+        &self.frames[snapshot.frame_range()]
+    }
+    /// The number of the snapshot that applies to the instruction with this index.
+    pub fn for_inst(&self, index: usize) -> Option<usize> {
+        self.list.partition_point(|s| s.at as usize <= index).checked_sub(1)
+    }
+    /// All references that a snapshot holds.
+    pub fn refs(&self, snapshot: &Snapshot) -> impl Iterator<Item = Ref> {
+        let slots = self.slots(snapshot).iter().map(|s| s.value);
+        slots.chain(self.frames(snapshot).iter().map(|f| f.function).filter(|r| !r.is_none()))
+    }
+
+    /// Keeps the snapshots whose numbers `keep` approves. Instructions that use a snapshot must not lose it.
+    pub fn retain(&mut self, mut keep: impl FnMut(usize) -> bool) {
+        let mut number = 0;
+        self.list.retain(|_| {
+            number += 1;
+            keep(number - 1)
+        });
+    }
+
+    /// Whether the last snapshot says just this.
+    pub fn last_equals(&self, resume: Resume, slots: &[SlotValue], frames: &[Frame]) -> bool {
+        let same = |s: &Snapshot| s.resume() == resume && self.slots(s) == slots && self.frames(s) == frames;
+        self.list.last().is_some_and(same)
+    }
+
+    /// Removes the last snapshot.
+    pub fn pop(&mut self) {
+        if let Some(last) = self.list.pop() {
+            self.slots.truncate(last.first_slot as usize);
+        }
+    }
+
+    /// Adds a snapshot for the instructions from index `at` on, replacing one at the same position.
+    pub fn push(&mut self, at: usize, resume: Resume, slots: &[SlotValue], frames: &[Frame]) {
+        debug_assert!(slots.is_sorted_by_key(|s| s.slot));
+        if self.list.last().is_some_and(|last| last.at as usize == at) {
+            self.pop();
+        }
+        let shared = self.list.last().filter(|last| self.frames(last) == frames);
+        let first_frame = match shared {
+            Some(last) => last.first_frame,
+            None => {
+                let first = self.frames.len() as u32;
+                self.frames.extend_from_slice(frames);
+                first
+            }
+        };
+        let first_slot = self.slots.len() as u32;
+        self.slots.extend_from_slice(slots);
+        self.list.push(Snapshot {
+            at: at as u16,
+            mode: resume.mode,
+            frame_count: frames.len() as u8,
+            first_frame,
+            slot_count: slots.len() as u16,
+            first_slot,
+            pc: resume.pc,
+            top: resume.top,
+        });
+    }
+
+    /// Replaces every reference.
+    pub fn map_refs(&mut self, mut f: impl FnMut(Ref) -> Ref) {
+        for slot in &mut self.slots {
+            slot.value = f(slot.value);
+        }
+        for frame in &mut self.frames {
+            if !frame.function.is_none() {
+                frame.function = f(frame.function);
+            }
+        }
+    }
+}
+
+impl Snapshot {
+    fn slot_range(&self) -> Range<usize> {
+        self.first_slot as usize..self.first_slot as usize + self.slot_count as usize
+    }
+    fn frame_range(&self) -> Range<usize> {
+        self.first_frame as usize..self.first_frame as usize + self.frame_count as usize
+    }
+    /// How the interpreter goes on.
+    pub fn resume(&self) -> Resume {
+        Resume { mode: self.mode, pc: self.pc, top: self.top }
+    }
+}

@@ -1,0 +1,404 @@
+//! The tracing compiler as the interpreter sees it: decides what is recorded, keeps the traces, and runs them.
+//!
+//! A loop that gets hot is recorded as a root trace, and its back edge patched to enter it; an exit that is taken often is
+//! recorded as a side trace, which the exit then leads to. What cannot be recorded is an ordinary, named abort; the site
+//! is tried again after twice as many iterations.
+
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
+use perilune_runtime::lua::function::Proto;
+use perilune_runtime::lua::heap::{Gc, Roots};
+use perilune_runtime::lua::state::State;
+use perilune_runtime::lua::thread::EXTRA_STACK;
+use perilune_runtime::lua::tier::{Answer, Entry, Outcome, Site, Tier};
+
+use super::deopt::Entered;
+use super::engine::Engine;
+use super::ir::Link;
+use super::options::{Options, Verbosity};
+use super::record::native::Intrinsics;
+use super::record::{Inherited, MAX_SLOTS, Next, Origin, Recorder, Setup};
+use super::snapshot::Frame;
+use super::trace::Trace;
+
+/// A site that failed is tried again after up to this many times its threshold.
+const MAX_PENALTY: u32 = 12;
+
+/// The tracing compiler of a state.
+pub struct Jit {
+    options: Options,
+    intrinsics: Rc<Intrinsics>,
+    traces: Vec<Option<Box<Trace>>>,
+    recorder: Option<Box<Recorder>>,
+    /// How often recording from a loop failed.
+    penalties: HashMap<(usize, u32), u32>,
+    /// The exit that the next recording begins at.
+    pending_exit: Option<PendingExit>,
+    pub(super) engine: Engine,
+    /// Kinds of guards and how many of each there are in all traces.
+    guards: BTreeMap<String, u64>,
+    aborts: u64,
+}
+
+/// An exit that got hot: the frames stand as its snapshot says.
+#[derive(Clone, Copy)]
+struct PendingExit {
+    trace: u32,
+    exit: u32,
+    at: Entered,
+}
+
+impl Jit {
+    /// A compiler for a state whose library is open.
+    pub fn new(state: &mut State, options: Options) -> Jit {
+        let intrinsics = Rc::new(Intrinsics::new(state));
+        let engine = Engine::new(&options);
+        Jit {
+            options,
+            intrinsics,
+            traces: vec![None],
+            recorder: None,
+            penalties: HashMap::new(),
+            pending_exit: None,
+            engine,
+            guards: BTreeMap::new(),
+            aborts: 0,
+        }
+    }
+
+    /// Plugs a compiler into a state.
+    pub fn install(state: &mut State, options: Options) {
+        if !options.on {
+            return;
+        }
+        state.hot_loop = options.hotloop;
+        let jit = Jit::new(state, options);
+        state.tier = Some(Box::new(jit));
+    }
+
+    /// The parameters.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The traces there are.
+    pub fn traces(&self) -> impl Iterator<Item = &Trace> {
+        self.traces.iter().flatten().map(|t| &**t)
+    }
+
+    /// A trace by its number.
+    pub fn trace(&self, number: u32) -> Option<&Trace> {
+        self.traces.get(number as usize).and_then(|t| t.as_deref())
+    }
+
+    pub(super) fn engine(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    pub(super) fn trace_mut(&mut self, number: u32) -> Option<&mut Trace> {
+        self.traces.get_mut(number as usize).and_then(|t| t.as_deref_mut())
+    }
+
+    /// Number of recordings that were given up.
+    pub fn aborts(&self) -> u64 {
+        self.aborts
+    }
+
+    /// The compiler of a state.
+    ///
+    /// # Safety
+    /// The state's tier must be a `Jit`.
+    pub(super) unsafe fn of(state: *mut State) -> *mut Jit {
+        // SAFETY: the caller's promise; the tier is boxed, so the pointer stays valid.
+        match unsafe { &mut (*state).tier } {
+            Some(tier) => (&raw mut **tier).cast::<Jit>(),
+            None => std::ptr::null_mut(),
+        }
+    }
+
+    fn setup(&self, state: *mut State) -> Setup {
+        Setup {
+            state,
+            intrinsics: self.intrinsics.clone(),
+            passes: self.options.passes,
+            omit: self.options.omit,
+            number: self.traces.len() as u32,
+            max_length: self.options.maxrecord,
+            keep_recorded: self.options.verbosity == Verbosity::Dump,
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.traces.len() > self.options.maxtrace as usize
+    }
+
+    // ---- recording
+
+    fn begin_loop(&mut self, state: *mut State, proto: Gc<Proto>, site: u32) -> Answer {
+        let w = proto.word(site as usize);
+        let next = i64::from(site) + 2;
+        let head = match bc::op(w) {
+            Op::JmpBack => next + i64::from(bc::jump(w)),
+            Op::ForLoop | Op::TForLoop => next - bc::bx(w) as i64,
+            _ => return Answer::Continue,
+        };
+        let setup = self.setup(state);
+        // SAFETY: the state is alive; the borrow ends here.
+        let at = Entered::top(unsafe { &*state });
+        self.recorder = Some(Box::new(Recorder::at_loop(setup, (at.base, at.depth, proto), site, head as u32)));
+        Answer::Record
+    }
+
+    /// Begins to record where a trace was just left.
+    fn begin_exit(&mut self, state: *mut State, pending: PendingExit) -> Result<(), &'static str> {
+        let setup = self.setup(state);
+        let Some(trace) = self.trace(pending.trace) else { return Err("the trace is gone") };
+        let snapshot = *trace.ir.snapshots.get(pending.exit as usize);
+        // SAFETY: the state is alive; the borrow ends with this statement.
+        let thread = unsafe { (*state).thread };
+        let mut inlined: Vec<(Frame, Gc<Proto>)> = Vec::new();
+        for f in trace.ir.snapshots.frames(&snapshot) {
+            let function = thread.slot((i64::from(pending.at.base) + i64::from(f.base)) as usize - 1);
+            let Some(function) = function.as_lua_function() else { return Err("no function") };
+            inlined.push((*f, function.proto()));
+        }
+        let inherited: Vec<Inherited> = trace
+            .ir
+            .snapshots
+            .slots(&snapshot)
+            .iter()
+            .map(|s| Inherited {
+                slot: s.slot,
+                parent: s.value,
+                ty: trace.ir.ty(s.value),
+                constant: trace.ir.constant(s.value).map(|c| c.payload()),
+            })
+            .collect();
+        let entry = (pending.at.base, pending.at.depth, trace.proto);
+        let recorder = Recorder::at_exit(setup, pending.trace, pending.exit, entry, &inlined, &inherited, snapshot.pc)
+            .map_err(|_| "cannot begin")?;
+        self.recorder = Some(Box::new(recorder));
+        Ok(())
+    }
+
+    /// A recording is complete: makes a trace of it.
+    fn complete(&mut self, state: *mut State, recorder: Recorder) {
+        let recorded = recorder.finish();
+        let number = self.traces.len() as u32;
+        let root = match recorded.origin {
+            Origin::Loop(_) => number,
+            Origin::Exit { parent, .. } => self.trace(parent).map_or(parent, |t| t.root),
+        };
+        let trace = Box::new(Trace::new(number, root, recorded, self.options.hotexit));
+        let origin = trace.origin;
+        let proto = trace.proto;
+        self.traces.push(Some(trace));
+        // SAFETY: the interpreter has passed its own state.
+        let compiled = unsafe { self.engine.compile(state, &self.traces, number) };
+        if let Err(reason) = compiled {
+            let trace = self.traces.pop().flatten();
+            if let Some(trace) = trace {
+                self.failed(proto, trace.origin, &reason);
+            }
+            return;
+        }
+        match origin {
+            Origin::Loop(site) => patch_loop(proto, site, number),
+            Origin::Exit { parent, exit } => {
+                // A side trace that nothing leads to does no harm.
+                if self.engine.link(parent, exit, number).is_ok()
+                    && let Some(parent) = self.trace_mut(parent)
+                {
+                    parent.exits[exit as usize].side = Some(number);
+                }
+                if let Some(root) = self.trace_mut(root) {
+                    root.sides += 1;
+                }
+            }
+        }
+        if self.options.count_guards {
+            self.count_guards(number);
+        }
+        self.report(number);
+    }
+
+    fn count_guards(&mut self, number: u32) {
+        let Some(trace) = self.traces[number as usize].as_deref() else { return };
+        for inst in trace.ir.insts.iter().filter(|i| i.can_be_forced()) {
+            let kind = format!("{}.{}", inst.op.name(), inst.base().name());
+            *self.guards.entry(kind).or_insert(0) += 1;
+        }
+    }
+
+    fn failed(&mut self, proto: Gc<Proto>, origin: Origin, reason: &str) {
+        self.aborts += 1;
+        match origin {
+            Origin::Loop(site) => {
+                let count = self.penalties.entry((proto.address(), site)).or_insert(0);
+                *count = (*count + 1).min(MAX_PENALTY);
+                let start = self.options.hotloop.saturating_mul(1 << *count).max(4 << *count);
+                set_counter(proto, site, start);
+            }
+            Origin::Exit { parent, exit } => {
+                if let Some(trace) = self.trace_mut(parent) {
+                    let exit = &mut trace.exits[exit as usize];
+                    exit.threshold = exit.threshold.saturating_mul(3).max(16);
+                    exit.count = 0;
+                }
+            }
+        }
+        if self.options.verbosity >= Verbosity::Lines {
+            let (place, what) = self.describe(proto, origin);
+            self.options.say(format_args!("abort   {place} {what}: {reason}\n"));
+        }
+    }
+
+    /// An exit to the interpreter was taken. Answers whether to record from there.
+    fn took_exit(&mut self, number: u32, exit: u32, at: Entered, outcome: Outcome) -> bool {
+        let root = self.trace(number).map_or(number, |t| t.root);
+        let sides = self.trace(root).map_or(0, |t| t.sides);
+        let full = self.is_full() || self.recorder.is_some() || sides >= self.options.maxside;
+        let Some(trace) = self.trace_mut(number) else { return false };
+        let is_end = trace.ir.link == Link::Interpreter && exit as usize + 1 == trace.exits.len();
+        let e = &mut trace.exits[exit as usize];
+        e.count += 1;
+        let hot = e.count >= e.threshold && e.side.is_none() && outcome == Outcome::Continue && !is_end;
+        if !hot || full {
+            return false;
+        }
+        self.pending_exit = Some(PendingExit { trace: number, exit, at });
+        true
+    }
+}
+
+fn set_counter(proto: Gc<Proto>, site: u32, value: u32) {
+    // SAFETY: the word behind a back edge is its counter.
+    unsafe { proto.set_word(site as usize + 1, value) };
+}
+
+/// Turns a loop's back edge into the entry of its trace.
+fn patch_loop(proto: Gc<Proto>, site: u32, number: u32) {
+    let w = proto.word(site as usize);
+    let op = match bc::op(w) {
+        Op::JmpBack => Op::JJmpBack,
+        Op::ForLoop => Op::JForLoop,
+        Op::TForLoop => Op::JTForLoop,
+        _ => return,
+    };
+    proto.patched.borrow_mut().push((site, w, bc::COUNTER_START));
+    // SAFETY: the loop knows these instructions, and the trace is there.
+    unsafe {
+        proto.set_word(site as usize + 1, number);
+        proto.set_word(site as usize, bc::with_op(w, op));
+    }
+}
+
+impl Drop for Jit {
+    fn drop(&mut self) {
+        for (kind, count) in &self.guards {
+            self.options.say(format_args!("guard {kind} {count}\n"));
+        }
+        if self.options.exit_stress {
+            let (executed, forced) = self.engine.stress_counts();
+            self.options.say(format_args!("exit stress: {executed} guards executed, {forced} forced\n"));
+        }
+    }
+}
+
+impl Tier for Jit {
+    fn hot(&mut self, state: *mut State, proto: Gc<Proto>, site: Site) -> Answer {
+        let Site::Loop(pc) = site else { return Answer::Continue };
+        set_counter(proto, pc, self.options.hotloop);
+        if self.recorder.is_some() || self.is_full() {
+            return Answer::Continue;
+        }
+        self.begin_loop(state, proto, pc)
+    }
+
+    fn record(&mut self, state: *mut State, pc: *const Word) -> Answer {
+        if let Some(pending) = self.pending_exit.take()
+            && let Err(reason) = self.begin_exit(state, pending)
+        {
+            if let Some(trace) = self.trace(pending.trace) {
+                let (proto, origin) = (trace.proto, Origin::Exit { parent: pending.trace, exit: pending.exit });
+                self.failed(proto, origin, reason);
+            }
+            return Answer::Continue;
+        }
+        let Some(mut recorder) = self.recorder.take() else { return Answer::Continue };
+        match recorder.step(pc) {
+            Ok(Next::More) => {
+                self.recorder = Some(recorder);
+                Answer::Record
+            }
+            Ok(Next::Done) => {
+                self.complete(state, *recorder);
+                Answer::Continue
+            }
+            Err(abort) => {
+                let (proto, origin) = recorder.place();
+                self.failed(proto, origin, &abort.to_string());
+                Answer::Continue
+            }
+        }
+    }
+
+    fn abort(&mut self, _state: *mut State, reason: &'static str) {
+        self.pending_exit = None;
+        if let Some(recorder) = self.recorder.take() {
+            let (proto, origin) = recorder.place();
+            self.failed(proto, origin, reason);
+        }
+    }
+
+    fn entry(&self, _trace: u32) -> Entry {
+        enter
+    }
+
+    fn roots(&self, roots: &mut Roots) {
+        self.traces().for_each(|t| t.roots(roots));
+        self.engine.roots(roots);
+        if let Some(recorder) = &self.recorder {
+            recorder.roots(roots);
+        }
+    }
+
+    fn prototype_died(&mut self, _proto: *const Proto) {}
+
+    fn invalidate(&mut self, _state: *mut State) {}
+
+    fn memory(&self) -> usize {
+        self.engine.memory()
+    }
+}
+
+/// Runs a trace until it leaves to the interpreter.
+///
+/// # Safety
+/// The state's tier is a `Jit` that has this trace, and the top frame is that of the trace's function, at its head.
+unsafe fn enter(state: *mut State, number: u32) -> Outcome {
+    // SAFETY: the caller's promise. The compiler is only borrowed for moments: what runs may come back to it.
+    unsafe {
+        let at = Entered::top(&*state);
+        let wanted = at.base as usize + MAX_SLOTS;
+        if wanted > (*state).thread.size() && !make_room(&mut *state, wanted) {
+            return Outcome::Continue;
+        }
+        let Some(left) = Engine::run(state, number, at) else { return Outcome::Continue };
+        if left.counts && (*Jit::of(state)).took_exit(left.trace, left.snapshot as u32, left.at, left.outcome) {
+            Outcome::Record
+        } else {
+            left.outcome
+        }
+    }
+}
+
+/// Makes the stack large enough for whatever a trace may build on it.
+#[cold]
+fn make_room(state: &mut State, wanted: usize) -> bool {
+    use perilune_runtime::lua::thread::MAX_STACK;
+    let thread = state.thread;
+    wanted <= MAX_STACK - EXTRA_STACK && thread.resize(&mut state.heap, wanted).is_ok()
+}

@@ -1,0 +1,82 @@
+//! A finished trace: its IR, what it keeps alive, its exits and, if it was compiled, its code.
+
+use perilune_runtime::lua::function::Proto;
+use perilune_runtime::lua::heap::{Gc, Roots};
+use perilune_runtime::lua::value::Value;
+
+use super::ir::Ir;
+use super::record::{Origin, Pinned, Recorded};
+
+/// An exit: one for each snapshot.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Exit {
+    /// How often it was taken to the interpreter.
+    pub count: u32,
+    /// A recording is tried when the count comes to this; it grows with each failed one.
+    pub threshold: u32,
+    /// The side trace that goes on here.
+    pub side: Option<u32>,
+}
+
+/// A trace.
+pub struct Trace {
+    /// Its number, from 1.
+    pub number: u32,
+    /// Where it began.
+    pub origin: Origin,
+    /// The root of its tree; itself for a root trace.
+    pub root: u32,
+    /// Number of side traces in its tree, for a root trace.
+    pub sides: u32,
+    /// The function in whose frame it is entered.
+    pub proto: Gc<Proto>,
+    /// Its IR.
+    pub ir: Ir,
+    /// Its IR before the loop was peeled, for dumps.
+    pub recorded: Option<Ir>,
+    /// What it refers to beside its IR's constants.
+    pub pinned: Pinned,
+    /// Its exits, by snapshot.
+    pub exits: Vec<Exit>,
+    /// Bytecode instructions recorded.
+    pub length: u32,
+}
+
+impl Trace {
+    /// From a recording.
+    pub fn new(number: u32, root: u32, recorded: Recorded, hotexit: u32) -> Trace {
+        let exits = vec![Exit { threshold: hotexit, ..Exit::default() }; recorded.ir.snapshots.len()];
+        Trace {
+            number,
+            origin: recorded.origin,
+            root,
+            sides: 0,
+            proto: recorded.proto,
+            ir: recorded.ir,
+            recorded: recorded.recorded,
+            pinned: recorded.pinned,
+            exits,
+            length: recorded.length,
+        }
+    }
+
+    /// What the trace keeps alive.
+    pub fn roots(&self, roots: &mut Roots) {
+        for c in &self.ir.consts {
+            if c.ty().is_object() {
+                // SAFETY: constants of object types are live objects of that type.
+                roots.value(unsafe { Value::from_raw(c.ty().tag(), c.payload()) });
+            }
+        }
+        self.pinned.roots(roots);
+        roots.object(self.proto);
+    }
+}
+
+impl Pinned {
+    /// Keeps all of it.
+    pub fn roots(&self, roots: &mut Roots) {
+        self.shapes.iter().for_each(|s| roots.object(*s));
+        self.protos.iter().for_each(|p| roots.object(*p));
+    }
+}

@@ -1,0 +1,88 @@
+//! Where the fields lie that compiled code reads and writes. For the compiler only.
+
+#![forbid(unsafe_code)]
+
+use std::mem::offset_of;
+
+use super::function::{Cell, InlineCache, LuaFunction, NativeFunction, Proto};
+use super::heap::{FreeRun, Header, Heap};
+use super::state::State;
+use super::string::Str;
+use super::table::Table;
+use super::thread::Thread;
+use super::value::Value;
+
+/// Bytes of a value.
+pub const VALUE_SIZE: usize = size_of::<Value>();
+/// The payload of a value.
+pub const VALUE_PAYLOAD: usize = 0;
+/// The tag byte of a value.
+pub const VALUE_TAG: usize = 8;
+const _: () = assert!(VALUE_SIZE == 16);
+
+/// The kind byte of an object.
+pub const HEADER_KIND: usize = offset_of!(Header, kind);
+/// The color byte of an object, which the write barrier compares with [`STATE_BARRIER_COLOR`].
+pub const HEADER_COLOR: usize = offset_of!(Header, color);
+/// A table: the array's kind, a byte. A string: 1 if short.
+pub const HEADER_DETAIL: usize = offset_of!(Header, detail);
+/// A table's flags, a byte.
+pub const HEADER_FLAGS: usize = offset_of!(Header, flags);
+/// A table: its number of slots in the lower 16 bits. A string: its hash.
+pub const HEADER_EXTRA: usize = offset_of!(Header, extra);
+
+/// The array's buffer: payloads, and behind `capacity` of these the tags.
+pub const TABLE_ARRAY: usize = offset_of!(Table, array);
+/// The array's length, 32 bits.
+pub const TABLE_LEN: usize = offset_of!(Table, len);
+/// The array's capacity, 32 bits.
+pub const TABLE_CAPACITY: usize = offset_of!(Table, capacity);
+/// The shape.
+pub const TABLE_SHAPE: usize = offset_of!(Table, shape);
+/// The slots: a pointer to values.
+pub const TABLE_SLOTS: usize = offset_of!(Table, slots);
+/// The hash part, or null.
+pub const TABLE_HASH: usize = offset_of!(Table, hash);
+/// The metatable, or null.
+pub const TABLE_META: usize = offset_of!(Table, meta);
+
+/// Number of bytes of a string, 64 bits.
+pub const STRING_LEN: usize = Str::LEN_OFFSET;
+/// Pointer to a string's bytes.
+pub const STRING_DATA: usize = Str::DATA_OFFSET;
+
+/// The prototype of a Lua function.
+pub const FUNCTION_PROTO: usize = LuaFunction::PROTO_OFFSET;
+/// The first of a Lua function's cells: pointers.
+pub const FUNCTION_CELLS: usize = LuaFunction::CELLS_OFFSET;
+/// The Rust function of a native function.
+pub const NATIVE_FUNCTION: usize = NativeFunction::FUNCTION_OFFSET;
+/// The value in a cell.
+pub const CELL_VALUE: usize = Cell::VALUE_OFFSET;
+
+/// The code of a prototype.
+pub const PROTO_CODE: usize = Proto::CODE_OFFSET;
+/// The constants of a prototype.
+pub const PROTO_CONSTANTS: usize = Proto::CONSTANTS_OFFSET;
+/// Bytes of an inline cache.
+pub const CACHE_SIZE: usize = size_of::<InlineCache>();
+
+/// The stack of a thread.
+pub const THREAD_STACK: usize = Thread::STACK_OFFSET;
+/// The number of slots of a thread, 32 bits.
+pub const THREAD_SIZE: usize = Thread::SIZE_OFFSET;
+/// The first free slot of a thread, 32 bits.
+pub const THREAD_TOP: usize = Thread::TOP_OFFSET;
+
+/// The running thread.
+pub const STATE_THREAD: usize = offset_of!(State, thread);
+/// The collector's debt, signed 64 bits: a safepoint is due when it is positive.
+pub const STATE_DEBT: usize = offset_of!(State, heap) + offset_of!(Heap, debt);
+/// The barrier's color, a byte.
+pub const STATE_BARRIER_COLOR: usize = offset_of!(State, heap) + offset_of!(Heap, barrier_color);
+/// The epoch of flagged tables, 32 bits.
+pub const STATE_EPOCH: usize = offset_of!(State, heap) + offset_of!(Heap, epoch);
+/// The free runs: `start` and `end` for each class of sizes.
+pub const STATE_RUNS: usize = offset_of!(State, heap) + offset_of!(Heap, runs);
+/// Bytes of a free run's entry.
+pub const RUN_SIZE: usize = size_of::<FreeRun>();

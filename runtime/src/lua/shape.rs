@@ -1,0 +1,252 @@
+//! Shapes: which named fields a table has, where they lie, and its metatable.
+//!
+//! Tables that got the same short-string keys in the same order, and the same metatable, share one shape, so that one
+//! compare of pointers tells all of it to an inline cache or a trace. Adding a key or setting a metatable follows a
+//! *transition* to another shape. Transitions are weak: a shape lives as long as a table, a cache or a descendant uses it.
+//! Where a shape gets too many transitions, or too many fields, the table changes to *dictionary mode*: it takes the one
+//! dictionary shape and keeps its named fields in its hash part.
+//!
+//! A lineage of shapes shares one growing list of keys; each sees the first `count` of them.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use super::heap::{Gc, Header, Heap, Kind, OutOfMemory};
+use super::string::Str;
+use super::table::Table;
+
+/// Most fields that a shape may have.
+pub const MAX_FIELDS: u32 = 512;
+/// Most fields that keys computed at run time may add before the table is taken for a map.
+pub const MAX_COMPUTED_FIELDS: u32 = 32;
+/// Most transitions of one shape.
+const MAX_TRANSITIONS: usize = 64;
+/// Up to this many keys are searched one by one.
+const LINEAR: usize = 8;
+
+const DICTIONARY: u8 = 1;
+
+/// The keys of a lineage of shapes. An index of 0 is free, else it is a key's number plus one.
+#[derive(Default)]
+struct Keys {
+    list: Vec<Gc<Str>>,
+    index: Vec<u32>,
+}
+
+impl Keys {
+    fn find(&self, key: Gc<Str>) -> Option<usize> {
+        if self.index.is_empty() {
+            return self.list.iter().position(|k| *k == key);
+        }
+        let mask = self.index.len() - 1;
+        let mut i = key.hash() as usize & mask;
+        loop {
+            match self.index[i] {
+                0 => return None,
+                n if self.list[n as usize - 1] == key => return Some(n as usize - 1),
+                _ => i = (i + 1) & mask,
+            }
+        }
+    }
+
+    fn push(&mut self, key: Gc<Str>) {
+        self.list.push(key);
+        let n = self.list.len();
+        if n <= LINEAR {
+            return;
+        }
+        if n * 2 > self.index.len() {
+            self.index = vec![0; (n * 4).next_power_of_two()];
+            for i in 0..n {
+                self.enter(self.list[i], i);
+            }
+        } else {
+            self.enter(key, n - 1);
+        }
+    }
+
+    fn enter(&mut self, key: Gc<Str>, number: usize) {
+        let mask = self.index.len() - 1;
+        let mut i = key.hash() as usize & mask;
+        while self.index[i] != 0 {
+            i = (i + 1) & mask;
+        }
+        self.index[i] = number as u32 + 1;
+    }
+}
+
+/// The shape to take when this metatable is set.
+type MetaTransition = (Option<Gc<Table>>, Gc<Shape>);
+
+/// A shape. The header's `flags` is 1 for the dictionary shape.
+#[repr(C)]
+pub struct Shape {
+    header: Header,
+    count: u32,
+    meta: Option<Gc<Table>>,
+    parent: Option<Gc<Shape>>,
+    keys: Rc<RefCell<Keys>>,
+    by_key: RefCell<Vec<(Gc<Str>, Gc<Shape>)>>,
+    by_meta: RefCell<Vec<MetaTransition>>,
+}
+
+impl Shape {
+    /// Number of fields.
+    #[inline(always)]
+    pub fn count(&self) -> usize {
+        self.count as usize
+    }
+
+    /// The metatable of the tables of this shape; not for the dictionary shape.
+    pub fn meta(&self) -> Option<Gc<Table>> {
+        self.meta
+    }
+
+    /// Is it the dictionary shape?
+    #[inline(always)]
+    pub fn is_dictionary(&self) -> bool {
+        self.header.flags.get() == DICTIONARY
+    }
+
+    /// The slot of a short-string key.
+    #[inline]
+    pub fn find(&self, key: Gc<Str>) -> Option<usize> {
+        self.keys.borrow().find(key).filter(|i| *i < self.count())
+    }
+
+    /// The key of a slot below `count`.
+    pub fn key(&self, slot: usize) -> Gc<Str> {
+        self.keys.borrow().list[slot]
+    }
+
+    /// What the collector must mark: a descendant leaves the older keys to its ancestors.
+    pub(super) fn for_each_reference(&self, mut key: impl FnMut(Gc<Str>)) -> (Option<Gc<Shape>>, Option<Gc<Table>>) {
+        let first = self.parent.map_or(0, |p| p.count());
+        self.keys.borrow().list[first..self.count()].iter().for_each(|k| key(*k));
+        (self.parent, self.meta)
+    }
+
+    /// Frees what a dead shape owns.
+    ///
+    /// # Safety
+    /// The shape is dead and not released yet.
+    pub(super) unsafe fn release(shape: *mut Shape) {
+        // SAFETY: the caller's promise.
+        unsafe { std::ptr::drop_in_place(shape) };
+    }
+}
+
+/// All shapes of a heap.
+pub(super) struct Shapes {
+    roots: Option<(Gc<Shape>, Gc<Shape>)>,
+    all: Vec<Gc<Shape>>,
+}
+
+impl Shapes {
+    pub(super) fn empty() -> Shapes {
+        Shapes { roots: None, all: Vec::new() }
+    }
+
+    pub(super) fn new(heap: &mut Heap) -> Result<Shapes, OutOfMemory> {
+        let keys = Rc::new(RefCell::new(Keys::default()));
+        let root = heap.new_shape(0, None, None, keys.clone())?;
+        let dictionary = heap.new_shape(0, None, None, keys)?;
+        dictionary.header.flags.set(DICTIONARY);
+        let all = std::mem::take(&mut heap.shapes.all);
+        Ok(Shapes { roots: Some((root, dictionary)), all })
+    }
+
+    pub(super) fn roots(&self) -> Option<(Gc<Shape>, Gc<Shape>)> {
+        self.roots
+    }
+
+    /// Forgets dead shapes and the transitions to them.
+    pub(super) fn retain(&mut self, alive: impl Fn(*mut Header) -> bool) {
+        self.all.retain(|shape| {
+            let keep = alive(shape.header());
+            if keep {
+                shape.by_key.borrow_mut().retain(|(_, s)| alive(s.header()));
+                shape.by_meta.borrow_mut().retain(|(_, s)| alive(s.header()));
+            }
+            keep
+        });
+    }
+}
+
+impl Heap {
+    fn new_shape(
+        &mut self,
+        count: u32,
+        meta: Option<Gc<Table>>,
+        parent: Option<Gc<Shape>>,
+        keys: Rc<RefCell<Keys>>,
+    ) -> Result<Gc<Shape>, OutOfMemory> {
+        let cell = self.allocate(size_of::<Shape>())?.cast::<Shape>();
+        let header = Header::new(Kind::Shape);
+        let (by_key, by_meta) = (RefCell::default(), RefCell::default());
+        // SAFETY: the cell is large enough, and ours.
+        let shape = unsafe {
+            cell.write(Shape { header, count, meta, parent, keys, by_key, by_meta });
+            Gc::from_raw(cell)
+        };
+        self.set_owns(shape.header());
+        self.shapes.all.push(shape);
+        Ok(shape)
+    }
+
+    /// The shape of a table without named fields and without a metatable.
+    #[inline(always)]
+    pub fn root_shape(&self) -> Gc<Shape> {
+        self.shapes.roots.expect("set when the heap is made").0
+    }
+
+    /// The shape of tables in dictionary mode.
+    #[inline(always)]
+    pub fn dictionary_shape(&self) -> Gc<Shape> {
+        self.shapes.roots.expect("set when the heap is made").1
+    }
+
+    /// The shape with one key more; none if there are too many already. `key` is short and not in the shape.
+    pub(super) fn shape_with_key(&mut self, from: Gc<Shape>, key: Gc<Str>) -> Result<Option<Gc<Shape>>, OutOfMemory> {
+        if let Some((_, to)) = from.by_key.borrow().iter().find(|(k, _)| *k == key) {
+            return Ok(Some(*to));
+        }
+        if from.count >= MAX_FIELDS || from.by_key.borrow().len() >= MAX_TRANSITIONS {
+            return Ok(None);
+        }
+        let tip = from.keys.borrow().list.len() == from.count();
+        let keys = if tip { from.keys.clone() } else { copy_keys(from) };
+        keys.borrow_mut().push(key);
+        let to = self.new_shape(from.count + 1, from.meta, Some(from), keys)?;
+        from.by_key.borrow_mut().push((key, to));
+        Ok(Some(to))
+    }
+
+    /// The shape with another metatable; none if too many were made from this one.
+    pub(super) fn shape_with_meta(
+        &mut self,
+        from: Gc<Shape>,
+        meta: Option<Gc<Table>>,
+    ) -> Result<Option<Gc<Shape>>, OutOfMemory> {
+        if let Some((_, to)) = from.by_meta.borrow().iter().find(|(m, _)| *m == meta) {
+            return Ok(Some(*to));
+        }
+        if from.by_meta.borrow().len() >= MAX_TRANSITIONS {
+            return Ok(None);
+        }
+        let to = self.new_shape(from.count, meta, Some(from), from.keys.clone())?;
+        from.by_meta.borrow_mut().push((meta, to));
+        Ok(Some(to))
+    }
+
+    /// A shape like this one that no other table has.
+    pub(super) fn unique_shape(&mut self, from: Gc<Shape>) -> Result<Gc<Shape>, OutOfMemory> {
+        self.new_shape(from.count, from.meta, None, copy_keys(from))
+    }
+}
+
+fn copy_keys(from: Gc<Shape>) -> Rc<RefCell<Keys>> {
+    let mut keys = Keys::default();
+    from.keys.borrow().list[..from.count()].iter().for_each(|k| keys.push(*k));
+    Rc::new(RefCell::new(keys))
+}

@@ -1,0 +1,356 @@
+//! A Lua state: the heap, the coroutine that runs, the globals, and what an error left behind.
+//!
+//! `State` is data; running code is the interpreter's business, which also supplies the library.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
+
+use super::function::{NativeFn, Proto, ProtoParts, Special};
+use super::heap::{Gc, Heap, OutOfMemory, Roots};
+use super::prototype::{Constant, Prototype};
+use super::string::Str;
+use super::table::Table;
+use super::thread::{MAX_STACK, NATIVE_STACK, Status, Thread};
+use super::tier::Tier;
+use super::value::{Value, tag};
+
+/// An error is on its way; its value lies in the state ([`State::take_error`]). A memory error needs no value.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Raised;
+
+impl From<OutOfMemory> for Raised {
+    fn from(_: OutOfMemory) -> Raised {
+        Raised
+    }
+}
+
+/// A native function's arguments: where they lie on the running thread's stack.
+#[derive(Clone, Copy, Debug)]
+pub struct CallFrame {
+    /// The first argument's slot.
+    pub base: u32,
+    /// Number of arguments.
+    pub count: u32,
+}
+
+/// Most native calls of the interpreter inside of one another (PUC's `LUAI_MAXCCALLS`).
+pub const MAX_NATIVE_DEPTH: u32 = 200;
+
+/// Bits of the interrupt word.
+pub mod interrupt {
+    /// The user wants the program to stop (Ctrl-C).
+    pub const STOP: u32 = 1;
+}
+
+/// A Lua state. Lies in a box: compiled code holds its address.
+#[repr(C)]
+pub struct State {
+    /// The heap.
+    pub heap: Heap,
+    /// The coroutine that runs.
+    pub thread: Gc<Thread>,
+    /// The error on its way, if `has_error`.
+    error: Value,
+    has_error: bool,
+    /// An error handler has seen the error on its way.
+    pub handled: bool,
+    /// The recording loop runs.
+    pub recording: bool,
+    /// Coroutines that have resumed one another, up to the running one.
+    pub resume_depth: u32,
+    /// Calls of the interpreter by native functions, inside of one another.
+    pub native_depth: u32,
+    /// Not 0: somebody wants the loop's attention. Loops look at it when a counter runs out, compiled ones at each back
+    /// edge.
+    pub interrupt: Arc<AtomicU32>,
+    /// The main coroutine.
+    pub main: Gc<Thread>,
+    /// The globals.
+    pub globals: Gc<Table>,
+    /// A table for native functions' own use.
+    pub registry: Gc<Table>,
+    /// Metatables of the types other than tables and userdata, by tag.
+    pub type_metas: [Option<Gc<Table>>; 12],
+    /// The compiler, if there is one.
+    pub tier: Option<Box<dyn Tier>>,
+    /// What compiled code's exits and helpers find their owner by. The compiler's business; null without one.
+    pub compiled: *mut (),
+    /// Hot counters start from this; `u32::MAX` without a compiler.
+    pub hot_loop: u32,
+    /// As `hot_loop`, for functions' entries.
+    pub hot_function: u32,
+    /// Values kept for Rust code outside; a free place holds the tag of dead keys.
+    pub handles: Vec<Value>,
+    /// Warnings are on (`warn("@on")`).
+    pub warnings: bool,
+    /// A finalizer runs: no other is started meanwhile.
+    pub in_finalizer: bool,
+    /// Test mode: move the stack at every call.
+    pub move_stacks: bool,
+    /// What compiled code's helpers answer beside their result. Not kept alive.
+    pub scratch: [Value; 4],
+    /// For building strings.
+    pub buffer: Vec<u8>,
+    /// Whatever the interpreter's library keeps for itself.
+    pub library: Option<Box<dyn std::any::Any>>,
+}
+
+impl State {
+    /// A state without any library.
+    pub fn new() -> Box<State> {
+        let mut heap = Heap::new();
+        let fresh = "a new heap has room for the state's own objects";
+        let main = heap.thread().expect(fresh);
+        main.status.set(Status::Running);
+        let globals = heap.table(0, 0).expect(fresh);
+        let registry = heap.table(0, 0).expect(fresh);
+        Box::new(State {
+            heap,
+            thread: main,
+            error: Value::NIL,
+            has_error: false,
+            handled: false,
+            recording: false,
+            resume_depth: 0,
+            native_depth: 0,
+            interrupt: Arc::default(),
+            main,
+            globals,
+            registry,
+            type_metas: [None; 12],
+            tier: None,
+            compiled: std::ptr::null_mut(),
+            hot_loop: 1 << 20,
+            hot_function: 1 << 20,
+            handles: Vec::new(),
+            warnings: false,
+            in_finalizer: false,
+            move_stacks: false,
+            scratch: [Value::NIL; 4],
+            buffer: Vec::new(),
+            library: None,
+        })
+    }
+
+    /// What the collector starts from.
+    fn roots(&self, roots: &mut Roots) {
+        roots.object(self.thread);
+        roots.object(self.main);
+        roots.object(self.globals);
+        roots.object(self.registry);
+        self.type_metas.iter().flatten().for_each(|m| roots.object(*m));
+        roots.value(self.error);
+        self.handles.iter().for_each(|v| roots.value(*v));
+        if let Some(tier) = &self.tier {
+            tier.roots(roots);
+        }
+    }
+
+    fn with_heap<R>(&mut self, f: impl FnOnce(&mut Heap, &dyn Fn(&mut Roots)) -> R) -> R {
+        let this: *const State = self;
+        // SAFETY: the roots are read while the heap works; they are other fields than the heap, which `roots` leaves alone.
+        let roots = move |roots: &mut Roots| unsafe { (*this).roots(roots) };
+        f(&mut self.heap, &roots)
+    }
+
+    /// A safepoint's step of the collector, when the debt is positive. Finalizers are left pending.
+    #[cold]
+    #[inline(never)]
+    pub fn collect_step(&mut self) -> bool {
+        self.with_heap(|heap, roots| heap.step(roots))
+    }
+
+    /// A step that the program asks for; answers whether it finished a cycle.
+    pub fn collect_explicit_step(&mut self, bytes: usize) -> bool {
+        self.with_heap(|heap, roots| heap.explicit_step(roots, bytes))
+    }
+
+    /// A whole cycle of the collector.
+    pub fn collect_all(&mut self) {
+        self.with_heap(|heap, roots| heap.full(roots));
+    }
+
+    // ---- errors
+
+    /// Sets the error on its way.
+    pub fn raise(&mut self, error: Value) -> Raised {
+        self.error = error;
+        self.has_error = true;
+        self.handled = false;
+        Raised
+    }
+
+    /// Is there an error with a value on its way? Otherwise it is the memory error.
+    pub fn has_error(&self) -> bool {
+        self.has_error
+    }
+
+    /// Sets an error with this message, as it stands.
+    pub fn raise_text(&mut self, message: &[u8]) -> Raised {
+        match self.heap.string(message) {
+            Ok(s) => self.raise(Value::from(s)),
+            Err(OutOfMemory) => Raised,
+        }
+    }
+
+    /// Takes the error that was on its way.
+    pub fn take_error(&mut self) -> Value {
+        if std::mem::replace(&mut self.has_error, false) {
+            std::mem::replace(&mut self.error, Value::NIL)
+        } else {
+            Value::from(self.heap.names.memory_error())
+        }
+    }
+
+    // ---- the running thread's stack
+
+    /// The slot of the running thread.
+    #[inline(always)]
+    pub fn slot(&self, index: usize) -> Value {
+        self.thread.slot(index)
+    }
+
+    /// Writes a slot of the running thread.
+    #[inline(always)]
+    pub fn set_slot(&mut self, index: usize, value: Value) {
+        self.thread.set_slot(index, value);
+    }
+
+    /// The first free slot.
+    #[inline(always)]
+    pub fn top(&self) -> usize {
+        self.thread.top.get() as usize
+    }
+
+    /// Sets the first free slot.
+    #[inline(always)]
+    pub fn set_top(&mut self, top: usize) {
+        self.thread.top.set(top as u32);
+    }
+
+    /// Makes sure that `extra` slots above the top exist. The stack may move.
+    #[inline]
+    pub fn check_stack(&mut self, extra: usize) -> Result<(), Raised> {
+        if self.top() + extra <= self.thread.size() { Ok(()) } else { self.grow_stack(extra) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow_stack(&mut self, extra: usize) -> Result<(), Raised> {
+        let wanted = self.top() + extra;
+        let thread = self.thread;
+        if wanted > MAX_STACK {
+            // Handlers of the overflow get some more room.
+            if thread.size() > MAX_STACK {
+                if wanted <= thread.size() {
+                    return Ok(());
+                }
+                return Err(self.raise_text(b"error in error handling"));
+            }
+            thread.resize(&mut self.heap, MAX_STACK + super::thread::EXTRA_STACK)?;
+            return Err(self.raise_text(b"stack overflow"));
+        }
+        Ok(thread.resize(&mut self.heap, wanted + NATIVE_STACK)?)
+    }
+
+    /// Pushes a value. Native functions may push [`NATIVE_STACK`] values without asking; the stack grows beyond that
+    /// as long as it may.
+    #[inline]
+    pub fn push(&mut self, value: Value) -> Result<(), Raised> {
+        self.check_stack(1)?;
+        let top = self.top();
+        self.set_slot(top, value);
+        self.set_top(top + 1);
+        Ok(())
+    }
+
+    /// A native function's argument, counted from 0; nil if there is none.
+    #[inline]
+    pub fn arg(&self, frame: CallFrame, index: usize) -> Value {
+        if index < frame.count as usize { self.slot(frame.base as usize + index) } else { Value::NIL }
+    }
+
+    // ---- making things
+
+    /// A string.
+    pub fn string(&mut self, bytes: &[u8]) -> Result<Gc<Str>, Raised> {
+        Ok(self.heap.string(bytes)?)
+    }
+
+    /// Sets a native function as a field of a table.
+    pub fn set_native(
+        &mut self,
+        table: Gc<Table>,
+        name: &str,
+        function: NativeFn,
+        special: Special,
+    ) -> Result<(), Raised> {
+        let key = self.heap.string(name.as_bytes())?;
+        let f = self.heap.native(function, special, &[])?;
+        Ok(table.set_str(&mut self.heap, key, Value::from(f))?)
+    }
+
+    /// The metatable of any value.
+    #[inline]
+    pub fn metatable_of(&self, value: Value) -> Option<Gc<Table>> {
+        match value.tag() {
+            tag::TABLE => value.as_table().and_then(|t| t.metatable()),
+            tag::USERDATA => value.as_userdata().and_then(|u| u.metatable()),
+            t => self.type_metas.get(usize::from(type_index(t))).copied().flatten(),
+        }
+    }
+
+    /// Sets the metatable of all values of a type other than table and userdata.
+    pub fn set_type_metatable(&mut self, tag: u8, meta: Option<Gc<Table>>) -> Result<(), Raised> {
+        if let Some(meta) = meta {
+            meta.set_flagged(&mut self.heap)?;
+        }
+        self.type_metas[usize::from(type_index(tag))] = meta;
+        self.heap.raise_epoch();
+        Ok(())
+    }
+
+    /// Gives a compiled function and all inside it their place in the heap.
+    pub fn load_prototype(&mut self, from: &Prototype) -> Result<Gc<Proto>, Raised> {
+        let mut functions = Vec::with_capacity(from.functions.len());
+        for f in &from.functions {
+            functions.push(self.load_prototype(f)?);
+        }
+        let mut constants = Vec::with_capacity(from.constants.len());
+        for c in &from.constants {
+            constants.push(match c {
+                Constant::Nil => Value::NIL,
+                Constant::Boolean(b) => Value::boolean(*b),
+                Constant::Integer(i) => Value::integer(*i),
+                Constant::Float(f) => Value::float(*f),
+                Constant::String(s) => Value::from(self.heap.string(s)?),
+            });
+        }
+        let mut code = from.code.clone().into_boxed_slice();
+        set_counters(&mut code, self.hot_loop);
+        let parts = ProtoParts { code, constants, functions: functions.into_boxed_slice() };
+        let proto = self.heap.proto(parts, from)?;
+        proto.hot.set(self.hot_function);
+        Ok(proto)
+    }
+}
+
+/// Functions of both kinds, and both kinds of numbers, share a metatable.
+fn type_index(t: u8) -> u8 {
+    match t {
+        tag::FLOAT => tag::INTEGER,
+        tag::NATIVE => tag::LUA_FUNCTION,
+        t => t,
+    }
+}
+
+fn set_counters(code: &mut [u32], start: u32) {
+    let mut pc = 0;
+    while pc < code.len() {
+        let op = super::bytecode::op(code[pc]);
+        if op.extra() == super::bytecode::Extra::Counter {
+            code[pc + 1] = start;
+        }
+        pc += op.words();
+    }
+}

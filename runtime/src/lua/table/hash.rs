@@ -1,0 +1,328 @@
+//! The hash part: open addressing with linear probing. A removed entry keeps its key, with the value nil, until the
+//! part is rebuilt, so that a traversal may remove what it meets; the collector marks such keys dead.
+//!
+//! When the part is full it is rebuilt, and integer keys move to the array where more than half of that would be in use
+//! (the largest power of two `n` such that more than `n/2` of the keys `1..n` are present).
+
+use super::super::heap::{Gc, Heap, OutOfMemory};
+use super::super::value::{Value, tag};
+use super::{MAX_ARRAY, Table, array::release_buffer};
+
+/// An entry.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Node {
+    /// The key; nil if the node was never used.
+    pub key: Value,
+    /// The value; nil if it was removed.
+    pub value: Value,
+}
+
+/// The head of a hash part; `mask + 1` nodes follow.
+#[repr(C, align(16))]
+pub struct HashPart {
+    mask: u32,
+    /// Nodes with a key, removed ones included.
+    used: u32,
+}
+
+const SMALLEST: usize = 4;
+
+/// A nil that everybody may read and nobody writes.
+struct Absent(Value);
+// SAFETY: never written to.
+unsafe impl Sync for Absent {}
+
+impl HashPart {
+    fn size(nodes: usize) -> usize {
+        size_of::<HashPart>() + nodes * size_of::<Node>()
+    }
+}
+
+/// Spreads a key's bits.
+#[inline(always)]
+fn hash_of(key: Value) -> usize {
+    match key.tag() {
+        // SAFETY: the tag says string.
+        tag::STRING => unsafe { key.raw_gc::<super::super::string::Str>() }.hash() as usize,
+        _ => {
+            let h = (key.payload() ^ u64::from(key.tag()) << 56).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            (h >> 32) as usize
+        }
+    }
+}
+
+/// Is this node's key the one looked for? A dead key still is, by its address, so that a traversal can go on behind it.
+#[inline(always)]
+fn matches(node: &Node, key: Value) -> bool {
+    if node.key.payload() == key.payload() {
+        return node.key.tag() == key.tag() || (node.key.tag() == tag::DEAD && key.is_collectable());
+    }
+    key.tag() == tag::STRING && node.key.tag() == tag::STRING && node.key.raw_equals(key)
+}
+
+impl Gc<Table> {
+    #[inline(always)]
+    fn nodes(self) -> *mut Node {
+        // The nodes lie behind the head.
+        self.hash.get().wrapping_add(1).cast()
+    }
+
+    /// Number of nodes of the hash part.
+    pub(super) fn node_count(self) -> usize {
+        let hash = self.hash.get();
+        // SAFETY: a hash part that is there has a head.
+        if hash.is_null() { 0 } else { unsafe { (*hash).mask as usize + 1 } }
+    }
+
+    /// A node by its number, which is below [`Self::node_count`].
+    pub(super) fn node(self, i: usize) -> Node {
+        debug_assert!(i < self.node_count());
+        // SAFETY: there are `node_count` nodes.
+        unsafe { *self.nodes().add(i) }
+    }
+
+    /// The number of a key's node, or of the free one where it would go. There is a hash part.
+    #[inline]
+    fn find_node(self, key: Value) -> (usize, bool) {
+        // SAFETY: there is a hash part; indices are masked; at least a quarter of the nodes is free, so the loop ends.
+        unsafe {
+            let mask = (*self.hash.get()).mask as usize;
+            let mut i = hash_of(key) & mask;
+            loop {
+                let node = &*self.nodes().add(i);
+                if matches(node, key) {
+                    return (i, true);
+                }
+                if node.key.is_nil() {
+                    return (i, false);
+                }
+                i = (i + 1) & mask;
+            }
+        }
+    }
+
+    /// The number of a key's node, removed or not.
+    pub(super) fn node_of(self, key: Value) -> Option<usize> {
+        if self.hash.get().is_null() {
+            return None;
+        }
+        let (i, found) = self.find_node(key);
+        found.then_some(i)
+    }
+
+    /// The value of a key that is not in the array nor in the shape.
+    pub(super) fn get_hashed(self, key: Value) -> Value {
+        if self.hash.get().is_null() {
+            return Value::NIL;
+        }
+        match self.find_node(key) {
+            (i, true) => self.node(i).value,
+            _ => Value::NIL,
+        }
+    }
+
+    /// Is there a hash part?
+    pub fn has_hash(self) -> bool {
+        !self.hash.get().is_null()
+    }
+
+    /// Where the value of a key lies that is not in the array nor in the shape; a place with nil if it is not in the table.
+    pub fn find_hashed(self, key: Value) -> *mut Value {
+        static ABSENT: Absent = Absent(Value::NIL);
+        match self.node_of(key) {
+            // SAFETY: the node is there.
+            Some(i) => unsafe { &raw mut (*self.nodes().add(i)).value },
+            None => (&raw const ABSENT.0).cast_mut(),
+        }
+    }
+
+    /// Assigns to a key that belongs in the hash.
+    pub(super) fn set_hashed(self, heap: &mut Heap, key: Value, value: Value) -> Result<(), OutOfMemory> {
+        if !self.hash.get().is_null() {
+            let (i, found) = self.find_node(key);
+            if found {
+                // SAFETY: the node is there. The key is written again since it may have been dead.
+                unsafe { *self.nodes().add(i) = Node { key, value } };
+                heap.barrier(self.header());
+                return Ok(());
+            }
+        }
+        if value.is_nil() {
+            return Ok(());
+        }
+        if self.is_full() {
+            self.rebuild(heap, key)?;
+            // The key may belong in the array now, or behind its end.
+            if key.is_integer() && (key.raw_integer() as u64).wrapping_sub(1) <= u64::from(self.len.get()) {
+                return self.set_int(heap, key.raw_integer(), value);
+            }
+        }
+        self.insert(key, value);
+        heap.barrier(self.header());
+        Ok(())
+    }
+
+    /// Gives a new key its node; there is a free one.
+    fn insert(self, key: Value, value: Value) {
+        let (i, _) = self.find_node(key);
+        // SAFETY: the part is not full, so the search ended at a free node.
+        unsafe {
+            *self.nodes().add(i) = Node { key, value };
+            (*self.hash.get()).used += 1;
+        }
+    }
+
+    /// Removes a key.
+    pub(super) fn clear_hashed(self, key: Value) {
+        if let Some(i) = self.node_of(key) {
+            // SAFETY: the node is there.
+            unsafe { (*self.nodes().add(i)).value = Value::NIL };
+        }
+    }
+
+    fn is_full(self) -> bool {
+        let nodes = self.node_count();
+        // SAFETY: a part with nodes has a head.
+        nodes == 0 || unsafe { (*self.hash.get()).used as usize + 1 > nodes / 4 * 3 }
+    }
+
+    /// Makes room for `extra` entries more.
+    pub(super) fn reserve_hash(self, heap: &mut Heap, extra: usize) -> Result<(), OutOfMemory> {
+        let live = (0..self.node_count()).filter(|i| !self.node(*i).value.is_nil()).count();
+        self.resize(heap, live + extra)
+    }
+
+    /// Rebuilds a full part so that `key` fits, and moves integer keys to the array where that is dense enough.
+    #[cold]
+    fn rebuild(self, heap: &mut Heap, key: Value) -> Result<(), OutOfMemory> {
+        let mut live = 0;
+        // bins[b]: present integer keys in 2^(b-1)+1 ..= 2^b
+        let mut bins = [0usize; 32];
+        let mut count = |key: Value| {
+            let Some(i) = key.as_integer() else { return };
+            if i >= 1 && i <= MAX_ARRAY as i64 {
+                bins[(64 - (i as u64 - 1).leading_zeros()) as usize] += 1;
+            }
+        };
+        for i in 0..self.node_count() {
+            let node = self.node(i);
+            if !node.value.is_nil() {
+                live += 1;
+                count(node.key);
+            }
+        }
+        count(key);
+        let mut from = 0;
+        for (b, bin) in bins.iter_mut().enumerate() {
+            let to = (1usize << b).min(self.len.get() as usize);
+            if to > from {
+                *bin += self.count_elements(from, to);
+                from = to;
+            }
+        }
+        let (mut sum, mut best) = (0, 0);
+        for (b, bin) in bins.iter().enumerate().take(31) {
+            sum += bin;
+            if sum > (1 << b) / 2 {
+                best = 1usize << b;
+            }
+        }
+        if best > self.len.get() as usize {
+            live -= self.move_to_array(heap, best)?;
+        }
+        self.resize(heap, live + 1)
+    }
+
+    /// Moves the integer keys up to `limit` to the array. Answers how many these were.
+    fn move_to_array(self, heap: &mut Heap, limit: usize) -> Result<usize, OutOfMemory> {
+        let old_len = self.len.get() as usize;
+        let inside = |node: &Node| {
+            let i = node.key.as_integer().filter(|_| !node.value.is_nil())?;
+            (i > old_len as i64 && i <= limit as i64).then_some(i as usize)
+        };
+        let last = (0..self.node_count()).filter_map(|i| inside(&self.node(i))).max();
+        let Some(last) = last else { return Ok(0) };
+        self.stretch(heap, last)?;
+        let mut moved = 0;
+        for i in 0..self.node_count() {
+            let node = self.node(i);
+            if let Some(key) = inside(&node) {
+                self.fill(key - 1, node.value);
+                // SAFETY: the node is there.
+                unsafe { (*self.nodes().add(i)).value = Value::NIL };
+                moved += 1;
+            }
+        }
+        self.make_uniform_if_full();
+        heap.barrier(self.header());
+        self.pull_from_hash(heap)?;
+        Ok(moved)
+    }
+
+    /// An array that was just moved over, without holes and of one kind, is uniform.
+    fn make_uniform_if_full(self) {
+        let len = self.len.get() as usize;
+        let kind = self.element(len - 1).tag();
+        if !self.has_flag(super::flag::WEAK_VALUES) && (0..len).all(|i| self.element(i).tag() == kind) {
+            self.header.detail.set(kind);
+        }
+    }
+
+    /// Gives the part room for `entries` and drops removed ones.
+    fn resize(self, heap: &mut Heap, entries: usize) -> Result<(), OutOfMemory> {
+        let nodes = (entries * 4 / 3 + 1).next_power_of_two().max(SMALLEST);
+        if nodes > 1 << 30 {
+            return Err(OutOfMemory);
+        }
+        let old = self.hash.get();
+        let (old_nodes, old_count) = (self.nodes(), self.node_count());
+        let part = heap.buffer(self.header(), HashPart::size(nodes))?.cast::<HashPart>();
+        // SAFETY: the new buffer has room for the head and all nodes; the old one is read and then given up.
+        unsafe {
+            part.write(HashPart { mask: nodes as u32 - 1, used: 0 });
+            let first = part.add(1).cast::<Node>();
+            for i in 0..nodes {
+                first.add(i).write(Node { key: Value::NIL, value: Value::NIL });
+            }
+            self.hash.set(part);
+            for i in 0..old_count {
+                let node = *old_nodes.add(i);
+                if !node.value.is_nil() {
+                    self.insert(node.key, node.value);
+                }
+            }
+            if !old.is_null() {
+                heap.free_buffer(old.cast(), HashPart::size(old_count));
+            }
+        }
+        Ok(())
+    }
+
+    /// The buffer and its size, for the collector.
+    pub(in super::super) fn hash_buffer(self) -> (*mut u8, usize) {
+        let nodes = self.node_count();
+        if nodes == 0 { (std::ptr::null_mut(), 0) } else { (self.hash.get().cast(), HashPart::size(nodes)) }
+    }
+
+    /// Calls `f` with each entry's key and value (removed entries excepted); where it answers false the entry is
+    /// removed. Keys of removed entries become dead.
+    pub(in super::super) fn retain_nodes(self, mut f: impl FnMut(Value, Value) -> bool) {
+        for i in 0..self.node_count() {
+            // SAFETY: the node is there.
+            let node = unsafe { &mut *self.nodes().add(i) };
+            if !node.value.is_nil() && !f(node.key, node.value) {
+                node.value = Value::NIL;
+            }
+            if node.value.is_nil() && node.key.is_collectable() {
+                // SAFETY: a dead key's payload is never followed.
+                node.key = unsafe { Value::from_raw(tag::DEAD, node.key.payload()) };
+            }
+        }
+    }
+
+    pub(super) fn release_hash(self) -> usize {
+        let (buffer, size) = self.hash_buffer();
+        release_buffer(buffer, size)
+    }
+}

@@ -1,0 +1,73 @@
+//! Where a compiler plugs into the interpreter.
+//!
+//! The interpreter asks a [`Tier`] when a counter has run out and tells it what it must know; it knows nothing else of
+//! compilers. Machine code and its helpers get `*mut State`; the interpreter holds no reference, cached base or pc across
+//! an entry into compiled code, so that compiled code may call a helper that runs the interpreter, and from there other
+//! compiled code.
+
+use super::bytecode::Word;
+use super::function::Proto;
+use super::heap::{Gc, Roots};
+use super::state::State;
+
+/// What got hot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Site {
+    /// A loop: its back edge, the index of the instruction in the code.
+    Loop(u32),
+    /// A function's entry.
+    Function,
+}
+
+/// What the interpreter is to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// Go on interpreting.
+    Continue,
+    /// Go on in the recording loop, which calls [`Tier::record`] before each instruction.
+    Record,
+    /// Enter the compiled code that the site now has.
+    Enter,
+}
+
+/// How compiled code ended. The Lua stack and the frames stand as the interpreter wants them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// Go on interpreting at the top frame's saved pc.
+    Continue,
+    /// Go on in the recording loop at the top frame's saved pc: a side exit got hot.
+    Record,
+    /// An error is pending; the top frame's saved pc stands where it was raised.
+    Raised,
+}
+
+/// A compiler.
+pub trait Tier {
+    /// A site's counter ran out. The frame's pc is saved. Sets the site's counter anew.
+    fn hot(&mut self, state: *mut State, proto: Gc<Proto>, site: Site) -> Answer;
+
+    /// The recording loop is about to execute the instruction at `pc` in the top frame. Answers `Record` to go on,
+    /// `Continue` to leave the recording loop.
+    fn record(&mut self, state: *mut State, pc: *const Word) -> Answer;
+
+    /// Recording cannot go on: an error, a hook, or a nested loop of the interpreter.
+    fn abort(&mut self, state: *mut State, reason: &'static str);
+
+    /// The entry point of a trace; the interpreter calls it, with the borrow of the tier ended.
+    fn entry(&self, trace: u32) -> Entry;
+
+    /// Keeps what traces, and recordings under way, refer to.
+    fn roots(&self, roots: &mut Roots);
+
+    /// A prototype is gone.
+    fn prototype_died(&mut self, proto: *const Proto);
+
+    /// The program has changed what compiled code relies on without a check.
+    fn invalidate(&mut self, state: *mut State);
+
+    /// Bytes of memory in use.
+    fn memory(&self) -> usize;
+}
+
+/// Runs a trace: `(state, trace)`.
+pub type Entry = unsafe fn(*mut State, u32) -> Outcome;

@@ -1,0 +1,401 @@
+//! [`Lua`]: a state, and what can be made in it.
+#![forbid(unsafe_code)]
+
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use perilune_interpreter::lua::source::skip_prefix;
+use perilune_runtime::lua::state::{State, interrupt};
+use perilune_runtime::lua::value::Value as Raw;
+
+use super::shared::Shared;
+use super::value::Handle;
+use super::{
+    Arguments, Error, FromLua, FromLuaMulti, Function, IntoLua, IntoLuaMulti, LuaString, Result, Table, Userdata,
+    Value, function, machine,
+};
+
+/// A Lua state: globals, heap, compiled code.
+///
+/// What was made in one state (tables, functions, other handles) can be used with it alone, and until it is dropped; the
+/// mistake is a panic. A state and its handles stay on one Rust thread; an [`Interrupt`] may be used from any.
+pub struct Lua {
+    shared: Rc<Shared>,
+    owner: bool,
+}
+
+/// How a state is made.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    memory_limit: Option<usize>,
+    ignore_environment: bool,
+    #[cfg(feature = "jit")]
+    jit: perilune_jit::lua::options::Options,
+}
+
+impl Options {
+    /// No limits; hot code is compiled.
+    pub fn new() -> Options {
+        Options::default()
+    }
+
+    /// Bytes that the state's objects may use. Beyond them Lua code gets the error `not enough memory`.
+    #[must_use]
+    pub fn memory_limit(mut self, bytes: usize) -> Options {
+        self.memory_limit = Some(bytes);
+        self
+    }
+
+    /// `package.path` and `package.cpath` are the built-in ones, whatever `LUA_PATH` and `LUA_CPATH` say.
+    #[must_use]
+    pub fn ignore_environment(mut self) -> Options {
+        self.ignore_environment = true;
+        self
+    }
+
+    /// Compile hot code to machine code? Without the feature `jit` nothing is ever compiled.
+    #[must_use]
+    #[cfg_attr(not(feature = "jit"), expect(unused_mut, unused_variables, reason = "there is nothing to switch"))]
+    pub fn jit(mut self, on: bool) -> Options {
+        #[cfg(feature = "jit")]
+        {
+            self.jit.on = on;
+        }
+        self
+    }
+
+    /// What `-j` takes on the command line: `on`, `off`, `v`, `dump`.
+    ///
+    /// # Errors
+    /// When there is no such mode, as a message. Without the feature `jit` there is `off` alone.
+    pub fn jit_mode(&mut self, text: &str) -> Result<(), String> {
+        #[cfg(feature = "jit")]
+        return self.jit.set_mode(text);
+        #[cfg(not(feature = "jit"))]
+        if text == "off" { Ok(()) } else { Err(NO_COMPILER.to_string()) }
+    }
+
+    /// What `-O` takes on the command line: `hotloop=10`, `-fold`.
+    ///
+    /// # Errors
+    /// When there is no such parameter, or the value is out of range, as a message.
+    pub fn jit_parameter(&mut self, text: &str) -> Result<(), String> {
+        #[cfg(feature = "jit")]
+        return self.jit.set(text);
+        #[cfg(not(feature = "jit"))]
+        Err(format!("{NO_COMPILER}, so it has no parameter '{text}'"))
+    }
+}
+
+#[cfg(not(feature = "jit"))]
+const NO_COMPILER: &str = "this build has no compiler";
+
+/// Stops the program of a state from another thread or a signal handler: the code that runs, interpreted or compiled, gets
+/// the error `interrupted!` at its next backward jump or call.
+#[derive(Clone, Debug)]
+pub struct Interrupt(Arc<AtomicU32>);
+
+impl Interrupt {
+    /// Asks for the stop. Nothing but an atomic store happens. Answers whether an earlier one has not been heeded yet.
+    pub fn stop(&self) -> bool {
+        self.0.fetch_or(interrupt::STOP, Ordering::Relaxed) & interrupt::STOP != 0
+    }
+
+    /// Takes the request back, if nobody has heeded it yet.
+    pub fn clear(&self) {
+        self.0.fetch_and(!interrupt::STOP, Ordering::Relaxed);
+    }
+}
+
+impl Default for Lua {
+    fn default() -> Lua {
+        Lua::new()
+    }
+}
+
+impl Drop for Lua {
+    fn drop(&mut self) {
+        if self.owner {
+            self.shared.close();
+        }
+    }
+}
+
+impl Lua {
+    /// A state with Lua's library and the default options.
+    pub fn new() -> Lua {
+        Lua::with_options(&Options::default())
+    }
+
+    /// A state with Lua's library.
+    pub fn with_options(options: &Options) -> Lua {
+        let mut state = machine::open(options.ignore_environment);
+        if let Some(bytes) = options.memory_limit {
+            state.heap.set_limit(bytes);
+        }
+        #[cfg(feature = "jit")]
+        perilune_jit::lua::tier::Jit::install(&mut state, options.jit.clone());
+        Lua { shared: Rc::new(Shared::new(state)), owner: true }
+    }
+
+    /// The same state, for the time that its owner is there.
+    pub(super) fn borrowed(shared: &Rc<Shared>) -> Lua {
+        Lua { shared: Rc::clone(shared), owner: false }
+    }
+
+    pub(super) fn shared(&self) -> &Rc<Shared> {
+        &self.shared
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
+        self.shared.with(f)
+    }
+
+    // ---- running code
+
+    /// A chunk of Lua code, to be run or made a function.
+    pub fn load<'a>(&'a self, text: &'a (impl AsRef<[u8]> + ?Sized)) -> Chunk<'a> {
+        Chunk { lua: self, text: text.as_ref(), name: None }
+    }
+
+    /// Runs code.
+    ///
+    /// # Errors
+    /// Those of the code, or its syntax errors.
+    pub fn exec(&self, text: impl AsRef<[u8]>) -> Result<()> {
+        self.load(&text).exec()
+    }
+
+    /// The values of an expression, or those that a chunk returns.
+    ///
+    /// # Errors
+    /// Those of the code, its syntax errors, or results that cannot be converted.
+    pub fn eval<R: FromLuaMulti>(&self, text: impl AsRef<[u8]>) -> Result<R> {
+        self.load(&text).eval()
+    }
+
+    /// Reads a script. A first line that begins with `#` is skipped.
+    ///
+    /// # Errors
+    /// When it cannot be read, and syntax errors.
+    pub fn load_file(&self, path: impl AsRef<Path>) -> Result<Function> {
+        use std::os::unix::ffi::OsStrExt;
+        let path = path.as_ref();
+        let problem = |what: &str, e: &std::io::Error| {
+            let text = e.to_string();
+            let reason = text.split(" (os error").next().unwrap_or_default();
+            Error::new(format!("cannot {what} {}: {reason}", path.display()))
+        };
+        let mut file = std::fs::File::open(path).map_err(|e| problem("open", &e))?;
+        let mut text = Vec::new();
+        std::io::Read::read_to_end(&mut file, &mut text).map_err(|e| problem("read", &e))?;
+        let name = [b"@", path.as_os_str().as_bytes()].concat();
+        self.load_script(&text, &name)
+    }
+
+    /// The text of a script: a first line that begins with `#` is skipped. See [`Chunk::name`] for the name.
+    ///
+    /// # Errors
+    /// Syntax errors.
+    pub fn load_script(&self, text: &[u8], name: impl AsRef<[u8]>) -> Result<Function> {
+        self.load(skip_prefix(text)).name(&name).into_function()
+    }
+
+    // ---- making values
+
+    /// The table of globals.
+    pub fn globals(&self) -> Table {
+        self.with(|state| {
+            let globals = Raw::from(state.globals);
+            Table(Handle::new(&self.shared, state, globals))
+        })
+    }
+
+    /// A string.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn string(&self, bytes: impl AsRef<[u8]>) -> Result<LuaString> {
+        self.with(|state| {
+            let s = machine::make(&self.shared, state, |state| state.heap.string(bytes.as_ref()))?;
+            Ok(LuaString(Handle::new(&self.shared, state, Raw::from(s))))
+        })
+    }
+
+    /// An empty table.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn table(&self) -> Result<Table> {
+        self.with(|state| {
+            let table = machine::make(&self.shared, state, |state| state.heap.table(0, 0))?;
+            Ok(Table(Handle::new(&self.shared, state, Raw::from(table))))
+        })
+    }
+
+    /// A table with these entries.
+    ///
+    /// # Errors
+    /// When there is no memory for it, or an entry cannot be converted.
+    pub fn table_from<K: IntoLua, V: IntoLua>(&self, entries: impl IntoIterator<Item = (K, V)>) -> Result<Table> {
+        let table = self.table()?;
+        for (key, value) in entries {
+            table.raw_set(key, value)?;
+        }
+        Ok(table)
+    }
+
+    /// A function that runs a Rust closure. The arguments are converted to what the closure takes; one that does not fit is
+    /// Lua's `bad argument` error. A panic passes through to whoever called Lua, and the state stays usable.
+    ///
+    /// ```
+    /// # fn main() -> perilune::Result<()> {
+    /// let lua = perilune::Lua::new();
+    /// let add = lua.function(|_, (a, b): (i64, i64)| Ok(a + b))?;
+    /// assert_eq!(add.call::<i64>((20, 22))?, 42);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn function<A, R, F>(&self, f: F) -> Result<Function>
+    where
+        A: FromLuaMulti,
+        R: IntoLuaMulti,
+        F: Fn(&Lua, A) -> Result<R> + 'static,
+    {
+        function::native(self, move |lua, args| {
+            let args = A::from_lua_multi(&mut Arguments::new(args), lua)?;
+            let mut results = Vec::new();
+            f(lua, args)?.into_lua_multi(lua, &mut results)?;
+            Ok(results)
+        })
+    }
+
+    /// A userdata that holds a Rust value.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn userdata<T: 'static>(&self, value: T) -> Result<Userdata> {
+        Userdata::new(self, value)
+    }
+
+    /// Converts a value to Lua.
+    ///
+    /// # Errors
+    /// As [`IntoLua::into_lua`].
+    pub fn pack(&self, value: impl IntoLua) -> Result<Value> {
+        value.into_lua(self)
+    }
+
+    /// Converts a value from Lua.
+    ///
+    /// # Errors
+    /// When it is of another type or out of range.
+    pub fn unpack<T: FromLua>(&self, value: Value) -> Result<T> {
+        Ok(T::from_lua(value, self)?)
+    }
+
+    /// What `tostring` makes of a value.
+    ///
+    /// # Errors
+    /// Those of its `__tostring`.
+    pub fn to_string(&self, value: &Value) -> Result<LuaString> {
+        let text = self.with(|state| {
+            let raw = value.raw(&self.shared, state);
+            machine::operate(&self.shared, state, machine::to_string, &[raw])
+        })?;
+        self.unpack(text)
+    }
+
+    // ---- limits
+
+    /// Bytes that the state's objects take, garbage included.
+    pub fn used_memory(&self) -> usize {
+        self.with(|state| state.heap.used())
+    }
+
+    /// Changes the limit on the memory of the state's objects; none: as much as there is.
+    pub fn set_memory_limit(&self, bytes: Option<usize>) {
+        self.with(|state| state.heap.set_limit(bytes.unwrap_or(usize::MAX)));
+    }
+
+    /// Collects all garbage. Finalizers run at the next call.
+    pub fn collect_garbage(&self) {
+        self.with(State::collect_all);
+    }
+
+    /// Turns warnings (`warn`) on or off.
+    pub fn set_warnings(&self, on: bool) {
+        self.with(|state| state.warnings = on);
+    }
+
+    /// Writes out what programs have written to files and the standard output so far and what still waits in buffers. When
+    /// the state is dropped this happens by itself.
+    pub fn flush(&self) {
+        self.with(perilune_interpreter::lua::lib::flush_streams);
+    }
+
+    /// A way to stop running code from elsewhere.
+    pub fn interrupt(&self) -> Interrupt {
+        self.with(|state| Interrupt(Arc::clone(&state.interrupt)))
+    }
+}
+
+/// Code to be compiled.
+#[must_use]
+pub struct Chunk<'a> {
+    lua: &'a Lua,
+    text: &'a [u8],
+    name: Option<&'a [u8]>,
+}
+
+impl<'a> Chunk<'a> {
+    /// How messages name the chunk: `@` stands before a file's name, `=` before any other; a name without either is taken
+    /// for the code itself and quoted.
+    pub fn name(mut self, name: &'a (impl AsRef<[u8]> + ?Sized)) -> Chunk<'a> {
+        self.name = Some(name.as_ref());
+        self
+    }
+
+    /// A function that runs the code.
+    ///
+    /// # Errors
+    /// Syntax errors.
+    pub fn into_function(self) -> Result<Function> {
+        let value = machine::load(self.lua, self.text, self.name.unwrap_or(self.text))?;
+        self.lua.unpack(value)
+    }
+
+    /// Runs the code.
+    ///
+    /// # Errors
+    /// Its errors and syntax errors.
+    pub fn exec(self) -> Result<()> {
+        self.into_function()?.call(())
+    }
+
+    /// The values of the code as an expression, or else those that it returns as a chunk.
+    ///
+    /// # Errors
+    /// Its errors, syntax errors, or results that cannot be converted.
+    pub fn eval<R: FromLuaMulti>(self) -> Result<R> {
+        self.into_expression()?.call(())
+    }
+
+    /// A function that returns the values of the code as an expression or, if it is none, runs it as a chunk.
+    ///
+    /// # Errors
+    /// Syntax errors.
+    pub fn into_expression(self) -> Result<Function> {
+        let name = self.name.unwrap_or(self.text);
+        let expression = [b"return ", self.text].concat();
+        match (Chunk { lua: self.lua, text: &expression, name: Some(name) }).into_function() {
+            Ok(function) => Ok(function),
+            Err(_) => self.into_function(),
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The interpreter's functions as the embedding face needs them: every error caught, with its traceback.
+#![forbid(unsafe_code)]
+
+use std::rc::Rc;
+
+use perilune_interpreter::lua::api::{self, Mode};
+use perilune_interpreter::lua::compile::compile;
+use perilune_interpreter::lua::exec::run_finalizers;
+use perilune_interpreter::lua::lib::open_libraries;
+use perilune_interpreter::lua::load::{SIGNATURE, close_over};
+use perilune_interpreter::lua::source::chunk_id;
+use perilune_runtime::lua::event::Event;
+use perilune_runtime::lua::function::{NativeFn, Special};
+use perilune_runtime::lua::heap::OutOfMemory;
+use perilune_runtime::lua::state::{CallFrame, Raised, State};
+use perilune_runtime::lua::value::Value as Raw;
+
+use super::shared::{Mark, Shared};
+use super::{Error, Lua, Result, Value};
+
+/// The place among the handles of the function that sees each error first.
+const HANDLER: usize = 0;
+
+/// An error on its way out, with the traceback of where it was raised; the error's value is its user value.
+struct Caught {
+    traceback: Vec<u8>,
+}
+
+/// A new state with the library, whose paths are not the environment's if that is to be ignored.
+pub(super) fn open(ignore_environment: bool) -> Box<State> {
+    let mut state = State::new();
+    let fresh = "a new state has room for the library";
+    let handler = state.heap.native(catch, Special::None, &[]).expect(fresh);
+    debug_assert_eq!(state.handles.len(), HANDLER);
+    state.handles.push(Raw::from(handler));
+    if ignore_environment {
+        let key = state.heap.string(b"LUA_NOENV").expect(fresh);
+        let registry = state.registry;
+        registry.set_str(&mut state.heap, key, Raw::TRUE).expect(fresh);
+    }
+    open_libraries(&mut state).expect(fresh);
+    state
+}
+
+/// Runs all finalizers: the state is about to end.
+pub(super) fn close(state: &mut State) {
+    state.heap.finalize_all();
+    run_finalizers(state);
+}
+
+/// The message handler: keeps the traceback together with the error's value.
+fn catch(state: &mut State, f: CallFrame) -> Result<u32, Raised> {
+    let error = state.arg(f, 0);
+    let traceback = api::traceback(state, state.thread, None, 1);
+    let caught = state.heap.userdata(Box::new(Caught { traceback }), 1)?;
+    caught.set_user_value(&mut state.heap, 1, error);
+    state.push(Raw::from(caught))?;
+    Ok(1)
+}
+
+/// An error's value as an [`Error`].
+pub(super) fn error_of(shared: &Rc<Shared>, state: &mut State, raised: Raw) -> Error {
+    let mut traceback = None;
+    let mut value = raised;
+    if let Some(userdata) = raised.as_userdata()
+        && let Some(caught) = userdata.data.borrow().as_ref().and_then(|data| data.downcast_ref::<Caught>())
+    {
+        traceback = Some(caught.traceback.clone());
+        value = userdata.user_value(1).unwrap_or(Raw::NIL);
+    }
+    let kept = Value::from_raw(shared, state, value);
+    let message = api::error_text(state, value);
+    Error::raised(message, kept, traceback)
+}
+
+/// The error that was raised last, whose frames are still there: they go.
+fn failed(shared: &Rc<Shared>, state: &mut State, mark: &Mark) -> Error {
+    let raised = state.take_error();
+    mark.restore(state);
+    error_of(shared, state, raised)
+}
+
+/// Makes something of the heap; collects garbage and tries again if there is no memory for it.
+pub(super) fn make<T>(
+    shared: &Rc<Shared>,
+    state: &mut State,
+    mut f: impl FnMut(&mut State) -> Result<T, OutOfMemory>,
+) -> Result<T> {
+    f(state).or_else(|OutOfMemory| {
+        state.collect_all();
+        f(state).map_err(|OutOfMemory| {
+            let error = Raw::from(state.heap.names.memory_error());
+            error_of(shared, state, error)
+        })
+    })
+}
+
+/// Calls a function for all its results.
+pub(super) fn call(lua: &Lua, function: &Value, args: &[Value]) -> Result<Vec<Value>> {
+    let shared = lua.shared();
+    shared.with(|state| {
+        let function = function.raw(shared, state);
+        let args: Vec<Raw> = args.iter().map(|arg| arg.raw(shared, state)).collect();
+        call_raw(shared, state, function, &args)
+    })
+}
+
+fn call_raw(shared: &Rc<Shared>, state: &mut State, function: Raw, args: &[Raw]) -> Result<Vec<Value>> {
+    let mark = Mark::of(state);
+    let first = state.top();
+    let mut run = || {
+        state.push(function)?;
+        args.iter().try_for_each(|arg| state.push(*arg))?;
+        let handler = state.handles[HANDLER];
+        api::call_handled(state, handler, args.len(), -1)
+    };
+    match run() {
+        Ok(Ok(())) => {
+            let results = (first..state.top()).map(|slot| state.slot(slot)).collect::<Vec<_>>();
+            let results = results.into_iter().map(|raw| Value::from_raw(shared, state, raw)).collect();
+            state.set_top(first);
+            Ok(results)
+        }
+        Ok(Err(raised)) => Err(error_of(shared, state, raised)),
+        Err(Raised) => Err(failed(shared, state, &mark)),
+    }
+}
+
+/// An operation that may call metamethods, as a function of the interpreter's: errors in it are caught as those of any
+/// function.
+pub(super) fn operate(shared: &Rc<Shared>, state: &mut State, operation: NativeFn, args: &[Raw]) -> Result<Value> {
+    let function = make(shared, state, |state| state.heap.native(operation, Special::None, &[]))?;
+    let results = call_raw(shared, state, Raw::from(function), args)?;
+    Ok(results.into_iter().next().unwrap_or_default())
+}
+
+/// `object[key]`
+pub(super) fn index(state: &mut State, f: CallFrame) -> Result<u32, Raised> {
+    let value = api::index(state, state.arg(f, 0), state.arg(f, 1))?;
+    state.push(value)?;
+    Ok(1)
+}
+
+/// `object[key] = value`
+pub(super) fn set_index(state: &mut State, f: CallFrame) -> Result<u32, Raised> {
+    api::set_index(state, state.arg(f, 0), state.arg(f, 1), state.arg(f, 2))?;
+    Ok(0)
+}
+
+/// `#object`
+pub(super) fn length(state: &mut State, f: CallFrame) -> Result<u32, Raised> {
+    let n = api::length(state, state.arg(f, 0))?;
+    state.push(Raw::integer(n))?;
+    Ok(1)
+}
+
+/// `tostring(object)`
+pub(super) fn to_string(state: &mut State, f: CallFrame) -> Result<u32, Raised> {
+    let text = api::to_string(state, state.arg(f, 0))?;
+    state.push(Raw::from(text))?;
+    Ok(1)
+}
+
+/// An object has got a metatable: it may have a finalizer now.
+pub(super) fn note_finalizer(state: &mut State, object: Raw) {
+    if api::metafield(state, object, Event::Gc).is_nil() {
+        return;
+    }
+    let header = match (object.as_table(), object.as_userdata()) {
+        (Some(table), _) => table.header(),
+        (_, Some(userdata)) => userdata.header(),
+        _ => return,
+    };
+    state.heap.add_finalizer(header);
+}
+
+/// Compiles a chunk. Each message names chunk and line, those too that C Lua gives without.
+pub(super) fn load(lua: &Lua, text: &[u8], name: &[u8]) -> Result<Value> {
+    let shared = lua.shared();
+    shared.with(|state| {
+        let mark = Mark::of(state);
+        let globals = Raw::from(state.globals);
+        let loaded = if text.first() == Some(&SIGNATURE) {
+            api::load(state, text, name, Mode::Any, globals)
+        } else {
+            match compile(text, name) {
+                Ok(prototype) => close_over(state, &prototype, globals),
+                Err(problem) => {
+                    let place =
+                        problem.unsaid_line.map(|line| [&chunk_id(name)[..], format!(":{line}: ").as_bytes()].concat());
+                    Err(state.raise_text(&[place.unwrap_or_default(), problem.message].concat()))
+                }
+            }
+        };
+        match loaded {
+            Ok(function) => Ok(Value::from_raw(shared, state, Raw::from(function))),
+            Err(Raised) => Err(failed(shared, state, &mark)),
+        }
+    })
+}

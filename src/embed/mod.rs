@@ -1,0 +1,19 @@
+//! The embedding face: a safe API over the machine. `shared` is the one room that touches the state itself.
+
+mod convert;
+mod error;
+mod function;
+mod lua;
+mod machine;
+mod shared;
+mod table;
+mod userdata;
+mod value;
+
+pub use convert::{Arguments, Bytes, FromLua, FromLuaMulti, IntoLua, IntoLuaMulti, Values};
+pub use error::{Error, Mismatch, Result};
+pub use function::Function;
+pub use lua::{Chunk, Interrupt, Lua, Options};
+pub use table::{Pairs, Table};
+pub use userdata::Userdata;
+pub use value::{LuaString, Thread, Value};

@@ -1,0 +1,90 @@
+//! Where the REPL's lines come from: a line editor on a terminal, or plain lines.
+#![forbid(unsafe_code)]
+
+use std::io::{BufRead, IsTerminal, Write};
+
+#[cfg(feature = "repl")]
+use super::editor::Editor;
+
+/// What was read.
+pub enum Line {
+    /// A line, without its end.
+    Text(Vec<u8>),
+    /// Ctrl-C.
+    #[cfg_attr(not(feature = "repl"), expect(dead_code, reason = "plain lines are not interrupted one by one"))]
+    Interrupted,
+    /// Nothing more will come.
+    End,
+}
+
+/// See the module.
+pub enum Input {
+    /// A terminal, with a line editor.
+    #[cfg(feature = "repl")]
+    Editor(Box<Editor>),
+    /// Lines as they come. On a terminal there are prompts.
+    Plain {
+        /// Both sides are a terminal.
+        terminal: bool,
+    },
+}
+
+impl Input {
+    /// The input of this process.
+    pub fn open() -> Input {
+        let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+        #[cfg(feature = "repl")]
+        if terminal && let Some(editor) = Editor::open() {
+            return Input::Editor(Box::new(editor));
+        }
+        Input::Plain { terminal }
+    }
+
+    /// Reads a line.
+    pub fn read(&mut self, prompt: &str) -> Line {
+        match self {
+            #[cfg(feature = "repl")]
+            Input::Editor(editor) => editor.read(prompt),
+            Input::Plain { terminal } => {
+                if *terminal {
+                    crate::cli::print(prompt);
+                }
+                let mut line = Vec::new();
+                match std::io::stdin().lock().read_until(b'\n', &mut line) {
+                    Ok(1..) => {
+                        if line.last() == Some(&b'\n') {
+                            line.pop();
+                        }
+                        Line::Text(line)
+                    }
+                    _ => Line::End,
+                }
+            }
+        }
+    }
+
+    /// Puts a statement into the history.
+    pub fn remember(&mut self, statement: &[u8]) {
+        match self {
+            #[cfg(feature = "repl")]
+            Input::Editor(editor) => editor.remember(&String::from_utf8_lossy(statement)),
+            Input::Plain { .. } => {
+                let _ = statement;
+            }
+        }
+    }
+
+    /// Leaves the terminal at the start of a line.
+    pub fn close(&mut self) {
+        let terminal = match self {
+            #[cfg(feature = "repl")]
+            Input::Editor(_) => false,
+            Input::Plain { terminal } => *terminal,
+        };
+        if terminal {
+            crate::cli::print("\n");
+        }
+        // Nobody is left to tell that it failed.
+        let _ = std::io::stdout().flush();
+    }
+}

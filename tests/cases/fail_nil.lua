@@ -1,0 +1,3 @@
+-- error() without a value.
+io.write("no newline")
+error()

@@ -1,0 +1,18 @@
+-- Length and borders where the manual defines them, growth and shrinking at the end.
+local t = {}
+print(#t) for i = 1, 10 do t[i] = i end print(#t)
+t[#t] = nil print(#t) t[#t + 1] = "x" print(#t, t[10])
+for i = #t, 1, -1 do t[i] = nil end print(#t, next(t))
+for i = 5, 1, -1 do t[i] = i end print(#t)
+print(#{ 1, 2, 3 }, #{ 1, 2, nil }, #{ nil }, #{ n = 1 }, #{ [1] = 1, [2] = 2 }, #{ 1, 2, [3] = 3, 4 }, #{ "a", x = 1, "b" })
+local s = setmetatable({}, { __len = function() return 42 end }) print(#s, rawlen(s))
+print(pcall(function() return #5 end)) print(pcall(function() local x return #x end)) print(#"abc")
+t = {} t[1] = 1 t[2] = 2 t[4] = 4 t[4] = nil print(#t)
+t = { 1, 2, 3 } t[2.0] = "two" t[3] = nil print(#t, t[2])
+t = {} for i = 1, 100 do t[i] = i end for i = 51, 100 do t[i] = nil end print(#t)
+for i = 51, 60 do t[i] = i end print(#t, t[60], t[61])
+t = table.pack(1, nil, 3) print(t.n) t = { n = 0 } print(#t)
+t = {} t[0] = "zero" t[-1] = "minus" print(#t, t[0], t[-1]) t[1] = 1 print(#t)
+t = {} for i = 1, 1000 do t[#t + 1] = i end print(#t) for _ = 1, 990 do t[#t] = nil end print(#t, t[10], t[11])
+local u = { 10, 20, 30, nil } print(#u) u = { [1] = 1, [3] = 3 } print(u[3], u[2])
+t = {} for i = 10, 1, -1 do t[i] = i end local c = 0 for _ in pairs(t) do c = c + 1 end print(c, #t)

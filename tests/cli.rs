@@ -1,0 +1,283 @@
+//! The command line, as a user sees it: output, messages and exit status, good input and bad.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_perilune"));
+    command.env_remove("LUA_INIT").env_remove("LUA_INIT_5_4").stdin(Stdio::null());
+    command
+}
+
+/// A file of this test's own.
+fn file(name: &str, content: impl AsRef<[u8]>) -> String {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("cli");
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(name);
+    std::fs::write(&path, content).unwrap();
+    path.to_str().unwrap().to_string()
+}
+
+fn run(args: &[&str]) -> Output {
+    command().args(args).output().unwrap()
+}
+
+fn run_with_input(args: &[&str], input: &str) -> Output {
+    let mut child =
+        command().args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[track_caller]
+fn prints(output: &Output, expected: &str) {
+    assert_eq!((text(&output.stdout), text(&output.stderr)), (expected.to_string(), String::new()));
+    assert_eq!(output.status.code(), Some(0));
+}
+
+/// The message is the first line on stderr; the status is 1, and nothing has panicked.
+#[track_caller]
+fn fails(output: &Output, message: &str) {
+    let errors = text(&output.stderr);
+    assert_eq!(errors.lines().next().unwrap_or_default(), message, "all of it: {errors:.3000}");
+    assert_eq!(output.status.code(), Some(1), "{errors:.3000}");
+    assert!(!errors.contains("panicked"), "{errors:.3000}");
+}
+
+#[test]
+fn a_script_gets_its_arguments() {
+    let script = file("args.lua", "print((...), select('#', ...)) print(arg[0], arg[1], arg[2], arg[-1], #arg)");
+    let program = env!("CARGO_BIN_EXE_perilune");
+    prints(&run(&[&script, "a", "-e"]), &format!("a\t2\n{script}\ta\t-e\t{program}\t2\n"));
+    let output = run(&["-W", "--", &script]);
+    prints(&output, &format!("nil\t0\n{script}\tnil\tnil\t--\t0\n"));
+}
+
+#[test]
+fn without_a_script_the_program_is_number_zero() {
+    prints(&run(&["-e", "print(arg[1], #arg, arg[0] ~= nil)"]), "-e\t2\ttrue\n");
+}
+
+#[test]
+fn code_runs_in_order() {
+    let script = file("order.lua", "print('script', x)");
+    prints(&run(&["-e", "x = 1", "-ex=x+1", &script]), "script\t2\n");
+    fails(&run(&["-e", "error('first', 0)", &script]), "perilune: first");
+}
+
+#[test]
+fn stdin_is_a_script() {
+    prints(&run_with_input(&[], "#!/usr/bin/perilune\nprint(1)"), "1\n");
+    prints(&run_with_input(&["-", "a"], "print(..., arg[0])"), "a\t-\n");
+    fails(&run_with_input(&["-"], "\n\nx ="), "perilune: stdin:3: unexpected symbol near <eof>");
+}
+
+#[test]
+fn a_first_line_may_name_the_interpreter() {
+    let script = file("hash.lua", "#!/usr/bin/env perilune\nprint(debug == nil or 'line')\nerror('here')");
+    let output = run(&[&script]);
+    fails(&output, &format!("perilune: {script}:3: here"));
+}
+
+#[test]
+fn the_environment_may_prepare() {
+    let init = |value: &str, args: &[&str]| command().env("LUA_INIT", value).args(args).output().unwrap();
+    prints(&init("x = 5", &["-e", "print(x)"]), "5\n");
+    prints(&init("x = 5", &["-E", "-e", "print(x)"]), "nil\n");
+    let script = file("init.lua", "x = 'file'");
+    prints(&init(&format!("@{script}"), &["-e", "print(x)"]), "file\n");
+    fails(&init("error('no', 0)", &["-e", ""]), "perilune: no");
+    let output = command().env("LUA_INIT", "x = 1").env("LUA_INIT_5_4", "x = 2").args(["-e", "print(x)"]).output();
+    prints(&output.unwrap(), "2\n");
+}
+
+#[test]
+fn modules_are_found_by_the_path() {
+    let script = file("shelled.lua", "return { name = ... }");
+    let path = script.replace("shelled.lua", "?.lua");
+    let with_path = |args: &[&str]| command().env("LUA_PATH", format!("{path};;")).args(args).output().unwrap();
+    prints(&with_path(&["-l", "shelled", "-e", "print(shelled.name)"]), "shelled\n");
+    prints(&with_path(&["-l", "s=shelled", "-e", "print(s.name, shelled)"]), "shelled\tnil\n");
+    prints(&with_path(&["-e", "print(package.path:find('./?.lua', 1, true) ~= nil)"]), "true\n");
+    prints(&with_path(&["-E", "-e", "print((pcall(require, 'shelled')))"]), "false\n");
+}
+
+#[test]
+fn version_and_help() {
+    for option in ["-v", "--version"] {
+        let output = run(&[option]);
+        assert!(text(&output.stdout).starts_with("perilune ") && text(&output.stdout).contains("Lua 5.4"));
+        assert_eq!(output.status.code(), Some(0));
+    }
+    let output = run(&["--help"]);
+    assert!(text(&output.stdout).contains("usage: perilune"));
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn wrong_options_show_the_usage() {
+    for (option, message) in [
+        ("-x", "perilune: unrecognized option '-x'"),
+        ("--what", "perilune: unrecognized option '--what'"),
+        ("-e", "perilune: '-e' needs argument"),
+    ] {
+        let output = run(&[option]);
+        fails(&output, message);
+        assert!(text(&output.stderr).contains("usage: perilune"));
+    }
+}
+
+#[test]
+#[cfg(feature = "jit")]
+fn wrong_options_of_the_compiler_are_named() {
+    for option in ["-jnonsense", "-Ohotlop=3", "-Ohotloop=x", "-O-nopass"] {
+        let output = run(&[option, "-e", "print(1)"]);
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(1), String::new()), "{option}");
+        assert!(text(&output.stderr).starts_with(&format!("perilune: {option}: ")), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn the_compilers_options_change_no_result() {
+    let code = "local s = 0 for i = 1, 1000 do s = s + i end print(s)";
+    prints(&run(&["-joff", "-e", code]), "500500\n");
+    #[cfg(feature = "jit")]
+    for option in ["-jon", "-Ohotloop=1", "-O-fold", "-Oeval", "-Oexitstress"] {
+        let output = run(&[option, "-e", code]);
+        assert_eq!((text(&output.stdout).as_str(), output.status.code()), ("500500\n", Some(0)), "{option}");
+    }
+}
+
+#[test]
+#[cfg(feature = "jit")]
+fn traces_can_be_seen() {
+    let code = "local s = 0 for i = 1, 1000 do s = s + i end";
+    let output = run(&["-jv", "-e", code]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(text(&output.stderr).contains("(command line):1"), "{}", text(&output.stderr));
+    let path = file("traces.txt", "");
+    prints(&run(&[&format!("-jv={path}"), "-e", code]), "");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text(&output.stderr));
+    let output = run(&["-jdump", "-e", code]);
+    for stage in ["bytecode", "IR", "machine code"] {
+        assert!(text(&output.stderr).contains(stage), "{stage} is not in {}", text(&output.stderr));
+    }
+    let nowhere = file("a_file", "");
+    fails(
+        &run(&[&format!("-jv={nowhere}/x"), "-e", ""]),
+        &format!("perilune: -jv={nowhere}/x: cannot write {nowhere}/x: Not a directory"),
+    );
+}
+
+#[test]
+fn errors_have_a_traceback() {
+    let script =
+        file("trace.lua", "local function inner() error('deep') end\nlocal function outer() inner() end\nouter()");
+    let output = run(&[&script]);
+    fails(&output, &format!("perilune: {script}:1: deep"));
+    let errors = text(&output.stderr);
+    let lines: Vec<&str> = errors.lines().collect();
+    assert_eq!(lines[1], "stack traceback:");
+    assert_eq!(lines[2], "\t[C]: in function 'error'");
+    assert!(lines.contains(&&*format!("\t{script}:3: in main chunk")), "{errors}");
+    assert_eq!(lines.last(), Some(&"\t[C]: in ?"));
+}
+
+#[test]
+fn error_objects_speak_for_themselves() {
+    let speaking = run(&["-e", "error(setmetatable({}, {__tostring = function() return 'spoken' end}))"]);
+    assert_eq!((text(&speaking.stderr).as_str(), speaking.status.code()), ("perilune: spoken\n", Some(1)));
+    fails(&run(&["-e", "error({})"]), "perilune: (error object is a table value)");
+    fails(&run(&["-e", "error()"]), "perilune: (error object is a nil value)");
+    fails(&run(&["-e", "error(42)"]), "perilune: 42");
+}
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    fails(&run(&["no/such/file.lua"]), "perilune: cannot open no/such/file.lua: No such file or directory");
+    let folder = env!("CARGO_TARGET_TMPDIR");
+    fails(&run(&[folder]), &format!("perilune: cannot read {folder}: Is a directory"));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let secret = file("secret.lua", "print(1)");
+        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o000)).unwrap();
+        // Root reads everything.
+        if std::fs::read(&secret).is_err() {
+            fails(&run(&[&secret]), &format!("perilune: cannot open {secret}: Permission denied"));
+        }
+        std::fs::remove_file(&secret).unwrap();
+    }
+}
+
+#[test]
+fn rubbish_is_refused() {
+    let rubbish: Vec<u8> = (0..4096_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    for (name, content) in [
+        ("rubbish.bin", rubbish),
+        ("elf.bin", b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0>\0".to_vec()),
+        ("chunk.luac", b"\x1bLua\x54\0\x19\x93\r\n\x1a\n".to_vec()),
+    ] {
+        let script = file(name, content);
+        let output = run(&[&script]);
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        assert!(errors.starts_with("perilune: ") && errors.contains(name), "{errors}");
+        assert!(!errors.contains("panicked"), "{errors}");
+    }
+}
+
+#[test]
+fn depth_is_limited_everywhere() {
+    let nested = |open: &str, close: &str| format!("x = {}1{}", open.repeat(20_000), close.repeat(20_000));
+    for (i, code) in
+        [nested("(", ")"), nested("{", "}"), nested("-", ""), nested("not ", ""), "a = a..".repeat(20_000) + "a"]
+            .iter()
+            .enumerate()
+    {
+        let script = file(&format!("nested{i}.lua"), code);
+        let output = run(&[&script]);
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{errors:.500}");
+        assert!(errors.starts_with(&format!("perilune: {script}:1: ")), "{errors:.500}");
+    }
+    for code in [
+        "local function f() return 1 + f() end f()",
+        "local t = setmetatable({}, {}) getmetatable(t).__index = function(t, k) return t[k] end; local x = t.x",
+        "local function f() return pcall(f) or error('x') end local ok = f(); error('end of it', 0)",
+        "local s = string.rep('a', 100, ',') local function f() return (string.gsub(s, 'a', f)) end f()",
+        "local t = setmetatable({}, {__tostring = function(t) return tostring(t) end}) tostring(t)",
+    ] {
+        let output = run(&["-e", code]);
+        let errors = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{code}: {errors:.500}");
+        assert!(errors.starts_with("perilune: ") && errors.contains("stack traceback"), "{code}: {errors:.500}");
+    }
+}
+
+#[test]
+fn memory_that_nobody_has_is_an_error() {
+    let output = run(&["-e", "local s = string.rep('x', 100 * 1000 * 1000 * 1000)"]);
+    let errors = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.starts_with("perilune: ") && !errors.contains("panicked"), "{errors}");
+}
+
+#[test]
+fn without_a_terminal_the_repl_is_silent() {
+    prints(
+        &run_with_input(&["-i"], "6 * 7\nlocal x =\n  1\n=2, 3\nfor i = 1, 2 do\nprint(i)\nend\n"),
+        "42\n2\t3\n1\n2\n",
+    );
+    let output = run_with_input(&["-i"], "error('oh')\n'still' .. ' here'");
+    assert_eq!(text(&output.stdout), "still here\n");
+    assert!(text(&output.stderr).starts_with("stdin:1: oh\nstack traceback:"), "{}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0));
+    let output = run_with_input(&["-i"], "x = (1 +");
+    assert_eq!(text(&output.stderr), "stdin:1: unexpected symbol near <eof>\n");
+}
