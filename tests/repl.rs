@@ -4,7 +4,6 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
@@ -123,7 +122,7 @@ impl Terminal {
 /// A history file of a test's own.
 #[cfg(feature = "repl")]
 fn history(name: &str) -> String {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("repl").join(name);
+    let folder = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("repl").join(name);
     let _ = std::fs::remove_dir_all(&folder);
     folder.join("deeper/history").to_str().unwrap().to_string()
 }

@@ -27,6 +27,14 @@ pub fn clear() {
     }
 }
 
+/// Waits until the terminal has a line, or what it holds has ended. False if Ctrl-C came instead.
+pub fn wait_for_line() -> bool {
+    let mut input = libc::pollfd { fd: libc::STDIN_FILENO, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one descriptor is given, and it lives through the call. It ends at a signal even where reads are restarted.
+    let outcome = unsafe { libc::poll(&raw mut input, 1, -1) };
+    outcome >= 0 || std::io::Error::last_os_error().kind() != std::io::ErrorKind::Interrupted
+}
+
 extern "C" fn stop(_: libc::c_int) {
     if INTERRUPT.get().is_none_or(Interrupt::stop) {
         // SAFETY: both may be called in a handler; the signal arrives when it returns.

@@ -5,13 +5,13 @@ use std::io::{BufRead, IsTerminal, Write};
 
 #[cfg(feature = "repl")]
 use super::editor::Editor;
+use crate::cli::signal;
 
 /// What was read.
 pub enum Line {
     /// A line, without its end.
     Text(Vec<u8>),
     /// Ctrl-C.
-    #[cfg_attr(not(feature = "repl"), expect(dead_code, reason = "plain lines are not interrupted one by one"))]
     Interrupted,
     /// Nothing more will come.
     End,
@@ -48,6 +48,10 @@ impl Input {
             Input::Plain { terminal } => {
                 if *terminal {
                     crate::cli::print(prompt);
+                    if !signal::wait_for_line() {
+                        crate::cli::print("\n");
+                        return Line::Interrupted;
+                    }
                 }
                 let mut line = Vec::new();
                 match std::io::stdin().lock().read_until(b'\n', &mut line) {
