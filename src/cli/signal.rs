@@ -27,12 +27,22 @@ pub fn clear() {
     }
 }
 
-/// Waits until the terminal has a line, or what it holds has ended. False if Ctrl-C came instead.
-pub fn wait_for_line() -> bool {
+/// Shows a prompt and waits until the terminal has a line, or its input has ended. False if Ctrl-C came instead, however
+/// soon after the prompt.
+pub fn ask(prompt: &str) -> bool {
     let mut input = libc::pollfd { fd: libc::STDIN_FILENO, events: libc::POLLIN, revents: 0 };
-    // SAFETY: one descriptor is given, and it lives through the call. It ends at a signal even where reads are restarted.
-    let outcome = unsafe { libc::poll(&raw mut input, 1, -1) };
-    outcome >= 0 || std::io::Error::last_os_error().kind() != std::io::ErrorKind::Interrupted
+    // SAFETY: the sets and the descriptor live through the calls. Ctrl-C is held back until the wait has begun, which it ends.
+    unsafe {
+        let (mut held, mut before) = (std::mem::zeroed(), std::mem::zeroed());
+        libc::sigemptyset(&raw mut held);
+        libc::sigaddset(&raw mut held, libc::SIGINT);
+        libc::pthread_sigmask(libc::SIG_BLOCK, &raw const held, &raw mut before);
+        super::print(prompt);
+        let outcome = libc::ppoll(&raw mut input, 1, std::ptr::null(), &raw const before);
+        let error = std::io::Error::last_os_error();
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
+        outcome >= 0 || error.kind() != std::io::ErrorKind::Interrupted
+    }
 }
 
 extern "C" fn stop(_: libc::c_int) {

@@ -46,12 +46,9 @@ impl Input {
             #[cfg(feature = "repl")]
             Input::Editor(editor) => editor.read(prompt),
             Input::Plain { terminal } => {
-                if *terminal {
-                    crate::cli::print(prompt);
-                    if !signal::wait_for_line() {
-                        crate::cli::print("\n");
-                        return Line::Interrupted;
-                    }
+                if *terminal && !signal::ask(prompt) {
+                    crate::cli::print("\n");
+                    return Line::Interrupted;
                 }
                 let mut line = Vec::new();
                 match std::io::stdin().lock().read_until(b'\n', &mut line) {
