@@ -9,7 +9,7 @@ use super::deopt::{Entered, pop_frames, push_frames, restore, store_slots};
 use super::entry::{self, Left};
 use super::eval;
 use super::ir::{Ir, Link, Ref};
-use super::machine::{Machine, MachineOptions};
+use super::machine::{Machine, MachineOptions, StressCounts};
 use super::options::Options;
 use super::record::Origin;
 use super::snapshot::Snapshot;
@@ -23,8 +23,8 @@ pub struct Engine {
     evaluate: bool,
     /// Made with the first trace.
     machine: Option<Box<Machine>>,
-    /// Exit stress: the guards that were executed, and those that were forced to fail. None if it is off.
-    stress: Option<(HashSet<Guard>, HashSet<Guard>)>,
+    /// Exit stress: the guards that the evaluator has come to, and how many forced failures were handled. None if it is off.
+    stress: Option<(HashSet<Guard>, usize)>,
 }
 
 /// A guard: its trace and its place in the IR.
@@ -37,12 +37,13 @@ impl Engine {
         Engine { evaluate: options.evaluate, machine: None, stress }
     }
 
-    /// Exit stress: how many guards were executed, and how many of them forced.
-    pub fn stress_counts(&self) -> (usize, usize) {
-        if let Some(machine) = &self.machine {
-            return machine.stress_counts();
+    /// Exit stress: how many guards were reached and how many failed by force.
+    pub fn stress_counts(&self) -> StressCounts {
+        match (&self.machine, &self.stress) {
+            (Some(machine), _) => machine.stress_counts(),
+            (None, Some((reached, failed))) => StressCounts { reached: reached.len(), failed: *failed },
+            (None, None) => StressCounts::default(),
         }
-        self.stress.as_ref().map_or((0, 0), |(executed, forced)| (executed.len(), forced.len()))
     }
 
     /// The machine code of all traces, if there is any.
@@ -179,6 +180,10 @@ unsafe fn evaluate(state: *mut State, number: u32, at: Entered) -> Option<Left> 
                 parent = Some(left);
             }
             _ => {
+                // SAFETY: the compiler is alive, and nothing else uses it for this moment.
+                if let Some((_, failed)) = unsafe { &mut (*jit).engine().stress } {
+                    *failed += usize::from(host.forced);
+                }
                 // SAFETY: the state is alive, and the evaluator has returned.
                 let outcome = restore(unsafe { &mut *state }, at, ir, ir.snapshots.get(exit), &left);
                 return Some(Left { trace: number, snapshot: exit, at, outcome, counts: !host.forced });
@@ -241,9 +246,7 @@ impl eval::Host for Host {
     fn force(&mut self, at: usize) -> bool {
         // SAFETY: the compiler is alive, and nothing else uses it for this moment.
         let engine = unsafe { (*Jit::of(self.state)).engine() };
-        let Some((executed, forced)) = &mut engine.stress else { return false };
-        executed.insert((self.number, at));
-        self.forced = forced.insert((self.number, at));
+        self.forced = engine.stress.as_mut().is_some_and(|(reached, _)| reached.insert((self.number, at)));
         self.forced
     }
 }

@@ -6,6 +6,8 @@
 //! A trace that is dropped is unlinked at once: nothing leads to it any more. Its code and what is known of it stay while
 //! it may still be on the native stack, under a call that it makes.
 
+mod stress;
+
 use super::allocate::{self, AllocateError, Features, Location, Move, Place, Root, allocate};
 use super::deopt::Entered;
 use super::emit::thunks::{ThunkFunctions, Thunks};
@@ -20,9 +22,10 @@ use crate::code::patch::Patch;
 use crate::code::publish::Publisher;
 use perilune_runtime::lua::heap::Roots;
 use perilune_runtime::lua::state::State;
-use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
+use stress::Guards;
+pub use stress::StressCounts;
 
 /// An exit of a trace.
 #[derive(Clone, Debug)]
@@ -68,14 +71,7 @@ pub struct MachineTrace {
     /// It is unlinked, but may be running.
     dropped: bool,
     /// Test mode.
-    stress: Option<StressedGuards>,
-}
-
-/// Which guards were executed and which were forced to fail, by exit.
-#[derive(Debug)]
-struct StressedGuards {
-    executed: Box<[Cell<u8>]>,
-    forced: Vec<bool>,
+    stress: Option<Guards>,
 }
 
 impl MachineTrace {
@@ -155,7 +151,7 @@ pub struct MachineOptions {
     pub code_size: usize,
     /// What the processor can do.
     pub features: Features,
-    /// Test mode: each guard fails once, when it is executed for the first time.
+    /// Test mode: each guard fails once, when it is reached for the first time.
     pub exit_stress: bool,
 }
 
@@ -191,6 +187,8 @@ pub struct Machine {
     pub(super) depth: usize,
     /// How machine code was left last.
     pub(super) last: Option<entry::Left>,
+    /// Exit stress: what is known of the guards of traces that are gone.
+    stress_of_dropped: StressCounts,
 }
 
 impl Machine {
@@ -213,6 +211,7 @@ impl Machine {
             syncs: Vec::new(),
             depth: 0,
             last: None,
+            stress_of_dropped: StressCounts::default(),
         }))
     }
 
@@ -270,10 +269,7 @@ impl Machine {
             }
             _ => None,
         };
-        let stress = self.options.exit_stress.then(|| StressedGuards {
-            executed: allocation.points.iter().map(|_| Cell::new(0)).collect(),
-            forced: vec![false; allocation.points.len()],
-        });
+        let mut stress = self.options.exit_stress.then(|| Guards::new(allocation.points.len()));
         let mut buffer = self.arena.begin(emit::bound(&ir, &allocation, stress.is_some()))?;
         let around = Surroundings {
             trampoline: &self.arena.trampoline(),
@@ -288,12 +284,16 @@ impl Machine {
                 push: entry::push_frames as *const () as usize,
             },
             features: self.options.features,
-            executed: stress.as_ref().map(|s| s.executed.as_ptr() as usize),
+            reached: stress.as_ref().map(Guards::reached),
         };
         let layout = emit::emit(&mut buffer.asm, &ir, &allocation, around);
         let code = buffer.publish()?;
+        let exits = self.exits(&ir, &allocation, &layout, &code)?;
+        if let Some(guards) = &mut stress {
+            guards.force(&self.arena, &exits)?;
+        }
         let trace = Box::new(MachineTrace {
-            exits: self.exits(&ir, &allocation, &layout, &code)?,
+            exits,
             roots: allocation.roots.iter().map(|(at, r)| (allocation.insts[*at].exit, r.clone())).collect(),
             spill_slots: allocation.spill_slots,
             last_exit: 0,
@@ -307,7 +307,6 @@ impl Machine {
             dropped: false,
             stress,
         });
-        self.force_guards(&trace)?;
         self.insert(number, trace);
         Ok(())
     }
@@ -361,8 +360,8 @@ impl Machine {
         let from = self.get(parent).ok_or(CompileError::NoParent)?;
         let primary = from.primary(snapshot).ok_or(CompileError::NoParent)?;
         let mut adapters = Vec::new();
-        let mut patches = Vec::new();
-        for exit in from.exits.iter().filter(|e| e.snapshot == snapshot && !e.collects) {
+        let mut targets = Vec::new();
+        for (number, exit) in from.exits.iter().enumerate().filter(|(_, e)| e.snapshot == snapshot && !e.collects) {
             // Under a full call the frames stand, and only the deoptimizer takes them away.
             if exit.synced || exit.sites.is_empty() {
                 continue;
@@ -375,9 +374,9 @@ impl Machine {
                 adapters.push(adapter);
                 start
             };
-            patches.extend(exit.sites.iter().map(|site| Patch { site: site.offset, target }));
+            targets.push((number, target));
         }
-        self.arena.patch(&patches)?;
+        self.turn(parent, targets)?;
         if let Some(side) = self.known_mut(side) {
             side.adapters = adapters;
         }
@@ -385,6 +384,20 @@ impl Machine {
             parent.sides.push((snapshot, side));
         }
         Ok(())
+    }
+
+    /// Leads exits of a trace elsewhere.
+    fn turn(&mut self, number: u32, targets: Vec<(usize, usize)>) -> Result<(), CodeError> {
+        let Some(trace) = self.known_mut(number) else { return Ok(()) };
+        let mut patches = Vec::new();
+        for (exit, target) in targets {
+            let Exit { sites, stub, .. } = &trace.exits[exit];
+            let later = Some(target).filter(|target| target != stub);
+            if !trace.stress.as_mut().is_some_and(|guards| guards.postpone(exit, later)) {
+                patches.extend(sites.iter().map(|site| Patch { site: site.offset, target }));
+            }
+        }
+        self.arena.patch(&patches)
     }
 
     fn adapter(&self, from: &Exit, to: &Exit, target: usize) -> Result<Code, CodeError> {
@@ -406,13 +419,13 @@ impl Machine {
             let incoming = std::mem::take(&mut trace.incoming);
             work.extend(trace.sides.drain(..).map(|(_, side)| side));
             let mut patches = Vec::new();
-            if let Some((parent, snapshot)) = parent
-                && let Some(parent) = self.known_mut(parent)
+            if let Some((from, snapshot)) = parent
+                && let Some(parent) = self.known_mut(from)
             {
                 parent.sides.retain(|(_, side)| *side != number);
-                for exit in parent.exits.iter().filter(|e| e.snapshot == snapshot) {
-                    patches.extend(exit.sites.iter().map(|site| Patch { site: site.offset, target: exit.stub }));
-                }
+                let exits = parent.exits.iter().enumerate().filter(|(_, e)| e.snapshot == snapshot);
+                let stubs = exits.map(|(exit, e)| (exit, e.stub)).collect();
+                self.turn(from, stubs)?;
             }
             for from in incoming {
                 if let Some(from) = self.known(from)
@@ -438,6 +451,7 @@ impl Machine {
         }
         for place in &mut self.traces {
             if let Some(trace) = place.take_if(|t| t.dropped) {
+                self.stress_of_dropped += trace.stress.as_ref().map(Guards::counts).unwrap_or_default();
                 trace.adapters.into_iter().for_each(|code| self.publisher.retire(code));
                 self.publisher.retire(trace.code);
             }
@@ -452,40 +466,5 @@ impl Machine {
             // SAFETY: the trampoline's frame is on the native stack until the call ends.
             unsafe { entry::sync_roots(self, sync, roots) };
         }
-    }
-
-    // ---- exit stress
-
-    fn force_guards(&self, trace: &MachineTrace) -> Result<(), CodeError> {
-        if trace.stress.is_some() {
-            for exit in &trace.exits {
-                if let Some(site) = exit.sites.first().filter(|s| s.can_be_forced) {
-                    self.arena.force(site.offset)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether an exit that was just taken had been forced; then it is not any more.
-    pub(super) fn release_guard(&mut self, number: u32, exit: u16) -> bool {
-        let Machine { arena, traces, .. } = self;
-        let Some(trace) = traces.get_mut(number as usize).and_then(Option::as_deref_mut) else { return false };
-        let Some(stress) = &mut trace.stress else { return false };
-        let site = trace.exits[exit as usize].sites.first();
-        let Some(Site { offset, condition: Some(condition), can_be_forced: true, .. }) = site else { return false };
-        if std::mem::replace(&mut stress.forced[exit as usize], true) {
-            return false;
-        }
-        arena.release(*offset, *condition).is_ok()
-    }
-
-    /// In exit stress, how many guards were executed and how many were forced to fail.
-    pub fn stress_counts(&self) -> (usize, usize) {
-        let stressed = self.traces.iter().flatten().filter_map(|t| t.stress.as_ref());
-        stressed.fold((0, 0), |(executed, forced), guards| {
-            let new = guards.executed.iter().filter(|e| e.get() != 0).count();
-            (executed + new, forced + guards.forced.iter().filter(|f| **f).count())
-        })
     }
 }

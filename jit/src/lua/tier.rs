@@ -17,6 +17,7 @@ use perilune_runtime::lua::tier::{Answer, Entry, Outcome, Site, Tier};
 use super::deopt::Entered;
 use super::engine::Engine;
 use super::ir::Link;
+use super::machine::StressCounts;
 use super::options::{Options, Verbosity};
 use super::record::native::Intrinsics;
 use super::record::{Inherited, MAX_SLOTS, Next, Origin, Recorder, Setup};
@@ -301,8 +302,8 @@ impl Drop for Jit {
             self.options.say(format_args!("guard {kind} {count}\n"));
         }
         if self.options.exit_stress {
-            let (executed, forced) = self.engine.stress_counts();
-            self.options.say(format_args!("exit stress: {executed} guards executed, {forced} forced\n"));
+            let StressCounts { reached, failed } = self.engine.stress_counts();
+            self.options.say(format_args!("exit stress: {reached} guards reached, {failed} failed by force\n"));
         }
     }
 }

@@ -13,7 +13,7 @@ impl Emitter<'_> {
     /// Leaves through an exit if the condition holds.
     pub(super) fn exit_if(&mut self, condition: Condition, exit: u16) {
         if self.can_be_forced {
-            self.note_execution(exit);
+            self.note_reached(exit);
         }
         self.exit_if_also(condition, exit);
     }
@@ -25,9 +25,9 @@ impl Emitter<'_> {
         self.layout.sites.push(Site { exit, offset: site, condition: Some(condition), can_be_forced });
     }
 
-    /// Test mode: notes that the guard of an exit is executed. Keeps registers and flags.
-    fn note_execution(&mut self, exit: u16) {
-        if let Some(bytes) = self.around.executed {
+    /// Test mode: notes that the guard of an exit is reached. Keeps registers and flags.
+    fn note_reached(&mut self, exit: u16) {
+        if let Some(bytes) = self.around.reached {
             encode::push(self.asm, Rm::Reg(x64::RESULT));
             encode::mov_imm(self.asm, x64::RESULT, (bytes + exit as usize) as u64);
             encode::mov_byte(self.asm, Mem::at(x64::RESULT, 0), 1);

@@ -61,8 +61,8 @@ pub struct Surroundings<'a> {
     pub frames: FrameHelpers,
     /// What the processor can do.
     pub features: Features,
-    /// Test mode: the address of a byte for each point, set when the point's guard is executed.
-    pub executed: Option<usize>,
+    /// Test mode: the address of a byte for each point, set when the point's guard is reached.
+    pub reached: Option<usize>,
 }
 
 /// Addresses of the functions that make frames stand.
