@@ -78,10 +78,13 @@ impl Emitter<'_> {
     }
 
     /// The conversion is exact if converting back gives the same; what does not fit becomes -2^63.
-    pub(super) fn float_to_int(&mut self, assigned: &Assigned) {
+    pub(super) fn float_to_int(&mut self, inst: &Inst, assigned: &Assigned) {
         let (dst, temp) = (Self::dst(assigned).number(), assigned.vector_temp.number());
         let source = Self::reg(assigned.src[0]);
         encode::rm(self.asm, op::CVTTSD2SI, dst, Rm::Reg(source));
+        if !inst.ty.is_guard() {
+            return;
+        }
         encode::rm(self.asm, op::XORPS, temp, Rm::Reg(temp));
         encode::rm(self.asm, op::CVTSI2SD, temp, Rm::Reg(dst));
         encode::rm(self.asm, op::UCOMISD, temp, Rm::Reg(source));

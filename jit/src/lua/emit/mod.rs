@@ -226,7 +226,7 @@ impl Emitter<'_> {
         match inst.op {
             Op::Nop | Op::Carg | Op::Phi | Op::Pval | Op::Loop => {}
             op if op.is_compare() => self.compare(inst, assigned),
-            Op::F2i => self.float_to_int(assigned),
+            Op::F2i => self.float_to_int(inst, assigned),
             Op::I2f => self.int_to_float(assigned),
             Op::Padd => self.add(assigned),
             Op::Call => self.call(at, inst, assigned),

@@ -195,6 +195,10 @@ impl Builder {
                 return Ok(Ref::NONE);
             }
             inst.ty = inst.ty.set_guard(false);
+            if inst.op == Op::Aload {
+                // The capacity is there for the check.
+                inst.c = Ref::NONE;
+            }
         }
         match inst.op.effect() {
             Effect::Pure | Effect::Guard if self.passes.cse => self.number(inst),

@@ -341,7 +341,8 @@ impl Recorder {
             return Ok(known);
         }
         let ty = Type::from_tag(self.actual_slot(slot).tag()).ok_or(Abort::Reason("internal value in a register"))?;
-        let value = self.b.sload(slot, ty)?;
+        // Where a register holds a cell is settled when the function is compiled.
+        let value = if ty == Type::Cell { self.b.sload_known(slot, ty)? } else { self.b.sload(slot, ty)? };
         self.slot_mut(slot).value = value;
         Ok(value)
     }
