@@ -140,8 +140,7 @@ pub(super) struct Mark {
     closing: usize,
     top: usize,
     no_yield: u32,
-    native_depth: u32,
-    resume_depth: u32,
+    nesting: u32,
     in_finalizer: bool,
 }
 
@@ -154,8 +153,7 @@ impl Mark {
             closing: thread.closing().len(),
             top: state.top(),
             no_yield: thread.no_yield.get(),
-            native_depth: state.native_depth,
-            resume_depth: state.resume_depth,
+            nesting: state.nesting,
             in_finalizer: state.in_finalizer,
         }
     }
@@ -174,8 +172,7 @@ impl Mark {
         self.thread.closing().truncate(self.closing);
         self.thread.no_yield.set(self.no_yield);
         state.set_top(self.top);
-        state.native_depth = self.native_depth;
-        state.resume_depth = self.resume_depth;
+        state.nesting = self.nesting;
         state.in_finalizer = self.in_finalizer;
     }
 }

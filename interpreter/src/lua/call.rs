@@ -13,7 +13,7 @@
 use perilune_runtime::lua::event::Event;
 use perilune_runtime::lua::function::{LuaFunction, NativeFunction, Special};
 use perilune_runtime::lua::heap::Gc;
-use perilune_runtime::lua::state::{CallFrame, MAX_NATIVE_DEPTH, Raised, State};
+use perilune_runtime::lua::state::{CallFrame, MAX_NESTING, Raised, State};
 use perilune_runtime::lua::thread::{EXTRA_STACK, Frame, FrameKind, MAX_STACK, NATIVE_STACK, frame_flag};
 use perilune_runtime::lua::value::Value;
 
@@ -41,8 +41,10 @@ pub type Step = Result<Flow, Raised>;
 const CLOSING: u16 = 1;
 /// `detail` of a `pcall` frame that leaves errors to the handler of an `xpcall` further down, before it catches them.
 const SEEN_BELOW: u16 = 2;
-/// Error handlers that may fail inside of one another; as many as PUC has native stack for.
-const MAX_HANDLERS: usize = 215;
+/// The flags of calls that count in the state's nesting.
+const NESTED: u8 = frame_flag::FINISH | frame_flag::HANDLER;
+/// What the handlers of an error at [`MAX_NESTING`] may nest to, as in PUC.
+const MAX_HANDLER_NESTING: u32 = MAX_NESTING / 10 * 11;
 
 /// The function of natives that the machine does itself; see [`Special`].
 pub fn special(st: &mut State, _: CallFrame) -> Result<u32, Raised> {
@@ -131,11 +133,14 @@ pub fn begin_call(st: &mut State, mut func: usize, mut wanted: i32, mut flags: u
     if flags == 0 {
         // What a call instruction calls lies in a register.
         place = exec::register_of(st, func);
+    } else if flags & NESTED != 0 {
+        check_nesting(st, flags)?;
     }
     loop {
         let callee = st.slot(func);
         if let Some(f) = callee.as_lua_function() {
             push_lua(st, func, f, wanted, flags)?;
+            st.nesting += nesting_of(flags);
             return Ok(Flow::Go);
         }
         let Some(native) = callee.as_native() else {
@@ -146,6 +151,7 @@ pub fn begin_call(st: &mut State, mut func: usize, mut wanted: i32, mut flags: u
         let count = st.top() - base;
         ensure_stack(st, st.top() + NATIVE_STACK)?;
         st.thread.frames().push(Frame::new(FrameKind::Native, std::ptr::null(), base as u32, wanted, flags));
+        st.nesting += nesting_of(flags);
         let args = CallFrame { base: base as u32, count: count as u32 };
         if st.thread.is_hooked() {
             exec::native_begins(st)?;
@@ -184,7 +190,33 @@ pub fn begin_call(st: &mut State, mut func: usize, mut wanted: i32, mut flags: u
         }
         (wanted, flags) = (-1, frame_flag::FINISH);
         place = Place::Unknown;
+        check_nesting(st, flags)?;
     }
+}
+
+/// Before a call that counts in the nesting.
+fn check_nesting(st: &mut State, flags: u8) -> Result<(), Raised> {
+    if st.nesting + 1 < MAX_NESTING { Ok(()) } else { too_deep(st, flags) }
+}
+
+/// At the limit of the nesting. The handlers of its error may go a little deeper.
+#[cold]
+fn too_deep(st: &mut State, flags: u8) -> Result<(), Raised> {
+    if st.nesting + 1 >= MAX_HANDLER_NESTING {
+        let error = st.raise_text(b"error in error handling");
+        st.handled = true;
+        Err(error)
+    } else if st.nesting + 1 == MAX_NESTING && flags & frame_flag::HANDLER == 0 {
+        Err(runtime_error(st, format_args!("C stack overflow")))
+    } else {
+        Ok(())
+    }
+}
+
+/// What a frame with these flags counts in the nesting.
+#[inline]
+fn nesting_of(flags: u8) -> u32 {
+    u32::from(flags & NESTED != 0)
 }
 
 fn set_top_kind(st: &State, kind: FrameKind) {
@@ -239,6 +271,7 @@ pub fn deliver(st: &mut State, mut dst: usize, mut wanted: i32, mut flags: u8, m
             }
             return Ok(Flow::Leave);
         }
+        st.nesting -= nesting_of(flags);
         if flags & frame_flag::HANDLER != 0 {
             let thread = st.thread;
             thread.no_yield.set(thread.no_yield.get() - 1);
@@ -315,6 +348,7 @@ pub fn throw(st: &mut State) -> Step {
             FrameKind::Lua | FrameKind::Native => {}
         }
         st.thread.frames().pop();
+        st.nesting -= nesting_of(frame.flags);
         if frame.flags & frame_flag::HANDLER != 0 {
             st.thread.no_yield.set(st.thread.no_yield.get() - 1);
         }
@@ -336,12 +370,12 @@ fn call_handler(st: &mut State) -> Option<Flow> {
         return None;
     }
     let handler = thread.slot(catcher.base as usize - 1);
-    let mut depth = frames.iter().filter(|f| f.flags & frame_flag::HANDLER != 0).count();
+    let mut failed = 0;
     let top = free_top(st);
     loop {
         let error = st.take_error();
-        depth += 1;
-        if depth > MAX_HANDLERS || ensure_stack(st, top + 2 + NATIVE_STACK).is_err() {
+        failed += 1;
+        if st.nesting + failed >= MAX_HANDLER_NESTING || ensure_stack(st, top + 2 + NATIVE_STACK).is_err() {
             st.raise_text(b"error in error handling");
             st.handled = true;
             return None;
@@ -458,18 +492,15 @@ pub fn call_plain(st: &mut State, native: Gc<NativeFunction>, func: usize) -> Re
     Ok(n as usize)
 }
 
-/// Runs the loop with a native call counted.
+/// Runs the loop inside of a native function.
 fn nested(st: &mut State, f: impl FnOnce(&mut State) -> Result<(), Raised>) -> Result<(), Raised> {
-    if st.native_depth >= MAX_NATIVE_DEPTH {
-        return Err(runtime_error(st, format_args!("C stack overflow")));
-    }
     exec::stop_recording(st, "native function calls back");
     let thread = st.thread;
-    st.native_depth += 1;
+    let nesting = st.nesting;
     thread.no_yield.set(thread.no_yield.get() + 1);
     let result = f(st);
     thread.no_yield.set(thread.no_yield.get() - 1);
-    st.native_depth -= 1;
+    st.nesting = nesting;
     result
 }
 
@@ -478,6 +509,8 @@ fn nested(st: &mut State, f: impl FnOnce(&mut State) -> Result<(), Raised>) -> R
 pub fn call(st: &mut State, nargs: usize, wanted: i32) -> Result<(), Raised> {
     let func = st.top() - nargs - 1;
     nested(st, |st| {
+        check_nesting(st, 0)?;
+        st.nesting += 1;
         while !st.slot(func).is_function() {
             insert_call_handler(st, func, Place::Unknown)?;
         }

@@ -9,7 +9,7 @@
 
 use perilune_runtime::lua::function::{NativeFunction, Special};
 use perilune_runtime::lua::heap::Gc;
-use perilune_runtime::lua::state::{CallFrame, MAX_NATIVE_DEPTH, Raised, State};
+use perilune_runtime::lua::state::{CallFrame, MAX_NESTING, Raised, State};
 use perilune_runtime::lua::thread::{Frame, FrameKind, NATIVE_STACK, Status, Thread};
 use perilune_runtime::lua::value::Value;
 
@@ -60,7 +60,7 @@ pub fn begin_resume(st: &mut State, native: Gc<NativeFunction>, args: CallFrame)
     let Some(co) = co else { return Err(type_error(st, args, 0, "thread")) };
     let first = args.base as usize + usize::from(!wrapped);
     let problem = match co.status.get() {
-        Status::Suspended if st.resume_depth + st.native_depth < MAX_NATIVE_DEPTH - 3 => None,
+        Status::Suspended if st.nesting < MAX_NESTING => None,
         Status::Suspended => Some("C stack overflow"),
         Status::Dead => Some("cannot resume dead coroutine"),
         Status::Running | Status::Normal => Some("cannot resume non-suspended coroutine"),
@@ -84,7 +84,7 @@ pub fn begin_resume(st: &mut State, native: Gc<NativeFunction>, args: CallFrame)
     co.status.set(Status::Running);
     co.resumer.set(Some(st.thread));
     st.thread = co;
-    st.resume_depth += 1;
+    st.nesting += co.nesting.replace(st.nesting);
     if start {
         co.frames().push(Frame::new(FrameKind::Bottom, std::ptr::null(), 0, -1, 0));
         return Ok(Resumed::Start);
@@ -149,7 +149,9 @@ fn switch_back(st: &mut State, status: Status) {
         resumer.status.set(Status::Running);
         st.thread = resumer;
     }
-    st.resume_depth -= 1;
+    let below = co.nesting.get();
+    co.nesting.set(st.nesting - below);
+    st.nesting = below;
 }
 
 fn resumer_is_wrapped(st: &State) -> bool {

@@ -33,8 +33,8 @@ pub struct CallFrame {
     pub count: u32,
 }
 
-/// Most native calls of the interpreter inside of one another (PUC's `LUAI_MAXCCALLS`).
-pub const MAX_NATIVE_DEPTH: u32 = 200;
+/// Where calls that are nested as [`State::nesting`] counts become an error (PUC's `LUAI_MAXCCALLS`).
+pub const MAX_NESTING: u32 = 200;
 
 /// Bits of the interrupt word.
 pub mod interrupt {
@@ -56,10 +56,9 @@ pub struct State {
     pub handled: bool,
     /// The recording loop runs.
     pub recording: bool,
-    /// Coroutines that have resumed one another, up to the running one.
-    pub resume_depth: u32,
-    /// Calls of the interpreter by native functions, inside of one another.
-    pub native_depth: u32,
+    /// Calls inside of one another for which PUC Lua needs native stack, so that it allows some 200 only: by native
+    /// functions, and of the frames with one of the flags `FINISH` and `HANDLER`, those of resuming coroutines included.
+    pub nesting: u32,
     /// Not 0: somebody wants the loop's attention. Loops look at it when a counter runs out, compiled ones at each back
     /// edge.
     pub interrupt: Arc<AtomicU32>,
@@ -111,8 +110,8 @@ impl State {
             has_error: false,
             handled: false,
             recording: false,
-            resume_depth: 0,
-            native_depth: 0,
+            // The program's own call of its main function.
+            nesting: 1,
             interrupt: Arc::default(),
             main,
             globals,

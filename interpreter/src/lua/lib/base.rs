@@ -473,7 +473,7 @@ fn load(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
             Some(_) => break,
             None if piece.is_nil() => break,
             None => {
-                plain_error(st, format_args!("reader function must return a string"));
+                error(st, format_args!("reader function must return a string"));
                 return fail_with_error(st);
             }
         }

@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use perilune_runtime::lua::event::Event;
 use perilune_runtime::lua::function::{Cell, Proto};
 use perilune_runtime::lua::heap::Gc;
-use perilune_runtime::lua::state::{CallFrame, MAX_NATIVE_DEPTH, Raised, State};
+use perilune_runtime::lua::state::{CallFrame, MAX_NESTING, Raised, State};
 use perilune_runtime::lua::table::Table;
 use perilune_runtime::lua::thread::{HookSeen, Thread, frame_flag, hook};
 use perilune_runtime::lua::value::Value;
@@ -415,7 +415,7 @@ fn setuservalue(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
 fn setcstacklimit(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     check_int(st, f, 0)?;
     // The limit is fixed; older programs want to hear it.
-    give(st, Value::integer(MAX_NATIVE_DEPTH.into()))
+    give(st, Value::integer(MAX_NESTING.into()))
 }
 
 // ---- a prompt
