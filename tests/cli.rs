@@ -64,6 +64,27 @@ fn without_a_script_the_program_is_number_zero() {
 }
 
 #[test]
+fn what_runs_first_may_change_the_arguments() {
+    let script = file("changed.lua", "print(...)");
+    prints(&run(&["-e", "arg = {'z', 'y'}", &script, "a"]), "z\ty\n");
+    prints(&run(&["-e", "arg = setmetatable({1, 2, 3}, {__len = function() return 2 end})", &script]), "1\t2\n");
+    prints(&command().env("LUA_INIT", "arg[1] = 'init'").args([&script, "a"]).output().unwrap(), "init\n");
+    fails(&run(&["-e", "arg = nil", &script, "a"]), "perilune: 'arg' is not a table");
+}
+
+#[test]
+fn the_options_end_where_they_end() {
+    let script = file("end.lua", "print(arg[0] == arg[-1], ...)");
+    prints(&run(&[&script, "--help", "-v"]), "false\t--help\t-v\n");
+    prints(&run(&["--", &script, "--"]), "false\t--\n");
+    prints(&run_with_input(&["-", "--", "-"], "print(arg[0], ...)"), "-\t--\t-\n");
+    // Behind `--`, a file is meant.
+    fails(&run(&["--", "-"]), "perilune: cannot open -: No such file or directory");
+    prints(&run_with_input(&["--"], "print('input')"), "input\n");
+    prints(&run_with_input(&["-W"], "print(arg[1])"), "-W\n");
+}
+
+#[test]
 fn code_runs_in_order() {
     let script = file("order.lua", "print('script', x)");
     prints(&run(&["-e", "x = 1", "-ex=x+1", &script]), "script\t2\n");
@@ -75,6 +96,23 @@ fn stdin_is_a_script() {
     prints(&run_with_input(&[], "#!/usr/bin/perilune\nprint(1)"), "1\n");
     prints(&run_with_input(&["-", "a"], "print(..., arg[0])"), "a\t-\n");
     fails(&run_with_input(&["-"], "\n\nx ="), "perilune: stdin:3: unexpected symbol near <eof>");
+}
+
+#[test]
+fn the_standard_input_is_shared() {
+    // The line that `io.read` takes is gone for the REPL, for `dofile` and for the script on stdin, and nothing else is.
+    let lines = "print(io.read())\nhello\nio.read('n', 'l')\n42 rest\n'x'\n";
+    prints(&run_with_input(&["-i"], lines), "hello\n42\t rest\nx\n");
+    prints(&run_with_input(&["-i"], "io.read('a')\nrest\nof it\n"), "rest\nof it\n\n");
+    prints(&run_with_input(&["-i"], "for l in io.lines() do print(#l) end\nab\n\nabc"), "2\n0\n3\n");
+    let two = "one\nprint('two')\n";
+    for args in
+        [&["-e", "print(io.read())", "-i"][..], &["-e", "print(io.read())", "-"], &["-e", "print(io.read()) dofile()"]]
+    {
+        prints(&run_with_input(args, two), "one\ntwo\n");
+    }
+    prints(&run_with_input(&["-e", "print(io.read()) loadfile()()"], two), "one\ntwo\n");
+    prints(&run_with_input(&["-"], "print(io.read())"), "nil\n");
 }
 
 #[test]
@@ -105,6 +143,29 @@ fn modules_are_found_by_the_path() {
     prints(&with_path(&["-l", "s=shelled", "-e", "print(s.name, shelled)"]), "shelled\tnil\n");
     prints(&with_path(&["-e", "print(package.path:find('./?.lua', 1, true) ~= nil)"]), "true\n");
     prints(&with_path(&["-E", "-e", "print((pcall(require, 'shelled')))"]), "false\n");
+    prints(&with_path(&["-l=shelled", "-e", "print(_G[''].name)"]), "shelled\n");
+    fails(&run(&["-l", "no.such"]), "perilune: module 'no.such' not found:");
+    let broken = file("broken.lua", "x = = 1");
+    let message = format!("perilune: error loading module 'broken' from file '{broken}':");
+    fails(&with_path(&["-lbroken"]), &message);
+}
+
+#[test]
+fn the_path_keeps_the_default_where_it_is_asked_for() {
+    let path = |name: &str, value: &str, args: &[&str]| {
+        text(&command().env(name, value).args(args).args(["-e", "io.write(package.path)"]).output().unwrap().stdout)
+    };
+    let default = path("LUA_PATH", "", &["-E"]);
+    assert!(default.contains("./?.lua;") && !default.contains(";;"), "{default}");
+    for name in ["LUA_PATH", "LUA_PATH_5_4"] {
+        assert_eq!(path(name, "/x/?.lua", &[]), "/x/?.lua");
+        assert_eq!(path(name, "/x/?.lua;;", &[]), format!("/x/?.lua;{default}"));
+        assert_eq!(path(name, ";;/x/?.lua", &[]), format!("{default};/x/?.lua"));
+        assert_eq!(path(name, "a;;b", &[]), format!("a;{default};b"));
+        assert_eq!(path(name, "a;;b", &["-E"]), default);
+    }
+    let both = command().env("LUA_PATH", "no").env("LUA_PATH_5_4", "yes").args(["-e", "print(package.path)"]).output();
+    prints(&both.unwrap(), "yes\n");
 }
 
 #[test]
@@ -195,6 +256,13 @@ fn error_objects_speak_for_themselves() {
     fails(&run(&["-e", "error({})"]), "perilune: (error object is a table value)");
     fails(&run(&["-e", "error()"]), "perilune: (error object is a nil value)");
     fails(&run(&["-e", "error(42)"]), "perilune: 42");
+    // Only a string is a message, and an error while it is made is the error.
+    let dumb = run(&["-e", "error(setmetatable({}, {__tostring = function() return 42 end}))"]);
+    fails(&dumb, "perilune: (error object is a table value)");
+    fails(
+        &run(&["-e", "error(setmetatable({}, {__tostring = function() error('within') end}))"]),
+        "perilune: (command line):1: within",
+    );
 }
 
 #[test]
@@ -278,6 +346,8 @@ fn without_a_terminal_the_repl_is_silent() {
     assert_eq!(text(&output.stdout), "still here\n");
     assert!(text(&output.stderr).starts_with("stdin:1: oh\nstack traceback:"), "{}", text(&output.stderr));
     assert_eq!(output.status.code(), Some(0));
+    let output = run_with_input(&["-i"], "print = nil\n1\n");
+    assert_eq!(text(&output.stderr), "error calling 'print' (attempt to call a nil value)\n");
     let output = run_with_input(&["-i"], "x = (1 +");
     assert_eq!(text(&output.stderr), "stdin:1: unexpected symbol near <eof>\n");
 }

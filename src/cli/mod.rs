@@ -7,7 +7,7 @@ mod options;
 pub mod signal;
 
 use std::ffi::OsStr;
-use std::io::{IsTerminal, Read, Write};
+use std::io::{IsTerminal, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::process::ExitCode;
 
@@ -85,22 +85,21 @@ fn execute(lua: &Lua, args: &[Vec<u8>], run: &Invocation) -> Result<()> {
     }
     if let Some(at) = run.script {
         let script = match args[at].as_slice() {
-            b"-" if at == 0 || args[at - 1] != b"--" => load_stdin(lua)?,
+            b"-" if at == 0 || args[at - 1] != b"--" => lua.load_stdin()?,
             path => lua.load_file(OsStr::from_bytes(path))?,
         };
-        let rest = args[at + 1..].iter().map(|arg| lua.string(arg).map(Value::String)).collect::<Result<Vec<_>>>()?;
-        script.call::<()>(Values(rest))?;
+        script.call::<()>(script_arguments(lua)?)?;
     }
     let idle =
         run.script.is_none() && !run.show_version && !run.steps.iter().any(|step| matches!(step, Step::Execute(_)));
     let terminal = std::io::stdin().is_terminal();
     if run.interactive || idle && terminal {
-        if terminal && !run.show_version {
+        if terminal && std::io::stdout().is_terminal() && !run.show_version {
             print(&format!("{VERSION}\n"));
         }
         crate::repl::run(lua);
     } else if idle {
-        load_stdin(lua)?.call::<()>(())?;
+        lua.load_stdin()?.call::<()>(())?;
     }
     Ok(())
 }
@@ -110,6 +109,14 @@ fn execute(lua: &Lua, args: &[Vec<u8>], run: &Invocation) -> Result<()> {
 fn argument_table(lua: &Lua, args: &[Vec<u8>], script: Option<usize>) -> Result<perilune::Table> {
     let first = script.unwrap_or(0) as i64;
     lua.table_from((0_i64..).zip(args).map(|(i, arg)| (i - first, arg.as_slice())))
+}
+
+/// What the script finds in `...`: the elements of the global `arg`, which code before it may have changed.
+fn script_arguments(lua: &Lua) -> Result<Values> {
+    match lua.globals().get("arg")? {
+        Value::Table(arg) => (1..=arg.len()?).map(|i| arg.raw_get(i)).collect::<Result<_>>().map(Values),
+        _ => Err(Error::new("'arg' is not a table")),
+    }
 }
 
 /// Runs what the environment asks for: code, or a file if an `@` stands before its name.
@@ -122,12 +129,6 @@ fn run_init(lua: &Lua) -> Result<()> {
             _ => lua.load(&text).name(&format!("={name}")).exec(),
         },
     }
-}
-
-fn load_stdin(lua: &Lua) -> Result<Function> {
-    let mut text = Vec::new();
-    std::io::stdin().lock().read_to_end(&mut text).map_err(|e| Error::new(format!("cannot read stdin: {e}")))?;
-    lua.load_script(&text, "=stdin")
 }
 
 // ---- output; there is nobody to tell that it failed

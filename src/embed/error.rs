@@ -55,7 +55,8 @@ impl Error {
         self.0.value.as_ref()
     }
 
-    /// `stack traceback: ...`, if the error was raised while Lua code ran.
+    /// `stack traceback: ...`, if the error was raised while Lua code ran. An object that describes itself (by `__tostring`) has
+    /// none.
     pub fn traceback(&self) -> Option<Cow<'_, str>> {
         self.0.traceback.as_deref().map(String::from_utf8_lossy)
     }
@@ -64,9 +65,7 @@ impl Error {
     /// `__tostring`) stands for itself.
     pub fn report(&self) -> Vec<u8> {
         let mut text = self.0.message.clone();
-        let speaks = matches!(self.0.value, Some(Value::Table(_) | Value::Userdata(_)))
-            && !text.starts_with(b"(error object is a ");
-        if let Some(traceback) = self.0.traceback.as_ref().filter(|_| !speaks) {
+        if let Some(traceback) = &self.0.traceback {
             text.push(b'\n');
             text.extend_from_slice(traceback);
         }

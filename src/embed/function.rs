@@ -11,7 +11,7 @@ use perilune_runtime::lua::value::Value as Raw;
 
 use super::shared::Shared;
 use super::value::Handle;
-use super::{Arguments, Error, FromLuaMulti, IntoLuaMulti, Lua, Mismatch, Result, Value, machine};
+use super::{Error, FromLuaMulti, IntoLuaMulti, Lua, Mismatch, Result, Value, machine};
 
 /// A function, of Lua or of Rust.
 #[derive(Clone)]
@@ -23,11 +23,7 @@ impl Function {
     /// # Errors
     /// Those of the function, or results that cannot be converted.
     pub fn call<R: FromLuaMulti>(&self, args: impl IntoLuaMulti) -> Result<R> {
-        let lua = Lua::borrowed(&self.0.shared);
-        let mut list = Vec::new();
-        args.into_lua_multi(&lua, &mut list)?;
-        let results = machine::call(&lua, &Value::Function(self.clone()), &list)?;
-        Ok(R::from_lua_multi(&mut Arguments::new(results), &lua)?)
+        Lua::borrowed(&self.0.shared).call(&Value::Function(self.clone()), args)
     }
 }
 

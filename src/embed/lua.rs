@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use perilune_interpreter::lua::source::skip_prefix;
+use perilune_interpreter::lua::lib::{self, read_chunk};
 use perilune_runtime::lua::state::{State, interrupt};
 use perilune_runtime::lua::value::Value as Raw;
 
@@ -155,6 +155,17 @@ impl Lua {
 
     // ---- running code
 
+    /// Calls a value: a function, or what has `__call`.
+    ///
+    /// # Errors
+    /// When it cannot be called, those of the call, or results that cannot be converted.
+    pub fn call<R: FromLuaMulti>(&self, callee: &Value, args: impl IntoLuaMulti) -> Result<R> {
+        let mut list = Vec::new();
+        args.into_lua_multi(self, &mut list)?;
+        let results = machine::call(self, callee, &list)?;
+        Ok(R::from_lua_multi(&mut Arguments::new(results), self)?)
+    }
+
     /// A chunk of Lua code, to be run or made a function.
     pub fn load<'a>(&'a self, text: &'a (impl AsRef<[u8]> + ?Sized)) -> Chunk<'a> {
         Chunk { lua: self, text: text.as_ref(), name: None }
@@ -176,31 +187,38 @@ impl Lua {
         self.load(&text).eval()
     }
 
-    /// Reads a script. A first line that begins with `#` is skipped.
+    /// Reads a script. A byte order mark and a first line that begins with `#` are skipped.
     ///
     /// # Errors
     /// When it cannot be read, and syntax errors.
     pub fn load_file(&self, path: impl AsRef<Path>) -> Result<Function> {
         use std::os::unix::ffi::OsStrExt;
-        let path = path.as_ref();
-        let problem = |what: &str, e: &std::io::Error| {
-            let text = e.to_string();
-            let reason = text.split(" (os error").next().unwrap_or_default();
-            Error::new(format!("cannot {what} {}: {reason}", path.display()))
-        };
-        let mut file = std::fs::File::open(path).map_err(|e| problem("open", &e))?;
-        let mut text = Vec::new();
-        std::io::Read::read_to_end(&mut file, &mut text).map_err(|e| problem("read", &e))?;
-        let name = [b"@", path.as_os_str().as_bytes()].concat();
-        self.load_script(&text, &name)
+        self.load_chunk(Some(path.as_ref().as_os_str().as_bytes()))
     }
 
-    /// The text of a script: a first line that begins with `#` is skipped. See [`Chunk::name`] for the name.
+    /// Reads all that is left of the standard input as a script, as [`Lua::load_file`] does.
     ///
     /// # Errors
-    /// Syntax errors.
-    pub fn load_script(&self, text: &[u8], name: impl AsRef<[u8]>) -> Result<Function> {
-        self.load(skip_prefix(text)).name(&name).into_function()
+    /// When it cannot be read, and syntax errors.
+    pub fn load_stdin(&self) -> Result<Function> {
+        self.load_chunk(None)
+    }
+
+    fn load_chunk(&self, path: Option<&[u8]>) -> Result<Function> {
+        let (text, name) = self.with(|state| read_chunk(state, path)).map_err(Error::new)?;
+        self.load(&text).name(&name).into_function()
+    }
+
+    // ---- the standard input, whose buffer Lua code reads from as well
+
+    /// The next line of the standard input with its end; none at the end of the file, or when it cannot be read.
+    pub fn read_line(&self) -> Option<Vec<u8>> {
+        self.with(lib::input_line)
+    }
+
+    /// Does the buffer hold something, so that [`Lua::read_line`] need not wait for its beginning?
+    pub fn has_input(&self) -> bool {
+        self.with(lib::input_waits)
     }
 
     // ---- making values
@@ -336,7 +354,7 @@ impl Lua {
     /// Writes out what programs have written to files and the standard output so far and what still waits in buffers. When
     /// the state is dropped this happens by itself.
     pub fn flush(&self) {
-        self.with(perilune_interpreter::lua::lib::flush_streams);
+        self.with(lib::flush_streams);
     }
 
     /// A way to stop running code from elsewhere.

@@ -23,7 +23,9 @@ const HANDLER: usize = 0;
 
 /// An error on its way out, with the traceback of where it was raised; the error's value is its user value.
 struct Caught {
-    traceback: Vec<u8>,
+    message: Vec<u8>,
+    /// None of an error that speaks for itself.
+    traceback: Option<Vec<u8>>,
 }
 
 /// A new state with the library, whose paths are not the environment's if that is to be ignored.
@@ -48,29 +50,57 @@ pub(super) fn close(state: &mut State) {
     run_finalizers(state);
 }
 
-/// The message handler: keeps the traceback together with the error's value.
+/// The message handler: keeps message and traceback together with the error's value. The message of an object is what its
+/// `__tostring` answers, if that is a string; an error in there is handled in the place of the first.
 fn catch(state: &mut State, f: CallFrame) -> Result<u32, Raised> {
     let error = state.arg(f, 0);
-    let traceback = api::traceback(state, state.thread, None, 1);
-    let caught = state.heap.userdata(Box::new(Caught { traceback }), 1)?;
+    let spoken = match api::to_bytes(error) {
+        Some(_) => None,
+        None => said(state, error)?,
+    };
+    let caught = match spoken {
+        Some(message) => Caught { message, traceback: None },
+        None => {
+            let traceback = api::traceback(state, state.thread, None, 1);
+            Caught { message: plain_text(error), traceback: Some(traceback) }
+        }
+    };
+    let caught = state.heap.userdata(Box::new(caught), 1)?;
     caught.set_user_value(&mut state.heap, 1, error);
     state.push(Raw::from(caught))?;
     Ok(1)
 }
 
+/// What an object's `__tostring` says.
+fn said(state: &mut State, object: Raw) -> Result<Option<Vec<u8>>, Raised> {
+    let speaker = api::metafield(state, object, Event::ToString);
+    if speaker.is_nil() {
+        return Ok(None);
+    }
+    state.push(speaker)?;
+    state.push(object)?;
+    api::call(state, 1, 1)?;
+    let text = state.slot(state.top() - 1);
+    state.set_top(state.top() - 1);
+    Ok(text.as_string().map(|text| text.bytes().to_vec()))
+}
+
+/// An error's value as text, without metamethods.
+fn plain_text(error: Raw) -> Vec<u8> {
+    api::to_bytes(error).unwrap_or_else(|| format!("(error object is a {} value)", error.type_name()).into_bytes())
+}
+
 /// An error's value as an [`Error`].
 pub(super) fn error_of(shared: &Rc<Shared>, state: &mut State, raised: Raw) -> Error {
-    let mut traceback = None;
-    let mut value = raised;
     if let Some(userdata) = raised.as_userdata()
         && let Some(caught) = userdata.data.borrow().as_ref().and_then(|data| data.downcast_ref::<Caught>())
     {
-        traceback = Some(caught.traceback.clone());
-        value = userdata.user_value(1).unwrap_or(Raw::NIL);
+        let value = userdata.user_value(1).unwrap_or(Raw::NIL);
+        let kept = Value::from_raw(shared, state, value);
+        return Error::raised(caught.message.clone(), kept, caught.traceback.clone());
     }
-    let kept = Value::from_raw(shared, state, value);
-    let message = api::error_text(state, value);
-    Error::raised(message, kept, traceback)
+    let kept = Value::from_raw(shared, state, raised);
+    Error::raised(plain_text(raised), kept, None)
 }
 
 /// The error that was raised last, whose frames are still there: they go.

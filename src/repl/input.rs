@@ -1,7 +1,9 @@
 //! Where the REPL's lines come from: a line editor on a terminal, or plain lines.
 #![forbid(unsafe_code)]
 
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::{IsTerminal, Write};
+
+use perilune::Lua;
 
 #[cfg(feature = "repl")]
 use super::editor::Editor;
@@ -41,25 +43,22 @@ impl Input {
     }
 
     /// Reads a line.
-    pub fn read(&mut self, prompt: &str) -> Line {
+    pub fn read(&mut self, lua: &Lua, prompt: &str) -> Line {
         match self {
             #[cfg(feature = "repl")]
             Input::Editor(editor) => editor.read(prompt),
             Input::Plain { terminal } => {
-                if *terminal && !signal::ask(prompt) {
+                if *terminal && lua.has_input() {
+                    crate::cli::print(prompt);
+                } else if *terminal && !signal::ask(prompt) {
                     crate::cli::print("\n");
                     return Line::Interrupted;
                 }
-                let mut line = Vec::new();
-                match std::io::stdin().lock().read_until(b'\n', &mut line) {
-                    Ok(1..) => {
-                        if line.last() == Some(&b'\n') {
-                            line.pop();
-                        }
-                        Line::Text(line)
-                    }
-                    _ => Line::End,
+                let Some(mut line) = lua.read_line() else { return Line::End };
+                if line.last() == Some(&b'\n') {
+                    line.pop();
                 }
+                Line::Text(line)
             }
         }
     }

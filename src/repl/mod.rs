@@ -30,8 +30,9 @@ pub fn run(lua: &Lua) {
 fn evaluate(lua: &Lua, function: &Function) -> Result<(), Error> {
     let results: Values = function.call(())?;
     if !results.0.is_empty() {
-        let print: Function = lua.globals().get("print")?;
-        print.call::<()>(results).map_err(|e| Error::new(format!("error calling 'print' ({e})")))?;
+        let print: Value = lua.globals().get("print")?;
+        let printed = lua.call::<()>(&print, results);
+        printed.map_err(|e| Error::new(format!("error calling 'print' ({e})")))?;
     }
     Ok(())
 }
@@ -39,7 +40,7 @@ fn evaluate(lua: &Lua, function: &Function) -> Result<(), Error> {
 /// Reads lines until they are a whole statement, or wrong. None at the end of the input.
 fn read(lua: &Lua, input: &mut Input) -> Option<Result<Function, Error>> {
     let mut text = loop {
-        match input.read(&prompt(lua, "_PROMPT", "> ")) {
+        match input.read(lua, &prompt(lua, "_PROMPT", "> ")) {
             Line::Text(text) => break text,
             Line::Interrupted => {}
             Line::End => return None,
@@ -53,7 +54,7 @@ fn read(lua: &Lua, input: &mut Input) -> Option<Result<Function, Error>> {
         let outcome = lua.load(&text).name("=stdin").into_expression();
         let incomplete = matches!(&outcome, Err(error) if error.message_bytes().ends_with(b"<eof>"));
         if incomplete {
-            match input.read(&prompt(lua, "_PROMPT2", ">> ")) {
+            match input.read(lua, &prompt(lua, "_PROMPT2", ">> ")) {
                 Line::Text(more) => {
                     text.push(b'\n');
                     text.extend_from_slice(&more);

@@ -17,6 +17,7 @@ use super::super::api::{
     type_error,
 };
 use super::super::exec;
+use super::super::source::skip_prefix;
 use super::os::reason;
 use super::{closure, give, give_bytes, library, set};
 
@@ -483,37 +484,30 @@ fn load(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
 
 /// The text of a file (none: of the standard input) that holds a chunk, without a first line that begins with `#`, and
 /// the chunk's name. The message says what could not be done.
-pub fn read_chunk(path: Option<&[u8]>) -> Result<(Vec<u8>, Vec<u8>), String> {
+pub fn read_chunk(st: &mut State, path: Option<&[u8]>) -> Result<(Vec<u8>, Vec<u8>), String> {
     use std::os::unix::ffi::OsStrExt;
-    let mut text = Vec::new();
-    let name = match path {
+    let (text, name) = match path {
         None => {
-            std::io::stdin().read_to_end(&mut text).map_err(|e| format!("cannot read stdin: {}", reason(&e)))?;
-            b"=stdin".to_vec()
+            let text = library(st).streams.input_rest();
+            (text.map_err(|e| format!("cannot read stdin: {}", reason(&e)))?, b"=stdin".to_vec())
         }
         Some(path) => {
             let shown = String::from_utf8_lossy(path);
             let mut file = std::fs::File::open(std::ffi::OsStr::from_bytes(path))
                 .map_err(|e| format!("cannot open {shown}: {}", reason(&e)))?;
+            let mut text = Vec::new();
             file.read_to_end(&mut text).map_err(|e| format!("cannot read {shown}: {}", reason(&e)))?;
-            [b"@", path].concat()
+            (text, [b"@", path].concat())
         }
     };
-    if let [0xef, 0xbb, 0xbf, rest @ ..] = &text[..] {
-        text = rest.to_vec();
-    }
-    if text.first() == Some(&b'#') {
-        // The line's end stays, so that lines are counted right.
-        let end = text.iter().position(|c| *c == b'\n').unwrap_or(text.len());
-        text.drain(..end);
-    }
-    Ok((text, name))
+    let skipped = text.len() - skip_prefix(&text).len();
+    Ok((if skipped == 0 { text } else { text[skipped..].to_vec() }, name))
 }
 
 fn loadfile(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     let path = opt_string(st, f, 0)?;
     let mode = mode_argument(st, f, 1)?;
-    match read_chunk(path.as_ref().map(|p| p.bytes())) {
+    match read_chunk(st, path.as_ref().map(|p| p.bytes())) {
         Ok((text, name)) => load_text(st, f, &text, &name, mode, 2),
         Err(message) => {
             plain_error(st, format_args!("{message}"));
@@ -524,7 +518,7 @@ fn loadfile(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
 
 fn dofile(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     let path = opt_string(st, f, 0)?;
-    let (text, name) = match read_chunk(path.as_ref().map(|p| p.bytes())) {
+    let (text, name) = match read_chunk(st, path.as_ref().map(|p| p.bytes())) {
         Ok(chunk) => chunk,
         Err(message) => return Err(plain_error(st, format_args!("{message}"))),
     };

@@ -82,6 +82,16 @@ pub fn flush_streams(st: &mut State) {
     }
 }
 
+/// The next line of the standard input with its end, from the buffer that `io.stdin` has; none at the end of the file.
+pub fn input_line(st: &mut State) -> Option<Vec<u8>> {
+    library(st).streams.input_line()
+}
+
+/// Does the buffer of the standard input hold something?
+pub fn input_waits(st: &mut State) -> bool {
+    library(st).streams.input_waits()
+}
+
 fn new_table(st: &mut State, named: usize) -> Result<Gc<Table>, Raised> {
     Ok(st.heap.table(named, 0)?)
 }

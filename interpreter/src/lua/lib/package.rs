@@ -172,7 +172,7 @@ fn search_lua(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
         Ok(file) => file,
         Err(message) => return give_vec(st, message),
     };
-    let loaded = match read_chunk(Some(&file)) {
+    let loaded = match read_chunk(st, Some(&file)) {
         Ok((text, chunk)) => {
             let env = Value::from(st.globals);
             load(st, &text, &chunk, Mode::Any, env).map_err(|Raised| {

@@ -68,14 +68,36 @@ impl Streams {
     pub(super) fn input_line(&self) -> Option<Vec<u8>> {
         let mut input = self.input.borrow_mut();
         let mut line = Vec::new();
-        while let Ok(Some(c)) = input.peek() {
-            input.consume(1);
-            line.push(c);
-            if c == b'\n' {
+        while let Ok(chunk @ [_, ..]) = input.available() {
+            let end = chunk.iter().position(|c| *c == b'\n');
+            let taken = end.map_or(chunk.len(), |end| end + 1);
+            line.extend_from_slice(&chunk[..taken]);
+            input.consume(taken);
+            if end.is_some() {
                 break;
             }
         }
         (!line.is_empty()).then_some(line)
+    }
+
+    /// All that is left of the standard input.
+    pub(super) fn input_rest(&self) -> std::io::Result<Vec<u8>> {
+        let mut input = self.input.borrow_mut();
+        let mut rest = Vec::new();
+        loop {
+            let chunk = input.available()?;
+            if chunk.is_empty() {
+                return Ok(rest);
+            }
+            rest.extend_from_slice(chunk);
+            let taken = chunk.len();
+            input.consume(taken);
+        }
+    }
+
+    /// Has something of the standard input been read that nobody has taken yet?
+    pub(super) fn input_waits(&self) -> bool {
+        self.input.borrow().has_input()
     }
 
     /// Writes to the standard error output.

@@ -141,6 +141,11 @@ impl Stream {
         Ok(&self.input[self.at..])
     }
 
+    /// Has something been read ahead?
+    pub fn has_input(&self) -> bool {
+        self.at < self.input.len()
+    }
+
     /// The next byte; none at the end of the file.
     pub fn peek(&mut self) -> Result<Option<u8>> {
         Ok(self.available()?.first().copied())
