@@ -494,11 +494,10 @@ pub fn call_plain(st: &mut State, native: Gc<NativeFunction>, func: usize) -> Re
 
 /// Runs the loop inside of a native function.
 fn nested(st: &mut State, f: impl FnOnce(&mut State) -> Result<(), Raised>) -> Result<(), Raised> {
-    exec::stop_recording(st, "native function calls back");
     let thread = st.thread;
     let nesting = st.nesting;
     thread.no_yield.set(thread.no_yield.get() + 1);
-    let result = f(st);
+    let result = exec::unrecorded(st, f);
     thread.no_yield.set(thread.no_yield.get() - 1);
     st.nesting = nesting;
     result

@@ -64,7 +64,9 @@ pub fn push_frames(state: &mut State, at: Entered, ir: &Ir, snapshot: &Snapshot)
         frames.push(frame);
     }
     set_pc(state, snapshot.pc);
-    state.set_top(at.slot(snapshot.top));
+    if snapshot.mode != ExitMode::Open {
+        state.set_top(at.slot(snapshot.top));
+    }
 }
 
 /// Takes the inlined frames away again.
@@ -87,7 +89,7 @@ pub fn restore(state: &mut State, at: Entered, ir: &Ir, snapshot: &Snapshot, val
     store_slots(state, at, ir, snapshot, values);
     push_frames(state, at, ir, snapshot);
     match snapshot.mode {
-        ExitMode::Reexecute | ExitMode::Continue => Outcome::Continue,
+        ExitMode::Reexecute | ExitMode::Continue | ExitMode::Open => Outcome::Continue,
         ExitMode::Raise => Outcome::Raised,
     }
 }

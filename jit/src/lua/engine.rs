@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use perilune_runtime::lua::heap::Roots;
 use perilune_runtime::lua::state::State;
+use perilune_runtime::lua::tier::Outcome;
 
-use super::deopt::{Entered, pop_frames, push_frames, restore, store_slots};
+use super::deopt::{Entered, pop_frames, push_frames, restore, set_pc, store_slots};
 use super::entry::{self, Left};
 use super::eval;
 use super::ir::{Ir, Link, Ref};
@@ -13,7 +14,7 @@ use super::machine::{Machine, MachineOptions, StressCounts};
 use super::options::Options;
 use super::record::Origin;
 use super::snapshot::Snapshot;
-use super::tier::Jit;
+use super::tier::{Jit, ensure_room};
 use super::trace::Trace;
 use crate::code::dump;
 
@@ -90,6 +91,19 @@ impl Engine {
         }
     }
 
+    /// Drops a trace's machine code, and what leads to it.
+    pub fn drop_trace(&mut self, number: u32) {
+        if let Some(machine) = &mut self.machine {
+            // Code whose protection cannot be changed stays as it is, and nothing enters it.
+            let _ = machine.drop_trace(number);
+        }
+    }
+
+    /// Whether a trace's number can be given away: no code of that number may be running.
+    pub fn is_free(&self, number: u32) -> bool {
+        self.machine.as_ref().is_none_or(|m| m.known(number).is_none())
+    }
+
     /// Bytes of a trace's machine code.
     pub fn code_size(&self, number: u32) -> usize {
         self.machine.as_ref().and_then(|m| m.get(number)).map_or(0, |t| t.code().range().len())
@@ -146,8 +160,7 @@ impl super::deopt::Values for Evaluated {
     }
 }
 
-unsafe fn evaluate(state: *mut State, number: u32, at: Entered) -> Option<Left> {
-    let mut number = number;
+unsafe fn evaluate(state: *mut State, mut number: u32, mut at: Entered) -> Option<Left> {
     let mut parent: Option<Evaluated> = None;
     loop {
         // SAFETY: the entry's promise; traces are boxed and not dropped while they run.
@@ -167,7 +180,16 @@ unsafe fn evaluate(state: *mut State, number: u32, at: Entered) -> Option<Left> 
         let left = Evaluated { result, ir };
         if ended && let Link::Trace(next) = ir.link {
             // SAFETY: the state is alive, and the evaluator has returned.
-            store_slots(unsafe { &mut *state }, at, ir, ir.snapshots.get(exit), &left);
+            let (state, snapshot) = (unsafe { &mut *state }, ir.snapshots.get(exit));
+            store_slots(state, at, ir, snapshot, &left);
+            if !ir.snapshots.frames(snapshot).is_empty() {
+                push_frames(state, at, ir, snapshot);
+                at = Entered::top(state);
+                if !ensure_room(state) {
+                    set_pc(state, snapshot.pc);
+                    return Some(Left { trace: number, snapshot: exit, at, outcome: Outcome::Continue, counts: false });
+                }
+            }
             number = next;
             parent = None;
             continue;

@@ -168,7 +168,8 @@ pub(super) unsafe extern "C-unwind" fn unsync_frames(state: *mut State) -> usize
     base(state)
 }
 
-/// At the end of a trace that goes on in another frame: pushes the frames for good. Answers where the base is now.
+/// At the end of a trace that goes on in another frame: pushes the frames for good, and makes room for the next trace.
+/// Answers where the base is now, or 0 if there is no room.
 ///
 /// # Safety
 /// As for [`sync_frames`].
@@ -179,7 +180,7 @@ pub(super) unsafe extern "C-unwind" fn push_frames(state: *mut State, number: u3
         let at = Entered::top(state);
         stand(state, trace, at, point);
     }
-    base(state)
+    if super::tier::ensure_room(state) { base(state) } else { 0 }
 }
 
 fn base(state: &State) -> usize {

@@ -107,8 +107,11 @@ define_helpers! {
     CellNewF = cell_new_f, [Float] -> Cell, Allocating, Access::Fresh, Zero;
     /// A closure of a prototype; its upvalues come from the enclosing function and from up to three cells in registers.
     ClosureNew = closure_new, [Ptr Function Void Void Void] -> Function, Allocating, Access::Fresh, Zero;
-    /// Calls the native function in register A of the top frame with that many arguments; results as wanted.
-    CallNative = call_native, [Int Int Int] -> Int, Full, Access::Writes(Alias::ALL), NonZero;
+    /// Whether the top frame has variables to be closed from a register on.
+    Closing = closing, [Int] -> Bool, Leaf, Access::Reads(Alias::Lookup.bit()), Never;
+    /// Calls the native function in register A of the top frame with that many arguments; results as wanted. Answers one
+    /// more than their number.
+    CallNative = call_native, [Int Int Int] -> Int, Full, Access::Writes(Alias::ALL), Zero;
 }
 
 /// Is it a helper of this table, by number?
@@ -239,18 +242,22 @@ helpers! {
         }).collect();
         object(state.heap.lua_function(proto, cells.into_iter()))
     }
+    fn closing(state, register: i64) -> bool {
+        let level = state.thread.frames().last().map_or(0, |f| i64::from(f.base)) + register;
+        state.thread.closing().last().is_some_and(|slot| i64::from(*slot) >= level)
+    }
     fn call_native(state, register: i64, arguments: i64, wanted: i64) -> i64 {
         let base = state.thread.frames().last().map_or(0, |f| f.base as usize);
         let at = base + register as usize;
-        let Some(native) = state.slot(at).as_native() else { return 1 };
+        let Some(native) = state.slot(at).as_native() else { return 0 };
         state.set_top(at + 1 + arguments as usize);
         match perilune_interpreter::lua::call::call_plain(state, native, at) {
             Ok(count) => {
                 let first = state.top() - count;
                 perilune_interpreter::lua::call::place_results(state, at, wanted as i32, first, count);
-                0
+                count as i64 + 1
             }
-            Err(_) => 1,
+            Err(_) => 0,
         }
     }
 }

@@ -339,9 +339,11 @@ impl Machine {
             .filter(|(inst, _)| inst.op == super::ir::Op::Gcstep)
             .map(|(_, assigned)| assigned.exit)
             .collect();
-        let points = allocation.points.iter().enumerate().map(|(number, point)| {
-            let sites = layout.sites.iter().filter(|s| s.exit as usize == number);
-            let sites: Vec<Site> = sites.map(|s| Site { offset: code.start() + s.offset, ..*s }).collect();
+        let mut all_sites = vec![Vec::new(); allocation.points.len()];
+        for site in &layout.sites {
+            all_sites[site.exit as usize].push(Site { offset: code.start() + site.offset, ..*site });
+        }
+        let points = allocation.points.iter().zip(all_sites).enumerate().map(|(number, (point, sites))| {
             Ok(Exit {
                 snapshot: point.snapshot,
                 locations: point.locations.clone(),

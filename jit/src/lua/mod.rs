@@ -13,7 +13,7 @@
 //! | `record` | from bytecode to IR |
 //! | `ir`, `opt` | the IR and the passes over it |
 //! | `snapshot`, `deopt` | what the interpreter's frames must look like at an exit, and making them so |
-//! | `trace` | a finished trace |
+//! | `trace`, `prototypes` | a finished trace; which traces a prototype has |
 //! | `allocate`, `emit` | registers, machine code |
 //! | `machine`, `entry` | traces as machine code: links, exits, the way in and out |
 //! | `engine`, `eval` | running traces |
@@ -31,6 +31,7 @@ pub mod ir;
 pub mod machine;
 pub mod opt;
 pub mod options;
+pub mod prototypes;
 pub mod record;
 pub mod report;
 pub mod snapshot;

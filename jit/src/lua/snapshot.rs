@@ -16,6 +16,9 @@ pub enum ExitMode {
     Reexecute,
     /// The instruction before `pc` has had all its effects, its results are in the slots: goes on at `pc`.
     Continue,
+    /// As `Continue`; the instruction at `pc` uses a list of values that ends at the state's top, and begins at the
+    /// snapshot's.
+    Open,
     /// An error is pending in the state; the instruction at `pc` raises it.
     Raise,
 }
@@ -26,12 +29,15 @@ impl ExitMode {
         match self {
             ExitMode::Reexecute => "reexec",
             ExitMode::Continue => "continue",
+            ExitMode::Open => "open",
             ExitMode::Raise => "raise",
         }
     }
     /// The mode with this name.
     pub fn by_name(name: &str) -> Option<ExitMode> {
-        [ExitMode::Reexecute, ExitMode::Continue, ExitMode::Raise].into_iter().find(|m| m.name() == name)
+        [ExitMode::Reexecute, ExitMode::Continue, ExitMode::Open, ExitMode::Raise]
+            .into_iter()
+            .find(|m| m.name() == name)
     }
 }
 

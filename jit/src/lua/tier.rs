@@ -4,7 +4,8 @@
 //! recorded as a side trace, which the exit then leads to. What cannot be recorded is an ordinary, named abort; the site
 //! is tried again after twice as many iterations.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
@@ -19,13 +20,17 @@ use super::engine::Engine;
 use super::ir::Link;
 use super::machine::StressCounts;
 use super::options::{Options, Verbosity};
+use super::prototypes::Prototypes;
 use super::record::native::Intrinsics;
 use super::record::{Inherited, MAX_SLOTS, Next, Origin, Recorder, Setup};
-use super::snapshot::Frame;
+use super::snapshot::{ExitMode, Frame};
 use super::trace::Trace;
 
 /// A site that failed is tried again after up to this many times its threshold.
 const MAX_PENALTY: u32 = 12;
+
+/// Most traces for the values at one place: what is different each time is left to the interpreter.
+const MAX_VARIANTS: u32 = 8;
 
 /// The tracing compiler of a state.
 pub struct Jit {
@@ -33,8 +38,9 @@ pub struct Jit {
     intrinsics: Rc<Intrinsics>,
     traces: Vec<Option<Box<Trace>>>,
     recorder: Option<Box<Recorder>>,
-    /// How often recording from a loop failed.
-    penalties: HashMap<(usize, u32), u32>,
+    prototypes: Rc<RefCell<Prototypes>>,
+    /// Numbers of traces that are gone.
+    free: Vec<u32>,
     /// The exit that the next recording begins at.
     pending_exit: Option<PendingExit>,
     pub(super) engine: Engine,
@@ -61,7 +67,8 @@ impl Jit {
             intrinsics,
             traces: vec![None],
             recorder: None,
-            penalties: HashMap::new(),
+            prototypes: Rc::default(),
+            free: Vec::new(),
             pending_exit: None,
             engine,
             guards: BTreeMap::new(),
@@ -123,16 +130,42 @@ impl Jit {
         Setup {
             state,
             intrinsics: self.intrinsics.clone(),
+            prototypes: self.prototypes.clone(),
             passes: self.options.passes,
             omit: self.options.omit,
-            number: self.traces.len() as u32,
+            number: self.next_number(),
             max_length: self.options.maxrecord,
+            allocates: false,
             keep_recorded: self.options.verbosity == Verbosity::Dump,
         }
     }
 
     fn is_full(&self) -> bool {
-        self.traces.len() > self.options.maxtrace as usize
+        self.traces.len() - self.free.len() > self.options.maxtrace as usize
+    }
+
+    /// The number that the next trace will have.
+    fn next_number(&self) -> u32 {
+        let free = self.free.iter().rev().find(|number| self.engine.is_free(**number));
+        free.copied().unwrap_or(self.traces.len() as u32)
+    }
+
+    /// Puts a trace under the next number.
+    fn insert(&mut self, trace: Box<Trace>) {
+        let number = trace.number as usize;
+        self.free.retain(|free| *free as usize != number);
+        if number == self.traces.len() {
+            self.traces.push(None);
+        }
+        self.traces[number] = Some(trace);
+    }
+
+    /// Drops a trace: nothing leads to it any more.
+    fn drop_trace(&mut self, number: u32) -> Option<Box<Trace>> {
+        self.engine.drop_trace(number);
+        let trace = self.traces[number as usize].take();
+        self.free.push(number);
+        trace
     }
 
     // ---- recording
@@ -154,8 +187,8 @@ impl Jit {
 
     /// Begins to record where a trace was just left.
     fn begin_exit(&mut self, state: *mut State, pending: PendingExit) -> Result<(), &'static str> {
-        let setup = self.setup(state);
         let Some(trace) = self.trace(pending.trace) else { return Err("the trace is gone") };
+        let setup = Setup { allocates: trace.allocates, ..self.setup(state) };
         let snapshot = *trace.ir.snapshots.get(pending.exit as usize);
         // SAFETY: the state is alive; the borrow ends with this statement.
         let thread = unsafe { (*state).thread };
@@ -178,8 +211,9 @@ impl Jit {
             })
             .collect();
         let entry = (pending.at.base, pending.at.depth, trace.proto);
-        let recorder = Recorder::at_exit(setup, pending.trace, pending.exit, entry, &inlined, &inherited, snapshot.pc)
-            .map_err(|_| "cannot begin")?;
+        let recorder =
+            Recorder::at_exit(setup, pending.trace, pending.exit, entry, &inlined, &inherited, snapshot.resume())
+                .map_err(|_| "cannot begin")?;
         self.recorder = Some(Box::new(recorder));
         Ok(())
     }
@@ -187,24 +221,30 @@ impl Jit {
     /// A recording is complete: makes a trace of it.
     fn complete(&mut self, state: *mut State, recorder: Recorder) {
         let recorded = recorder.finish();
-        let number = self.traces.len() as u32;
+        let number = self.next_number();
         let root = match recorded.origin {
             Origin::Loop(_) => number,
             Origin::Exit { parent, .. } => self.trace(parent).map_or(parent, |t| t.root),
         };
-        let trace = Box::new(Trace::new(number, root, recorded, self.options.hotexit));
+        let mut trace = Box::new(Trace::new(number, root, recorded, self.options.hotexit));
+        if let Origin::Exit { parent, exit } = trace.origin
+            && let Some(parent) = self.trace(parent).filter(|parent| parent.is_variant(exit as usize))
+        {
+            trace.variants = parent.variants + 1;
+        }
         let origin = trace.origin;
         let proto = trace.proto;
-        self.traces.push(Some(trace));
+        self.insert(trace);
         // SAFETY: the interpreter has passed its own state.
         let compiled = unsafe { self.engine.compile(state, &self.traces, number) };
         if let Err(reason) = compiled {
-            let trace = self.traces.pop().flatten();
-            if let Some(trace) = trace {
-                self.failed(proto, trace.origin, &reason);
-            }
+            self.drop_trace(number);
+            self.failed(proto, origin, &reason);
             return;
         }
+        self.prototypes.borrow_mut().of(proto).traces.push(number);
+        // SAFETY: as above; the borrow ends with this statement.
+        proto.keep(unsafe { &mut (*state).heap }, self.traces[number as usize].iter().flat_map(|t| t.references()));
         match origin {
             Origin::Loop(site) => patch_loop(proto, site, number),
             Origin::Exit { parent, exit } => {
@@ -237,7 +277,8 @@ impl Jit {
         self.aborts += 1;
         match origin {
             Origin::Loop(site) => {
-                let count = self.penalties.entry((proto.address(), site)).or_insert(0);
+                let mut prototypes = self.prototypes.borrow_mut();
+                let count = prototypes.of(proto).penalties.entry(site).or_insert(0);
                 *count = (*count + 1).min(MAX_PENALTY);
                 let start = self.options.hotloop.saturating_mul(1 << *count).max(4 << *count);
                 set_counter(proto, site, start);
@@ -263,6 +304,9 @@ impl Jit {
         let full = self.is_full() || self.recorder.is_some() || sides >= self.options.maxside;
         let Some(trace) = self.trace_mut(number) else { return false };
         let is_end = trace.ir.link == Link::Interpreter && exit as usize + 1 == trace.exits.len();
+        // Where nobody knows how many values there are, no trace begins.
+        let is_end = is_end || trace.ir.snapshots.get(exit as usize).mode == ExitMode::Open;
+        let is_end = is_end || trace.variants >= MAX_VARIANTS && trace.is_variant(exit as usize);
         let e = &mut trace.exits[exit as usize];
         e.count += 1;
         let hot = e.count >= e.threshold && e.side.is_none() && outcome == Outcome::Continue && !is_end;
@@ -359,14 +403,20 @@ impl Tier for Jit {
     }
 
     fn roots(&self, roots: &mut Roots) {
-        self.traces().for_each(|t| t.roots(roots));
         self.engine.roots(roots);
         if let Some(recorder) = &self.recorder {
             recorder.roots(roots);
         }
     }
 
-    fn prototype_died(&mut self, _proto: *const Proto) {}
+    fn prototypes_died(&mut self, watched: Vec<u32>) {
+        for number in watched {
+            let known = self.prototypes.borrow_mut().forget(number);
+            for trace in known.traces {
+                self.drop_trace(trace);
+            }
+        }
+    }
 
     fn invalidate(&mut self, _state: *mut State) {}
 
@@ -382,11 +432,10 @@ impl Tier for Jit {
 unsafe fn enter(state: *mut State, number: u32) -> Outcome {
     // SAFETY: the caller's promise. The compiler is only borrowed for moments: what runs may come back to it.
     unsafe {
-        let at = Entered::top(&*state);
-        let wanted = at.base as usize + MAX_SLOTS;
-        if wanted > (*state).thread.size() && !make_room(&mut *state, wanted) {
+        if !ensure_room(&mut *state) {
             return Outcome::Continue;
         }
+        let at = Entered::top(&*state);
         let Some(left) = Engine::run(state, number, at) else { return Outcome::Continue };
         if left.counts && (*Jit::of(state)).took_exit(left.trace, left.snapshot as u32, left.at, left.outcome) {
             Outcome::Record
@@ -396,7 +445,12 @@ unsafe fn enter(state: *mut State, number: u32) -> Outcome {
     }
 }
 
-/// Makes the stack large enough for whatever a trace may build on it.
+/// Makes the stack large enough for whatever a trace that begins in the top frame may build on it.
+pub(super) fn ensure_room(state: &mut State) -> bool {
+    let wanted = state.thread.frames().last().map_or(0, |f| f.base as usize) + MAX_SLOTS;
+    wanted <= state.thread.size() || make_room(state, wanted)
+}
+
 #[cold]
 fn make_room(state: &mut State, wanted: usize) -> bool {
     use perilune_runtime::lua::thread::MAX_STACK;

@@ -1,7 +1,7 @@
 //! A finished trace: its IR, what it keeps alive, its exits and, if it was compiled, its code.
 
 use perilune_runtime::lua::function::Proto;
-use perilune_runtime::lua::heap::{Gc, Roots};
+use perilune_runtime::lua::heap::{Gc, Header, Roots};
 use perilune_runtime::lua::value::Value;
 
 use super::ir::Ir;
@@ -40,6 +40,12 @@ pub struct Trace {
     pub exits: Vec<Exit>,
     /// Bytecode instructions recorded.
     pub length: u32,
+    /// Whether it, or what leads to it, allocates.
+    pub allocates: bool,
+    /// Where it begins: the place in the innermost frame's code, and the number of inlined frames.
+    pub start: (u32, usize),
+    /// How many traces in a row up to this one each begin where their parent does: they expect other values there.
+    pub variants: u32,
 }
 
 impl Trace {
@@ -57,19 +63,34 @@ impl Trace {
             pinned: recorded.pinned,
             exits,
             length: recorded.length,
+            allocates: recorded.allocates,
+            start: (recorded.pc, recorded.depth),
+            variants: 0,
         }
     }
 
-    /// What the trace keeps alive.
-    pub fn roots(&self, roots: &mut Roots) {
-        for c in &self.ir.consts {
-            if c.ty().is_object() {
-                // SAFETY: constants of object types are live objects of that type.
-                roots.value(unsafe { Value::from_raw(c.ty().tag(), c.payload()) });
-            }
+    /// Whether a side trace at an exit would expect other values at the very place where this trace begins.
+    pub fn is_variant(&self, exit: usize) -> bool {
+        let snapshot = self.ir.snapshots.get(exit);
+        (snapshot.pc, self.ir.snapshots.frames(snapshot).len()) == self.start
+    }
+
+    /// The objects that it refers to.
+    pub fn references(&self) -> Vec<*mut Header> {
+        let mut roots = Roots::default();
+        constants(&self.ir, &mut roots);
+        self.pinned.roots(&mut roots);
+        roots.into_objects()
+    }
+}
+
+/// The objects that an IR's constants are.
+pub fn constants(ir: &Ir, roots: &mut Roots) {
+    for c in &ir.consts {
+        if c.ty().is_object() {
+            // SAFETY: constants of object types are live objects of that type.
+            roots.value(unsafe { Value::from_raw(c.ty().tag(), c.payload()) });
         }
-        self.pinned.roots(roots);
-        roots.object(self.proto);
     }
 }
 

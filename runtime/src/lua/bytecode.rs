@@ -312,6 +312,11 @@ pub const fn jump(w: Word) -> i32 {
     (w >> 7) as i32 - OFFSET_SJ
 }
 
+/// Whether the instruction uses a list of values that ends at the stack's top.
+pub fn takes_open_list(w: Word) -> bool {
+    matches!(op(w), Op::Call | Op::TailCall | Op::Return | Op::SetList) && b(w) == 0
+}
+
 /// The word with another opcode and the same operands.
 #[inline]
 pub const fn with_op(w: Word, op: Op) -> Word {

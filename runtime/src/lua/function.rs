@@ -237,6 +237,10 @@ pub struct Proto {
     pub last_line_defined: u32,
     /// Instructions that a tier has patched: their place, opcode word and extra word as they were.
     pub patched: RefCell<Vec<(u32, Word, Word)>>,
+    /// What compiled code of it refers to: it lives as long as the prototype.
+    kept: RefCell<Vec<*mut Header>>,
+    /// The number under which a tier knows it, and is told of its end; 0: none.
+    pub watched: StdCell<u32>,
 }
 
 impl Proto {
@@ -316,6 +320,7 @@ impl Proto {
     }
 
     pub(super) fn for_each_reference(&self, mark: &mut impl FnMut(*mut Header)) {
+        self.kept.borrow().iter().for_each(|object| mark(*object));
         for i in 0..self.constant_count() {
             let value = self.constant(i);
             if value.is_collectable() {
@@ -333,6 +338,14 @@ impl Proto {
             }
         }
         self.functions.iter().for_each(|f| mark(f.header()));
+    }
+}
+
+impl Gc<Proto> {
+    /// Keeps objects alive as long as the prototype.
+    pub fn keep(self, heap: &mut Heap, objects: impl IntoIterator<Item = *mut Header>) {
+        self.kept.borrow_mut().extend(objects);
+        heap.barrier(self.header());
     }
 }
 
@@ -398,6 +411,8 @@ impl Heap {
                 line_defined: from.line_defined,
                 last_line_defined: from.last_line_defined,
                 patched: RefCell::default(),
+                kept: RefCell::default(),
+                watched: StdCell::new(0),
             });
             Gc::from_raw(cell)
         };

@@ -56,6 +56,8 @@ pub struct State {
     pub handled: bool,
     /// The recording loop runs.
     pub recording: bool,
+    /// The recording loop waits for a native function that calls back.
+    pub recording_waits: bool,
     /// Calls inside of one another for which PUC Lua needs native stack, so that it allows some 200 only: by native
     /// functions, and of the frames with one of the flags `FINISH` and `HANDLER`, those of resuming coroutines included.
     pub nesting: u32,
@@ -110,6 +112,7 @@ impl State {
             has_error: false,
             handled: false,
             recording: false,
+            recording_waits: false,
             // The program's own call of its main function.
             nesting: 1,
             interrupt: Arc::default(),
@@ -149,7 +152,13 @@ impl State {
         let this: *const State = self;
         // SAFETY: the roots are read while the heap works; they are other fields than the heap, which `roots` leaves alone.
         let roots = move |roots: &mut Roots| unsafe { (*this).roots(roots) };
-        f(&mut self.heap, &roots)
+        let result = f(&mut self.heap, &roots);
+        if !self.heap.dead_prototypes.is_empty()
+            && let Some(tier) = &mut self.tier
+        {
+            tier.prototypes_died(std::mem::take(&mut self.heap.dead_prototypes));
+        }
+        result
     }
 
     /// A safepoint's step of the collector, when the debt is positive. Finalizers are left pending.

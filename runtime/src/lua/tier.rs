@@ -56,11 +56,12 @@ pub trait Tier {
     /// The entry point of a trace; the interpreter calls it, with the borrow of the tier ended.
     fn entry(&self, trace: u32) -> Entry;
 
-    /// Keeps what traces, and recordings under way, refer to.
+    /// Keeps what recordings under way, and compiled code that is running, refer to. Prototypes keep what their own
+    /// compiled code refers to.
     fn roots(&self, roots: &mut Roots);
 
-    /// A prototype is gone.
-    fn prototype_died(&mut self, proto: *const Proto);
+    /// Prototypes are gone; they were watched under these numbers.
+    fn prototypes_died(&mut self, watched: Vec<u32>);
 
     /// The program has changed what compiled code relies on without a check.
     fn invalidate(&mut self, state: *mut State);

@@ -83,7 +83,23 @@ unsafe fn watch(st: *mut State, pc: *const Word) -> Result<bool, Raised> {
     }
 }
 
-/// Tells the tier that the recording under way cannot go on.
+/// Runs something that calls back: what it runs is not recorded, and a recording under way goes on behind it.
+pub fn unrecorded<R>(st: &mut State, f: impl FnOnce(&mut State) -> R) -> R {
+    let (recording, waited) = (std::mem::take(&mut st.recording), st.recording_waits);
+    st.recording_waits |= recording;
+    let result = f(st);
+    st.recording = recording && st.recording_waits;
+    st.recording_waits &= waited;
+    result
+}
+
+/// Tells the tier that no recording can go on, whether it is running or waiting.
+pub fn abandon_recording(st: &mut State, reason: &'static str) {
+    st.recording |= std::mem::take(&mut st.recording_waits);
+    stop_recording(st, reason);
+}
+
+/// Tells the tier that the running recording cannot go on.
 pub fn stop_recording(st: &mut State, reason: &'static str) {
     if st.recording {
         st.recording = false;
@@ -96,7 +112,7 @@ pub fn stop_recording(st: &mut State, reason: &'static str) {
 
 /// Tells the tier that the program has changed what compiled code relies on without a check.
 pub fn invalidate(st: &mut State) {
-    stop_recording(st, "the debug library changes a variable");
+    abandon_recording(st, "the debug library changes a variable");
     if let Some(tier) = tier_of(st) {
         // SAFETY: as above.
         unsafe { (*tier).invalidate(st) };

@@ -469,7 +469,7 @@ fn sethook(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
             mask |= hook::COUNT;
         }
     }
-    exec::stop_recording(st, "hook");
+    exec::abandon_recording(st, "hook");
     thread.hook.set(if mask == 0 { Value::NIL } else { function });
     thread.hook_mask.set(mask);
     thread.hook_count.set(count);

@@ -17,6 +17,8 @@ pub(super) struct Facts {
     /// What comes in one iteration and goes out changed: left and right sides of phis.
     pub(super) phis: Vec<(Ref, Ref)>,
     pub(super) is_left: Vec<bool>,
+    /// What is made before the loop and used in it, unchanged.
+    pub(super) invariants: Vec<Ref>,
     /// The `sync` whose frames stand at a position.
     pub(super) synced: Vec<bool>,
 }
@@ -32,6 +34,7 @@ impl Facts {
             calls: Vec::new(),
             phis: ir.phis().map(|p| (p.a, p.b)).collect(),
             is_left: vec![false; values],
+            invariants: Vec::new(),
             synced: vec![false; ir.insts.len()],
         };
         for i in 0..facts.phis.len() {
@@ -66,6 +69,9 @@ impl Facts {
             let right = facts.index(facts.phis[i].1);
             facts.last[right] = ir.insts.len() as u16;
         }
+        let loop_at = facts.loop_at.unwrap_or(0);
+        let lasts = |r: &Ref| !facts.is_left[facts.index(*r)] && facts.last[facts.index(*r)] as usize > loop_at;
+        facts.invariants = (0..loop_at).map(Ref::inst).filter(lasts).collect();
         facts
     }
 

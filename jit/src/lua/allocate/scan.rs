@@ -60,6 +60,11 @@ pub(super) struct Scan<'a> {
     /// Registers that the instruction at hand needs.
     locked: u32,
     free_slots: Vec<u16>,
+    /// The values that have slots.
+    in_slots: Vec<Ref>,
+    /// For each value, the point that has seen it last.
+    seen: Vec<u32>,
+    points_seen: u32,
     next_slot: usize,
     /// The pass is in the loop's body.
     in_loop: bool,
@@ -100,6 +105,9 @@ impl<'a> Scan<'a> {
             free: ALL,
             locked: 0,
             free_slots: Vec::new(),
+            in_slots: Vec::new(),
+            seen: vec![0; facts.uses.len()],
+            points_seen: 0,
             next_slot: inherited.max().unwrap_or(0),
             in_loop: facts.loop_at.is_some(),
             tail: Vec::new(),
@@ -200,6 +208,7 @@ impl<'a> Scan<'a> {
             (self.next_slot - 1).min(SPILL_SLOTS - 1) as u16
         });
         self.value(r).slot = Some(slot);
+        self.in_slots.push(r);
         slot
     }
 
@@ -350,7 +359,10 @@ impl<'a> Scan<'a> {
             assigned.exit = self.point(at, taken | early | calls | shape.clobbers);
         }
         // Not before: what is reloaded behind the instruction is so after the result was stored.
-        self.free_slots.extend(value.slot);
+        if let Some(slot) = value.slot {
+            self.free_slots.push(slot);
+            self.in_slots.retain(|other| *other != r);
+        }
         self.out.insts[at] = assigned;
     }
 
@@ -497,8 +509,10 @@ impl<'a> Scan<'a> {
         let snapshot = ir.snapshots.for_inst(at).unwrap_or_default();
         let mut locations: Vec<(Ref, Location)> = Vec::new();
         if snapshot < ir.snapshots.len() {
-            for r in ir.snapshots.refs(ir.snapshots.get(snapshot)) {
-                if r.is_inst() && !locations.iter().any(|l| l.0 == r) {
+            self.points_seen += 1;
+            for r in ir.snapshots.refs(ir.snapshots.get(snapshot)).filter(|r| r.is_inst()) {
+                let index = self.facts.index(r);
+                if std::mem::replace(&mut self.seen[index], self.points_seen) != self.points_seen {
                     locations.push((r, self.location(r, forbidden)));
                 }
             }
@@ -537,20 +551,15 @@ impl<'a> Scan<'a> {
         if call.is_none_or(|call| self.ir.helper(call).class != Class::Full) {
             return;
         }
-        let loop_at = self.facts.loop_at.unwrap_or(0);
-        let mut roots = Vec::new();
-        for older in 0..at {
-            let r = Ref::inst(older);
-            let value = self.get(r);
-            let invariant = self.in_loop
-                && older < loop_at
-                && !self.facts.is_left[self.facts.index(r)]
-                && self.facts.last[self.facts.index(r)] as usize > loop_at;
-            let alive = value.reg.is_some() || value.slot.is_some() || invariant;
-            if alive && self.ir.ty(r).is_object() {
-                roots.push(Root { slot: self.slot_of(r), ty: self.ir.ty(r) });
-            }
+        let mut alive: Vec<Ref> = self.holds.into_iter().filter(|r| r.is_inst()).collect();
+        alive.extend(&self.in_slots);
+        if self.in_loop {
+            alive.extend(&self.facts.invariants);
         }
+        alive.retain(|r| r.index() < at && self.ir.ty(*r).is_object());
+        alive.sort_unstable();
+        alive.dedup();
+        let roots = alive.into_iter().map(|r| Root { slot: self.slot_of(r), ty: self.ir.ty(r) }).collect();
         self.out.roots.push((at, roots));
     }
 

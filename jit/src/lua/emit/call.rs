@@ -6,6 +6,7 @@ use crate::code::encode::{self, Mem, Rm, op};
 use crate::code::x64::{self, Condition};
 use crate::lua::allocate::{Assigned, Location, Place, Reg};
 use crate::lua::ir::{Failure, Inst, Type};
+use dynasmrt::DynamicLabel;
 use perilune_runtime::lua::layout;
 
 impl Emitter<'_> {
@@ -88,13 +89,19 @@ impl Emitter<'_> {
         encode::rm(self.asm, op::MOV, x64::BASE, Rm::Reg(x64::RESULT));
     }
 
-    /// Pushes the frames of the trace's end for good, and moves to the base of the innermost one.
-    pub(super) fn push_frames(&mut self, point: u16) {
+    /// Pushes the frames of the trace's end for good, if there are any, and moves to the base of the innermost one.
+    /// Answers the jump that is taken when there is no room for another trace.
+    pub(super) fn push_frames(&mut self, point: u16) -> Option<DynamicLabel> {
         let snapshot = self.allocation.points[point as usize].snapshot;
-        if snapshot < self.ir.snapshots.len() && !self.ir.snapshots.frames(self.ir.snapshots.get(snapshot)).is_empty() {
-            self.call_frames(self.around.frames.push, point);
-            encode::rm(self.asm, op::MOV, x64::BASE, Rm::Reg(x64::RESULT));
+        if snapshot >= self.ir.snapshots.len() || self.ir.snapshots.frames(self.ir.snapshots.get(snapshot)).is_empty() {
+            return None;
         }
+        self.call_frames(self.around.frames.push, point);
+        encode::rm(self.asm, op::TEST, x64::RESULT, Rm::Reg(x64::RESULT));
+        let no_room = self.asm.new_dynamic_label();
+        x64::jump_if(self.asm, Condition::Equal, no_room);
+        encode::rm(self.asm, op::MOV, x64::BASE, Rm::Reg(x64::RESULT));
+        Some(no_room)
     }
 
     fn call_frames(&mut self, function: usize, point: u16) {

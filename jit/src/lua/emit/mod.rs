@@ -209,9 +209,12 @@ impl Emitter<'_> {
         let Some(point) = self.allocation.last else { return };
         if let (Link::Trace(_), Some(target)) = (self.ir.link, self.around.link) {
             self.store_slots(point, x64::RESULT);
-            self.push_frames(point);
+            let no_room = self.push_frames(point);
             let site = x64::jump_to(self.asm, target);
             let leave = self.asm.offset().0;
+            if let Some(no_room) = no_room {
+                self.asm.dynamic_label(no_room);
+            }
             self.leave(leave::LINK);
             self.layout.link = Some((site, leave));
         } else {

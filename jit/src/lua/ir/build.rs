@@ -4,7 +4,7 @@
 //! the reference that stands for its result: perhaps a constant, or an earlier instruction.
 #![forbid(unsafe_code)]
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use super::{Alias, Const, Effect, Field, Helper, Inst, Ir, Op, Ref, Ty, Type};
 use crate::lua::opt::fold::{Fold, fold};
@@ -46,12 +46,14 @@ impl std::error::Error for BuildError {}
 pub struct Builder {
     ir: Ir,
     passes: Passes,
-    constants: HashMap<Const, Ref>,
+    constants: FxHashMap<Const, Ref>,
     too_many_constants: bool,
     /// Pure operations and guards that have been emitted, without flags.
-    numbers: HashMap<Inst, Ref>,
+    numbers: FxHashMap<Inst, Ref>,
     /// Indices of the instructions that read or write memory or call.
     effects: Vec<usize>,
+    /// The same for each alias class: what loads or stores it, or may change it.
+    by_class: [Vec<usize>; Alias::COUNT],
     /// While a loop's body is being copied: the index of its `loop` instruction.
     peeling: Option<usize>,
     /// Whether an instruction has used the last snapshot.
@@ -70,8 +72,9 @@ impl Builder {
             passes,
             constants,
             too_many_constants: false,
-            numbers: HashMap::new(),
+            numbers: FxHashMap::default(),
             effects: Vec::new(),
+            by_class: Default::default(),
             peeling: None,
             snapshot_used: true,
             omit: None,
@@ -107,6 +110,35 @@ impl Builder {
     pub(crate) fn effects(&self) -> &[usize] {
         &self.effects
     }
+    /// Of these, the ones that load or store an alias class or may change it.
+    pub(crate) fn effects_on(&self, class: Alias) -> &[usize] {
+        &self.by_class[class as usize]
+    }
+
+    fn note_effect(&mut self, at: usize, inst: &Inst) {
+        self.effects.push(at);
+        let classes = match inst.op.effect() {
+            Effect::Pure | Effect::Guard => 0,
+            Effect::Load(class) => class.bit(),
+            // Loads that check a tag look at stores of tags, too.
+            Effect::Store(Alias::ArrayTag) => Alias::ArrayTag.bit() | Alias::Array.bit(),
+            Effect::Store(class) => class.bit(),
+            // The slots of the stack are written behind full calls only, whose `sync` says so.
+            Effect::Call => self.ir.helper(inst).kills() & !Alias::Slot.bit(),
+            Effect::Control => match inst.op {
+                Op::Loop => Alias::ALL,
+                Op::Sync => Alias::Slot.bit(),
+                Op::Gcstep => Alias::Color.bit(),
+                _ => 0,
+            },
+        };
+        for (class, list) in self.by_class.iter_mut().enumerate() {
+            if classes & 1 << class != 0 {
+                list.push(at);
+            }
+        }
+    }
+
     /// Whether memory is unknown at a `loop` instruction: always, except while the loop's body is being copied.
     pub(crate) fn loop_is_closed(&self) -> bool {
         self.peeling.is_none()
@@ -244,7 +276,7 @@ impl Builder {
         }
         self.snapshot_used |= inst.needs_snapshot();
         if !matches!(inst.op.effect(), Effect::Pure | Effect::Guard) {
-            self.effects.push(self.ir.insts.len());
+            self.note_effect(self.ir.insts.len(), &inst);
         }
         let r = Ref::inst(self.ir.insts.len());
         self.ir.insts.push(inst);

@@ -89,6 +89,9 @@ pub enum Alias {
 }
 
 impl Alias {
+    /// How many classes there are.
+    pub const COUNT: usize = Alias::Color as usize + 1;
+
     /// The bit of this class in a mask.
     pub const fn bit(self) -> u16 {
         1 << self as u8

@@ -43,15 +43,15 @@ enum Relation {
 pub fn load(b: &Builder, inst: &Inst) -> Found {
     let Effect::Load(class) = inst.op.effect() else { return Found::Nothing };
     let ir = b.ir();
-    for &at in b.effects().iter().rev() {
+    for &at in b.effects_on(class).iter().rev() {
         let verdict = match ir.insts[at].op.effect() {
             Effect::Load(_) => by_load(ir, inst, at),
             Effect::Store(c) if c == class => by_store(ir, inst, &ir.insts[at]),
             Effect::Store(Alias::ArrayTag) if inst.op == Op::Aload && inst.ty.is_guard() => {
                 by_tag_store(ir, inst, &ir.insts[at])
             }
-            Effect::Call if is_constant_place(inst) || class == Alias::Slot => Verdict::Unrelated,
-            Effect::Call if ir.helper(&ir.insts[at]).kills() & class.bit() != 0 => Verdict::Unknown,
+            Effect::Call if is_constant_place(inst) => Verdict::Unrelated,
+            Effect::Call => Verdict::Unknown,
             Effect::Control => by_control(b, inst, class, at),
             _ => Verdict::Unrelated,
         };
@@ -148,7 +148,7 @@ pub fn tag_is_known(b: &Builder, store: &Inst) -> bool {
 /// Whether a write barrier for this object has been executed and the collector has not run since.
 pub fn barrier_is_done(b: &Builder, object: Ref) -> bool {
     let ir = b.ir();
-    for &at in b.effects().iter().rev() {
+    for &at in b.effects_on(Alias::Color).iter().rev() {
         let inst = &ir.insts[at];
         match inst.op {
             Op::Barrier if inst.a == object => return true,

@@ -9,7 +9,7 @@ use perilune_runtime::lua::value::Value;
 use super::super::helpers::H;
 use super::super::ir::{Field, Op as Ins, Ref};
 use super::super::snapshot::{ExitMode, Frame, FrameKind};
-use super::{Abort, Inlined, MAX_FRAMES, MAX_RECURSION, MAX_SLOTS, Next, Rec, Recorder};
+use super::{Abort, Inlined, MAX_FRAMES, MAX_RECURSION, MAX_SLOTS, Next, OpenCall, Rec, Recorder};
 
 impl Recorder {
     /// The number of arguments of a call at register `a`.
@@ -138,9 +138,7 @@ impl Recorder {
             Op::Return0 => (0, 0),
             Op::Return1 => (bc::a(w), 1),
             _ => {
-                if bc::k(w) {
-                    return Err(Abort::Reason("to-be-closed variable"));
-                }
+                // An inlined call has no to-be-closed variables: their declaration is not recorded.
                 let count = if bc::b(w) == 0 {
                     let top = self.open_top.take().ok_or(Abort::Reason("open list"))?;
                     (top - self.at(bc::a(w))) as usize
@@ -191,9 +189,6 @@ impl Recorder {
     }
 
     pub(super) fn op_tail_call(&mut self, w: Word) -> Rec<Next> {
-        if bc::k(w) {
-            return Err(Abort::Reason("to-be-closed variable"));
-        }
         let a = bc::a(w);
         if self.frames.is_empty() {
             return match self.origin {
@@ -202,8 +197,13 @@ impl Recorder {
             };
         }
         let arguments = self.arguments(a, bc::b(w))?;
-        let Some(f) = self.actual(a).as_lua_function() else {
-            return Err(Abort::Reason("tail call of something else than a Lua function"));
+        let callee = self.actual(a);
+        if let Some(f) = callee.as_native() {
+            // The RETURN that follows returns its results.
+            return self.native(a, arguments, -1, f);
+        }
+        let Some(f) = callee.as_lua_function() else {
+            return Err(Abort::Reason("call of something else than a function"));
         };
         let mut values = Vec::with_capacity(arguments + 1);
         for i in 0..=arguments {
@@ -240,9 +240,6 @@ impl Recorder {
 
     /// Calls a native function with the interpreter's frames standing: it may do anything.
     fn full_call(&mut self, a: usize, arguments: usize, wanted: i16) -> Rec<Next> {
-        if wanted < 0 {
-            return Err(Abort::Reason("native function with an open number of results"));
-        }
         self.allocates = true;
         // All arguments must lie in memory.
         let end = self.at(a) + 1 + arguments as i16;
@@ -259,8 +256,11 @@ impl Recorder {
         self.b.sync(clobbers)?;
         let register = self.b.int(a as i64);
         let (count, results) = (self.b.int(arguments as i64), self.b.int(wanted.into()));
-        self.call_helper(H::CallNative, &[register, count, results])?;
+        let answer = self.call_helper(H::CallNative, &[register, count, results])?;
         self.b.plain(Ins::Unsync)?;
+        if wanted < 0 {
+            self.open_call = Some(OpenCall { to: self.at(a), answer });
+        }
         for slot in &mut self.slots {
             slot.modified = false;
         }
@@ -269,5 +269,22 @@ impl Recorder {
             self.forget_slot(s);
         }
         Ok(Next::More)
+    }
+
+    /// A native function has left all its results: as many as now, or the trace is left before they are used.
+    pub(super) fn open_results(&mut self, open: OpenCall) -> Rec<()> {
+        let count = i64::from(self.thread.top.get()) - i64::from(self.entry_base) - i64::from(open.to);
+        if count < 0 || i64::from(open.to) + count + 300 > MAX_SLOTS as i64 {
+            return Err(Abort::Reason("too many results"));
+        }
+        self.open_top = Some(open.to);
+        self.snapshot(ExitMode::Open, self.pc);
+        let expected = self.b.int(count + 1);
+        self.guard_value(open.answer, expected)?;
+        for s in open.to..open.to + count as i16 {
+            self.forget_slot(s);
+        }
+        self.open_top = Some(open.to + count as i16);
+        Ok(())
     }
 }

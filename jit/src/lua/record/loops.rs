@@ -78,13 +78,8 @@ impl Recorder {
         Ok(Next::Done)
     }
 
-    /// The trace has come to the head of another one, at `pc`.
+    /// The trace has come to the head of another one, at `pc`. The frames of inlined calls are pushed for good.
     fn link_to(&mut self, trace: u32, pc: u32) -> Rec<Next> {
-        if !self.frames.is_empty() {
-            // The other trace's frame is an inlined one here: the interpreter builds it and enters.
-            self.snapshot(ExitMode::Reexecute, pc);
-            return self.end(Link::Interpreter);
-        }
         self.snapshot(ExitMode::Reexecute, pc);
         self.b.plain(Ins::Interrupt)?;
         if self.allocates {

@@ -27,20 +27,23 @@ mod loops;
 pub mod native;
 mod ops;
 
-use std::collections::HashMap;
+use std::cell::RefCell;
 use std::rc::Rc;
 
+use perilune_runtime::lua::bytecode as bc;
 use perilune_runtime::lua::function::{LuaFunction, Proto};
 use perilune_runtime::lua::heap::{Gc, Roots};
 use perilune_runtime::lua::shape::Shape;
 use perilune_runtime::lua::state::State;
 use perilune_runtime::lua::thread::Thread;
 use perilune_runtime::lua::value::Value;
+use rustc_hash::FxHashMap;
 
 use super::helpers::{H, HELPERS};
 use super::ir::build::{BuildError, Builder};
 use super::ir::{Ir, Link, Op as Ins, Ref, Type};
 use super::opt::Passes;
+use super::prototypes::Prototypes;
 use super::snapshot::{ExitMode, Frame, Resume, SlotValue};
 use live::{Liveness, Registers};
 use native::Intrinsics;
@@ -118,6 +121,15 @@ struct Inlined {
     call_slot: i16,
 }
 
+/// A native call with an open list of results.
+#[derive(Clone, Copy)]
+struct OpenCall {
+    /// The slot of the first one.
+    to: i16,
+    /// The helper's answer: one more than their number.
+    answer: Ref,
+}
+
 /// Where a recording began.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Origin {
@@ -156,10 +168,14 @@ pub struct Recorded {
     pub origin: Origin,
     /// The function in which it began.
     pub proto: Gc<Proto>,
-    /// Where in its code.
+    /// Where in the code of the innermost frame.
     pub pc: u32,
+    /// Number of inlined frames there.
+    pub depth: usize,
     /// Bytecode instructions recorded.
     pub length: u32,
+    /// Whether it, or what leads to it, allocates.
+    pub allocates: bool,
 }
 
 /// A recording under way.
@@ -175,6 +191,8 @@ pub struct Recorder {
     entry_base: u32,
     entry_depth: usize,
     head: Option<u32>,
+    /// Where it began: the place in the innermost frame's code, and the number of inlined frames.
+    start: (u32, usize),
     slots: Vec<Slot>,
     frames: Vec<Inlined>,
     base: i16,
@@ -182,11 +200,15 @@ pub struct Recorder {
     pc: u32,
     /// The first slot behind an open list of values.
     open_top: Option<i16>,
-    back_edges: HashMap<(usize, u32), u32>,
-    live: HashMap<usize, Rc<Liveness>>,
+    /// A native call that leaves an open list of results, to be looked at when it has been executed.
+    open_call: Option<OpenCall>,
+    back_edges: FxHashMap<(usize, u32), u32>,
+    prototypes: Rc<RefCell<Prototypes>>,
     length: u32,
     max_length: u32,
     started: bool,
+    /// Whether there is something for the collector to do since the last safepoint: this trace, or one that leads to
+    /// where it begins, allocates.
     allocates: bool,
     keep_recorded: bool,
     recorded: Option<Ir>,
@@ -199,6 +221,8 @@ pub struct Setup {
     pub state: *mut State,
     /// The intrinsics.
     pub intrinsics: Rc<Intrinsics>,
+    /// What is known of prototypes.
+    pub prototypes: Rc<RefCell<Prototypes>>,
     /// The passes that are on.
     pub passes: Passes,
     /// Test mode: the kind of guard to leave out.
@@ -207,6 +231,8 @@ pub struct Setup {
     pub number: u32,
     /// Most bytecode instructions.
     pub max_length: u32,
+    /// The parent trace, or one of its own, allocates.
+    pub allocates: bool,
     /// Keep the IR as it was recorded, for dumps.
     pub keep_recorded: bool,
 }
@@ -227,18 +253,20 @@ impl Recorder {
             entry_base,
             entry_depth,
             head: None,
+            start: (pc, 0),
             slots: vec![Slot::default(); MAX_SLOTS + BELOW as usize + 300],
             frames: Vec::new(),
             base: 0,
             proto,
             pc,
             open_top: None,
-            back_edges: HashMap::new(),
-            live: HashMap::new(),
+            open_call: None,
+            back_edges: FxHashMap::default(),
+            prototypes: setup.prototypes,
             length: 0,
             max_length: setup.max_length,
             started: false,
-            allocates: false,
+            allocates: setup.allocates,
             keep_recorded: setup.keep_recorded,
             recorded: None,
             pinned: Pinned { protos: vec![proto], ..Pinned::default() },
@@ -260,8 +288,9 @@ impl Recorder {
         entry: (u32, usize, Gc<Proto>),
         inlined: &[(Frame, Gc<Proto>)],
         inherited: &[Inherited],
-        pc: u32,
+        resume: Resume,
     ) -> Rec<Recorder> {
+        let pc = resume.pc;
         let mut r = Recorder::new(setup, Origin::Exit { parent, exit }, entry, pc);
         for i in inherited {
             let value = match i.constant {
@@ -280,6 +309,10 @@ impl Recorder {
             r.base = frame.base;
             r.proto = *proto;
             r.pinned.protos.push(*proto);
+        }
+        r.start.1 = inlined.len();
+        if bc::takes_open_list(r.proto.word(pc as usize)) {
+            r.open_top = Some(resume.top);
         }
         Ok(r)
     }
@@ -375,8 +408,7 @@ impl Recorder {
     // ---- snapshots
 
     fn liveness(&mut self, proto: Gc<Proto>) -> Rc<Liveness> {
-        let make = || Rc::new(Liveness::new(&proto.original_code(), usize::from(proto.max_stack)));
-        self.live.entry(proto.address()).or_insert_with(make).clone()
+        self.prototypes.borrow_mut().of(proto).liveness(proto)
     }
 
     /// Takes a snapshot: the interpreter goes on at `pc` of the current function.
@@ -447,35 +479,31 @@ impl Recorder {
         if self.length > self.max_length {
             return Err(Abort::Reason("trace too long"));
         }
+        if let Some(open) = self.open_call.take() {
+            self.open_results(open)?;
+        }
         self.snapshot_here();
         self.instruction()
     }
 
     /// The finished recording.
     pub fn finish(self) -> Recorded {
-        let head = match self.origin {
-            Origin::Loop(_) => self.head.unwrap_or(0),
-            Origin::Exit { .. } => 0,
-        };
         Recorded {
             ir: self.b.finish(),
             recorded: self.recorded,
             pinned: self.pinned,
             origin: self.origin,
             proto: self.entry_proto,
-            pc: head,
+            pc: self.start.0,
+            depth: self.start.1,
             length: self.length,
+            allocates: self.allocates,
         }
     }
 
     /// What the recording refers to, for the collector.
     pub fn roots(&self, roots: &mut Roots) {
-        for c in &self.b.ir().consts {
-            if c.ty().is_object() {
-                // SAFETY: object constants are live objects of that type.
-                roots.value(unsafe { Value::from_raw(c.ty().tag(), c.payload()) });
-            }
-        }
+        super::trace::constants(self.b.ir(), roots);
         self.pinned.roots(roots);
     }
 

@@ -1,6 +1,6 @@
 //! Native functions that become instructions of the trace. All others are called.
 
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 use perilune_runtime::lua::function::NativeFunction;
 use perilune_runtime::lua::heap::Gc;
@@ -33,7 +33,7 @@ define_intrinsics! {
 
 /// The native functions of a state that the recorder knows, by their objects.
 #[derive(Debug, Default)]
-pub struct Intrinsics(HashMap<usize, Intrinsic>);
+pub struct Intrinsics(FxHashMap<usize, Intrinsic>);
 
 impl Intrinsics {
     /// Looks the functions up in the libraries. A program that replaces a library's field later does not change what
@@ -43,7 +43,7 @@ impl Intrinsics {
             Ok(key) => t.get_str(key),
             Err(_) => Value::NIL,
         };
-        let mut found = HashMap::new();
+        let mut found = FxHashMap::default();
         for (intrinsic, library, name) in NAMES {
             let globals = state.globals;
             let table = if library.is_empty() { Some(globals) } else { field(state, globals, library).as_table() };

@@ -41,6 +41,11 @@ impl Roots {
         }
     }
 
+    /// The objects that are kept.
+    pub fn into_objects(self) -> Vec<*mut Header> {
+        self.objects
+    }
+
     /// Keeps an object.
     pub fn object<T>(&mut self, object: Gc<T>) {
         self.objects.push(object.header());
@@ -89,8 +94,9 @@ pub(super) struct Collector {
 const DEFAULT_PAUSE: usize = 200;
 const DEFAULT_MULTIPLIER: usize = 100;
 
-/// Frees what a dead object owns. Answers how many bytes of buffers these were.
-pub(super) fn release(object: *mut Header) -> usize {
+/// Frees what a dead object owns. Answers how many bytes of buffers these were. `dead` gets the numbers of prototypes
+/// that a tier watches.
+pub(super) fn release(object: *mut Header, dead: &mut Vec<u32>) -> usize {
     // SAFETY: the sweep calls this once, with a dead object of the heap that owns memory.
     unsafe {
         match (*object).kind {
@@ -98,7 +104,11 @@ pub(super) fn release(object: *mut Header) -> usize {
             Kind::Table => Gc::<Table>::from_raw(object.cast()).release(),
             Kind::Thread => drop_object::<Thread>(object),
             Kind::Userdata => drop_object::<Userdata>(object),
-            Kind::Proto => drop_object::<Proto>(object),
+            Kind::Proto => {
+                let watched = (*object.cast::<Proto>()).watched.get();
+                dead.extend((watched != 0).then_some(watched));
+                drop_object::<Proto>(object)
+            }
             Kind::Shape => {
                 Shape::release(object.cast());
                 0
@@ -615,8 +625,10 @@ impl Heap {
         while self.classes[class].swept <= block && self.classes[class].swept < self.classes[class].unswept_end {
             let swept = self.classes[class].swept;
             let mut external = 0;
+            let dead = &mut self.dead_prototypes;
             // SAFETY: the class's blocks are alive, and nothing else refers to their heads.
-            let freed = unsafe { (*self.classes[class].blocks[swept]).sweep(|object| external += release(object)) };
+            let freed =
+                unsafe { (*self.classes[class].blocks[swept]).sweep(|object| external += release(object, dead)) };
             self.cell_bytes -= freed;
             self.external_bytes = self.external_bytes.saturating_sub(external);
             self.classes[class].swept += 1;

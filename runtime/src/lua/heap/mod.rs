@@ -61,6 +61,8 @@ pub struct Heap {
     pub runs: [FreeRun; SIZES.len()],
     /// Bytes allocated beyond what the collector has been paced for. A safepoint with a positive debt calls the collector.
     pub debt: isize,
+    /// Watched prototypes that are gone, and that the tier has not been told of.
+    pub dead_prototypes: Vec<u32>,
     /// Objects of this color have been scanned in the cycle under way: a store into one must tell the collector. Between
     /// marks no object has it.
     pub barrier_color: u8,
@@ -90,6 +92,7 @@ impl Heap {
         let mut heap = Heap {
             runs: [EMPTY_RUN; SIZES.len()],
             debt: collect::FIRST_CYCLE,
+            dead_prototypes: Vec::new(),
             barrier_color: collect::NO_BARRIER,
             epoch: 0,
             stress: false,
@@ -260,7 +263,7 @@ impl Drop for Heap {
             // SAFETY: nothing uses the heap any more; each object is released once.
             unsafe {
                 (**block).release_all(|object| {
-                    collect::release(object);
+                    collect::release(object, &mut Vec::new());
                 });
             }
         }

@@ -1,0 +1,54 @@
+//! What is known of prototypes: how often recording a loop of theirs has failed, and which traces are theirs.
+//!
+//! A prototype keeps alive what its traces refer to, not the other way round; when it is gone, so are its traces.
+
+use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
+
+use perilune_runtime::lua::function::Proto;
+use perilune_runtime::lua::heap::Gc;
+
+use super::record::live::Liveness;
+
+/// What is known of a prototype.
+#[derive(Default)]
+pub struct Known {
+    /// The traces that are entered in its frames.
+    pub traces: Vec<u32>,
+    /// How often recording failed, by the loop's back edge.
+    pub penalties: FxHashMap<u32, u32>,
+    /// Which registers are alive where.
+    liveness: Option<Rc<Liveness>>,
+}
+
+impl Known {
+    /// Which registers of the prototype are alive where.
+    pub fn liveness(&mut self, proto: Gc<Proto>) -> Rc<Liveness> {
+        let make = || Rc::new(Liveness::new(&proto.original_code(), usize::from(proto.max_stack)));
+        self.liveness.get_or_insert_with(make).clone()
+    }
+}
+
+/// All prototypes that something is known of, by the number under which they are watched.
+#[derive(Default)]
+pub struct Prototypes {
+    known: FxHashMap<u32, Known>,
+    last: u32,
+}
+
+impl Prototypes {
+    /// What is known of a prototype, which is watched from now on.
+    pub fn of(&mut self, proto: Gc<Proto>) -> &mut Known {
+        if proto.watched.get() == 0 {
+            self.last += 1;
+            proto.watched.set(self.last);
+        }
+        self.known.entry(proto.watched.get()).or_default()
+    }
+
+    /// Forgets a prototype that is gone. Answers what was known of it.
+    pub fn forget(&mut self, watched: u32) -> Known {
+        self.known.remove(&watched).unwrap_or_default()
+    }
+}
