@@ -376,7 +376,6 @@ fn functions_are_named_until_they_are_freed() {
         publisher.retire(codes[number].take().unwrap());
     }
     publisher.reclaim().unwrap();
-    publisher.flush().unwrap();
     for (number, code) in codes.iter().enumerate() {
         assert_eq!(named(&publisher, number), code.is_some().then(|| format!("trace_{number}")));
     }

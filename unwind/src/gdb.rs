@@ -7,6 +7,7 @@
 //! An entry must be dropped before its code is freed or reused: gdb would otherwise explain the new code with the old text,
 //! and write back the old byte when it removes a breakpoint.
 
+use std::fs;
 use std::ptr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -125,6 +126,12 @@ unsafe fn notify(entry: *mut CodeEntry, action: u32) {
         (*descriptor).action = NO_ACTION;
         (*descriptor).relevant = ptr::null_mut();
     }
+}
+
+/// Whether a debugger watches this process.
+pub fn is_attached() -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status.lines().find_map(|line| line.strip_prefix("TracerPid:")).is_some_and(|pid| pid.trim() != "0")
 }
 
 /// How many images gdb would read if it attached now.

@@ -1,8 +1,10 @@
 //! What outsiders are told of published code, and when dropped code may be reused.
 //!
-//! *Telling.* Each piece of code has a name, source lines and scopes. They are collected and given to gdb in batches, for
-//! every image costs gdb time: it resolves all breakpoints again. What gdb may want at once is told at once by `flush`.
-//! When code goes, its batch is told anew without it. perf gets a line for each, if it is wanted.
+//! *Telling.* Each piece of code has a name, source lines and scopes. gdb is told at once, of each by itself: always if it
+//! runs this program, else of the first hundred, for whoever attaches later. Every image costs a little, and costs gdb time: it
+//! resolves all breakpoints again, and reads all images when it attaches. So the rest is collected and told in batches, and
+//! small batches are joined when there are many. When code goes, its batch is told anew without it. perf gets a line for
+//! each, if it is wanted.
 //!
 //! *Retiring.* Code that was unlinked (nothing leads to it any more) may still be on the native stack: under a helper that
 //! it called. It is freed only when no activation that began before its retirement is left. Activations nest, so it is
@@ -11,7 +13,7 @@
 
 use super::CodeError;
 use super::buffer::Code;
-use perilune_unwind::gdb::Entry;
+use perilune_unwind::gdb::{self, Entry};
 use perilune_unwind::lines::{Batch, Function};
 use perilune_unwind::object;
 use perilune_unwind::perf::PerfMap;
@@ -20,7 +22,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 use std::rc::Rc;
 
-/// Functions in a batch.
+/// Functions in a batch, and batches that are joined.
 const BATCH: usize = 100;
 
 /// Counts entries into compiled code of one owner.
@@ -74,18 +76,24 @@ pub struct Publisher {
     /// The index of each file.
     file_indices: BTreeMap<String, u32>,
     pending: Vec<Function>,
-    told: Vec<Told>,
-    /// Where a function that gdb knows is told: its start, and an index into `told`.
+    told: BTreeMap<usize, Told>,
+    /// Batches so far.
+    next: usize,
+    /// Batches that were told since the last ones were joined, by number.
+    small: Vec<usize>,
+    /// Where a function that gdb knows is told: its start, and the number of the batch.
     places: BTreeMap<u64, usize>,
     /// By time of retirement.
     retired: VecDeque<(u64, Code)>,
     perf: Option<PerfMap>,
+    /// A debugger has started this program, or attached to it early.
+    is_debugged: bool,
 }
 
 impl Publisher {
     /// One that has published nothing.
     pub fn new() -> Publisher {
-        Publisher::default()
+        Publisher { is_debugged: gdb::is_attached(), ..Publisher::default() }
     }
 
     /// From now on writes names for perf, too.
@@ -109,29 +117,45 @@ impl Publisher {
         index
     }
 
-    /// Describes published code, when its batch is full or at the next `flush`.
+    /// Describes published code, at once or when its batch is full.
     pub fn announce(&mut self, function: Function) -> Result<(), CodeError> {
         if let Some(perf) = &mut self.perf {
             perf.add(std::slice::from_ref(&function.symbol))?;
         }
         self.pending.push(function);
-        if self.pending.len() >= BATCH { self.flush() } else { Ok(()) }
+        if self.is_debugged || self.next < BATCH || self.pending.len() >= BATCH { self.flush() } else { Ok(()) }
     }
 
     /// Tells gdb what is pending.
-    pub fn flush(&mut self) -> Result<(), CodeError> {
+    fn flush(&mut self) -> Result<(), CodeError> {
         let functions = mem::take(&mut self.pending);
         if functions.is_empty() {
             return Ok(());
         }
+        let number = self.next;
+        let result = self.add(functions);
+        self.small.push(number);
+        if self.small.len() < BATCH {
+            return result;
+        }
+        let small = mem::take(&mut self.small);
+        let joined =
+            small.iter().filter_map(|number| self.told.remove(number)).flat_map(|told| told.functions).collect();
+        result.and(self.add(joined))
+    }
+
+    /// Tells gdb of a batch.
+    fn add(&mut self, functions: Vec<Function>) -> Result<(), CodeError> {
+        let number = self.next;
+        self.next += 1;
         for function in &functions {
-            self.places.insert(function.symbol.start, self.told.len());
+            self.places.insert(function.symbol.start, number);
         }
         let (entry, result) = match self.tell(&functions) {
             Ok(entry) => (entry, Ok(())),
             Err(error) => (None, Err(error)),
         };
-        self.told.push(Told { functions, entry });
+        self.told.insert(number, Told { functions, entry });
         result
     }
 
@@ -139,8 +163,8 @@ impl Publisher {
     pub fn name(&self, address: usize) -> Option<&str> {
         let address = address as u64;
         let covers = |function: &&Function| (address.wrapping_sub(function.symbol.start)) < function.symbol.size;
-        let told = self.places.range(..=address).next_back().map(|(_, &place)| &self.told[place].functions);
-        let found = told.and_then(|functions| functions.iter().find(covers));
+        let told = self.places.range(..=address).next_back().and_then(|(_, place)| self.told.get(place));
+        let found = told.and_then(|told| told.functions.iter().find(covers));
         found.or_else(|| self.pending.iter().find(covers)).map(|function| function.symbol.name.as_str())
     }
 
@@ -169,14 +193,18 @@ impl Publisher {
         changed.dedup();
         let mut result = Ok(());
         for place in changed {
-            let mut functions = mem::take(&mut self.told[place].functions);
+            let Some(Told { mut functions, entry }) = self.told.remove(&place) else { continue };
+            drop(entry);
             functions.retain(|function| !starts.contains(&function.symbol.start));
-            self.told[place].entry = None;
-            match self.tell(&functions) {
-                Ok(entry) => self.told[place].entry = entry,
-                Err(error) => result = Err(error),
+            if functions.is_empty() {
+                self.small.retain(|small| *small != place);
+                continue;
             }
-            self.told[place].functions = functions;
+            let entry = self.tell(&functions).unwrap_or_else(|error| {
+                result = Err(error);
+                None
+            });
+            self.told.insert(place, Told { functions, entry });
         }
         result
     }
@@ -187,5 +215,33 @@ impl Publisher {
         }
         let image = object::batch_image(Batch { files: &self.files, functions })?;
         Ok(Some(Entry::new(image)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use perilune_unwind::object::Symbol;
+
+    #[test]
+    fn many_functions_are_told_in_few_images_and_forgotten() {
+        let mut publisher = Publisher { is_debugged: false, ..Publisher::new() };
+        let file = publisher.file("/a.lua");
+        let starts: Vec<u64> = (0..350).map(|n| 0x1000_0000 + n * 64).collect();
+        for &start in &starts {
+            let symbol = Symbol { name: format!("trace_{start}"), start, size: 64 };
+            publisher.announce(Function { symbol, file, line: 1, rows: Vec::new(), scopes: Vec::new() }).unwrap();
+        }
+        let functions =
+            |publisher: &Publisher| publisher.told.values().map(|told| told.functions.len()).collect::<Vec<_>>();
+        assert_eq!((functions(&publisher), publisher.pending.len()), (vec![100, 100, 100], 50));
+        assert_eq!(publisher.name(starts[7] as usize + 3), Some("trace_268435904"));
+        assert_eq!(publisher.name(starts[349] as usize), Some("trace_268457792"));
+        publisher.withdraw(&starts[..150]).unwrap();
+        assert_eq!((functions(&publisher), publisher.pending.len()), (vec![50, 100], 50));
+        assert_eq!(publisher.name(starts[7] as usize + 3), None);
+        publisher.withdraw(&starts).unwrap();
+        assert!(publisher.told.is_empty() && publisher.pending.is_empty() && publisher.places.is_empty());
+        assert!(publisher.small.is_empty());
     }
 }

@@ -83,6 +83,13 @@ impl Engine {
         machine.compile(state, number, trace.ir.clone(), parent).map_err(|e| e.to_string())
     }
 
+    /// Tells debuggers of a trace that was compiled.
+    pub fn announce(&mut self, trace: &Trace) {
+        if let Some(machine) = &mut self.machine {
+            machine.announce(trace);
+        }
+    }
+
     /// Leads an exit to a side trace.
     pub fn link(&mut self, parent: u32, exit: u32, side: u32) -> Result<(), String> {
         match &mut self.machine {

@@ -13,7 +13,9 @@ use super::deopt::Entered;
 use super::emit::thunks::{ThunkFunctions, Thunks};
 use super::emit::{self, FrameHelpers, Layout, Site, Surroundings};
 use super::entry;
+use super::explain;
 use super::ir::{Ir, Link, Ref};
+use super::trace::Trace;
 use crate::code::CodeError;
 use crate::code::arena::Arena;
 use crate::code::buffer::Code;
@@ -309,6 +311,16 @@ impl Machine {
         });
         self.insert(number, trace);
         Ok(())
+    }
+
+    /// Tells debuggers of a trace that was compiled.
+    pub fn announce(&mut self, trace: &Trace) {
+        let Machine { traces, publisher, .. } = self;
+        if let Some(code) = traces.get(trace.number as usize).and_then(Option::as_deref) {
+            let function = explain::function(trace, code, publisher);
+            // A trace that cannot be described runs all the same.
+            let _ = publisher.announce(function);
+        }
     }
 
     fn insert(&mut self, number: u32, trace: Box<MachineTrace>) {

@@ -18,6 +18,7 @@
 //! | `machine`, `entry` | traces as machine code: links, exits, the way in and out |
 //! | `engine`, `eval` | running traces |
 //! | `report` | what `-jv` and `-jdump` say |
+//! | `explain` | what debuggers are told |
 //! | `helpers` | the Rust functions that traces call |
 
 pub mod allocate;
@@ -26,6 +27,7 @@ pub mod emit;
 pub mod engine;
 pub mod entry;
 pub mod eval;
+mod explain;
 pub mod helpers;
 pub mod ir;
 pub mod machine;

@@ -104,6 +104,8 @@ pub struct Frame {
     pub wanted: i16,
     /// How many extra arguments it has.
     pub varargs: u16,
+    /// The address of its prototype, for whoever explains the trace; 0 in IR that comes from text.
+    pub proto: usize,
 }
 
 /// A modified slot and its value.

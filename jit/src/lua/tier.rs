@@ -245,6 +245,9 @@ impl Jit {
         self.prototypes.borrow_mut().of(proto).traces.push(number);
         // SAFETY: as above; the borrow ends with this statement.
         proto.keep(unsafe { &mut (*state).heap }, self.traces[number as usize].iter().flat_map(|t| t.references()));
+        if let Some(trace) = self.traces[number as usize].as_deref() {
+            self.engine.announce(trace);
+        }
         match origin {
             Origin::Loop(site) => patch_loop(proto, site, number),
             Origin::Exit { parent, exit } => {

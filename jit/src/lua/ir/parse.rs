@@ -169,6 +169,7 @@ impl<'t> Parser<'t> {
             base: keyed(words.next(), "base")?,
             wanted: keyed(words.next(), "want")?,
             varargs: keyed(words.next(), "va")?,
+            proto: 0,
         })
     }
 }

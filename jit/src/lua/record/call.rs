@@ -61,8 +61,8 @@ impl Recorder {
             let found = self.b.fload(function, Field::FunctionProto)?;
             let expected = self.b.ptr(proto.address() as u64);
             self.guard_value(found, expected)?;
-            self.pinned.protos.push(proto);
         }
+        self.pinned.protos.push(proto);
         let call_slot = self.at(a);
         let parameters = usize::from(proto.parameters);
         let extra = if proto.is_vararg { arguments.saturating_sub(parameters) } else { 0 };
@@ -80,7 +80,8 @@ impl Recorder {
             self.forget_slot(s as i16);
         }
         let caller = self.proto;
-        let frame = Frame { kind: FrameKind::Lua, function, return_pc, base, wanted, varargs: extra as u16 };
+        let (varargs, address) = (extra as u16, proto.address());
+        let frame = Frame { kind: FrameKind::Lua, function, return_pc, base, wanted, varargs, proto: address };
         self.frames.push(Inlined { frame, proto, caller, call_slot });
         self.base = base;
         self.proto = proto;
