@@ -44,6 +44,15 @@ pub struct Function {
     pub scopes: Vec<Scope>,
 }
 
+impl Function {
+    /// Shows all indices of files.
+    pub fn for_each_file(&mut self, f: &mut impl FnMut(&mut u32)) {
+        f(&mut self.file);
+        self.rows.iter_mut().for_each(|row| f(&mut row.file));
+        self.scopes.iter_mut().for_each(|scope| scope.for_each_file(f));
+    }
+}
+
 /// A part of a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {
@@ -53,6 +62,15 @@ pub struct Scope {
     pub kind: ScopeKind,
     /// Its own parts.
     pub scopes: Vec<Scope>,
+}
+
+impl Scope {
+    fn for_each_file(&mut self, f: &mut impl FnMut(&mut u32)) {
+        if let ScopeKind::Inlined { file, .. } = &mut self.kind {
+            f(file);
+        }
+        self.scopes.iter_mut().for_each(|scope| scope.for_each_file(f));
+    }
 }
 
 /// What a part of a function is.

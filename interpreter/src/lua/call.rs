@@ -487,7 +487,13 @@ pub fn call_plain(st: &mut State, native: Gc<NativeFunction>, func: usize) -> Re
     ensure_stack(st, st.top() + NATIVE_STACK)?;
     st.thread.frames().push(Frame::new(FrameKind::Native, std::ptr::null(), base as u32, 0, 0));
     let args = CallFrame { base: base as u32, count: (st.top() - base) as u32 };
+    if st.thread.is_hooked() {
+        exec::native_begins(st)?;
+    }
     let n = native.function()(st, args)?;
+    if st.thread.is_hooked() {
+        exec::native_ends(st)?;
+    }
     st.thread.frames().pop();
     Ok(n as usize)
 }

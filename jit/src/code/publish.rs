@@ -75,6 +75,8 @@ pub struct Publisher {
     files: Vec<String>,
     /// The index of each file.
     file_indices: BTreeMap<String, u32>,
+    /// When there are more, those that are not in use are looked for.
+    most_files: usize,
     pending: Vec<Function>,
     told: BTreeMap<usize, Told>,
     /// Batches so far.
@@ -106,7 +108,8 @@ impl Publisher {
         Rc::clone(&self.activations)
     }
 
-    /// The index by which rows and scopes refer to a source file. Give an absolute name if there is one.
+    /// The index by which rows and scopes refer to a source file, until code is reclaimed. Give an absolute name if there is
+    /// one.
     pub fn file(&mut self, name: &str) -> u32 {
         if let Some(&index) = self.file_indices.get(name) {
             return index;
@@ -206,7 +209,23 @@ impl Publisher {
             });
             self.told.insert(place, Told { functions, entry });
         }
+        if self.files.len() > self.most_files.max(BATCH) {
+            self.forget_files();
+        }
         result
+    }
+
+    /// Keeps only the files that functions come from, under new indices.
+    fn forget_files(&mut self) {
+        let names = mem::take(&mut self.files);
+        self.file_indices.clear();
+        let mut functions = mem::take(&mut self.pending);
+        let mut told = mem::take(&mut self.told);
+        for function in functions.iter_mut().chain(told.values_mut().flat_map(|told| &mut told.functions)) {
+            function.for_each_file(&mut |index| *index = self.file(&names[*index as usize]));
+        }
+        (self.pending, self.told) = (functions, told);
+        self.most_files = self.files.len() * 2;
     }
 
     fn tell(&self, functions: &[Function]) -> Result<Option<Entry>, CodeError> {
@@ -226,9 +245,9 @@ mod tests {
     #[test]
     fn many_functions_are_told_in_few_images_and_forgotten() {
         let mut publisher = Publisher { is_debugged: false, ..Publisher::new() };
-        let file = publisher.file("/a.lua");
         let starts: Vec<u64> = (0..350).map(|n| 0x1000_0000 + n * 64).collect();
         for &start in &starts {
+            let file = publisher.file(&format!("/{start}.lua"));
             let symbol = Symbol { name: format!("trace_{start}"), start, size: 64 };
             publisher.announce(Function { symbol, file, line: 1, rows: Vec::new(), scopes: Vec::new() }).unwrap();
         }
@@ -240,6 +259,7 @@ mod tests {
         publisher.withdraw(&starts[..150]).unwrap();
         assert_eq!((functions(&publisher), publisher.pending.len()), (vec![50, 100], 50));
         assert_eq!(publisher.name(starts[7] as usize + 3), None);
+        assert_eq!((publisher.files.len(), publisher.file(&format!("/{}.lua", starts[349]))), (200, 49));
         publisher.withdraw(&starts).unwrap();
         assert!(publisher.told.is_empty() && publisher.pending.is_empty() && publisher.places.is_empty());
         assert!(publisher.small.is_empty());

@@ -110,7 +110,7 @@ define_helpers! {
     /// Whether the top frame has variables to be closed from a register on.
     Closing = closing, [Int] -> Bool, Leaf, Access::Reads(Alias::Lookup.bit()), Never;
     /// Calls the native function in register A of the top frame with that many arguments; results as wanted. Answers one
-    /// more than their number.
+    /// more than their number; the negative of that if the trace must be left, since a hook was set or a variable changed.
     CallNative = call_native, [Int Int Int] -> Int, Full, Access::Writes(Alias::ALL), Zero;
 }
 
@@ -251,11 +251,13 @@ helpers! {
         let at = base + register as usize;
         let Some(native) = state.slot(at).as_native() else { return 0 };
         state.set_top(at + 1 + arguments as usize);
+        let changes = state.outside_changes;
         match perilune_interpreter::lua::call::call_plain(state, native, at) {
             Ok(count) => {
                 let first = state.top() - count;
                 perilune_interpreter::lua::call::place_results(state, at, wanted as i32, first, count);
-                count as i64 + 1
+                let answer = count as i64 + 1;
+                if state.outside_changes != changes || state.thread.is_hooked() { -answer } else { answer }
             }
             Err(_) => 0,
         }

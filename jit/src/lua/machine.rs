@@ -29,6 +29,9 @@ use std::fmt;
 use stress::Guards;
 pub use stress::StressCounts;
 
+/// So many dropped traces are freed together: debuggers must be told.
+const RECLAIM: usize = 64;
+
 /// An exit of a trace.
 #[derive(Clone, Debug)]
 pub struct Exit {
@@ -189,6 +192,8 @@ pub struct Machine {
     pub(super) depth: usize,
     /// How machine code was left last.
     pub(super) last: Option<entry::Left>,
+    /// Traces that were dropped and are not yet freed.
+    dropped: usize,
     /// Exit stress: what is known of the guards of traces that are gone.
     stress_of_dropped: StressCounts,
 }
@@ -213,6 +218,7 @@ impl Machine {
             syncs: Vec::new(),
             depth: 0,
             last: None,
+            dropped: 0,
             stress_of_dropped: StressCounts::default(),
         }))
     }
@@ -454,15 +460,17 @@ impl Machine {
                 next.incoming.retain(|from| *from != number);
             }
             self.arena.patch(&patches)?;
+            self.dropped += 1;
         }
-        self.reclaim()
+        if self.dropped < RECLAIM { Ok(()) } else { self.reclaim() }
     }
 
     /// Frees what was dropped, if nobody can be in it.
-    pub fn reclaim(&mut self) -> Result<(), CodeError> {
+    fn reclaim(&mut self) -> Result<(), CodeError> {
         if self.depth > 0 {
             return Ok(());
         }
+        self.dropped = 0;
         for place in &mut self.traces {
             if let Some(trace) = place.take_if(|t| t.dropped) {
                 self.stress_of_dropped += trace.stress.as_ref().map(Guards::counts).unwrap_or_default();

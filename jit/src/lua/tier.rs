@@ -421,8 +421,6 @@ impl Tier for Jit {
         }
     }
 
-    fn invalidate(&mut self, _state: *mut State) {}
-
     fn memory(&self) -> usize {
         self.engine.memory()
     }
@@ -440,7 +438,9 @@ unsafe fn enter(state: *mut State, number: u32) -> Outcome {
         }
         let at = Entered::top(&*state);
         let Some(left) = Engine::run(state, number, at) else { return Outcome::Continue };
-        if left.counts && (*Jit::of(state)).took_exit(left.trace, left.snapshot as u32, left.at, left.outcome) {
+        // While there is a hook nothing is recorded.
+        let counts = left.counts && !(*state).thread.is_hooked();
+        if counts && (*Jit::of(state)).took_exit(left.trace, left.snapshot as u32, left.at, left.outcome) {
             Outcome::Record
         } else {
             left.outcome

@@ -5,12 +5,12 @@
 use std::mem::offset_of;
 
 use super::function::{Cell, InlineCache, LuaFunction, NativeFunction, Proto};
-use super::heap::{FreeRun, Header, Heap};
+use super::heap::{FreeRun, Gc, Header, Heap};
 use super::state::State;
 use super::string::Str;
 use super::table::Table;
 use super::thread::Thread;
-use super::value::Value;
+use super::value::{Value, tag};
 
 /// Bytes of a value.
 pub const VALUE_SIZE: usize = size_of::<Value>();
@@ -80,8 +80,9 @@ pub const STATE_THREAD: usize = offset_of!(State, thread);
 pub const STATE_DEBT: usize = offset_of!(State, heap) + offset_of!(Heap, debt);
 /// The barrier's color, a byte.
 pub const STATE_BARRIER_COLOR: usize = offset_of!(State, heap) + offset_of!(Heap, barrier_color);
-/// The epoch of flagged tables, 32 bits.
-pub const STATE_EPOCH: usize = offset_of!(State, heap) + offset_of!(Heap, epoch);
+/// The metatable of strings, or null.
+pub const STATE_STRING_META: usize =
+    offset_of!(State, type_metas) + size_of::<Option<Gc<Table>>>() * tag::STRING as usize;
 /// The free runs: `start` and `end` for each class of sizes.
 pub const STATE_RUNS: usize = offset_of!(State, heap) + offset_of!(Heap, runs);
 /// Bytes of a free run's entry.

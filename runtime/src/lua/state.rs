@@ -64,6 +64,9 @@ pub struct State {
     /// Not 0: somebody wants the loop's attention. Loops look at it when a counter runs out, compiled ones at each back
     /// edge.
     pub interrupt: Arc<AtomicU32>,
+    /// Counts changes of running functions' variables from outside (`debug.setlocal`). Compiled code that has called a
+    /// native function compares.
+    pub outside_changes: u32,
     /// The main coroutine.
     pub main: Gc<Thread>,
     /// The globals.
@@ -116,6 +119,7 @@ impl State {
             // The program's own call of its main function.
             nesting: 1,
             interrupt: Arc::default(),
+            outside_changes: 0,
             main,
             globals,
             registry,

@@ -63,9 +63,6 @@ pub trait Tier {
     /// Prototypes are gone; they were watched under these numbers.
     fn prototypes_died(&mut self, watched: Vec<u32>);
 
-    /// The program has changed what compiled code relies on without a check.
-    fn invalidate(&mut self, state: *mut State);
-
     /// Bytes of memory in use.
     fn memory(&self) -> usize;
 }

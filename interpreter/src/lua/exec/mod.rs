@@ -110,13 +110,10 @@ pub fn stop_recording(st: &mut State, reason: &'static str) {
     }
 }
 
-/// Tells the tier that the program has changed what compiled code relies on without a check.
-pub fn invalidate(st: &mut State) {
-    abandon_recording(st, "the debug library changes a variable");
-    if let Some(tier) = tier_of(st) {
-        // SAFETY: as above.
-        unsafe { (*tier).invalidate(st) };
-    }
+/// The program has changed a variable of a running function from outside: whoever has its value elsewhere must forget that.
+pub fn locals_changed(st: &mut State) {
+    abandon_recording(st, "a local variable was changed from outside");
+    st.outside_changes = st.outside_changes.wrapping_add(1);
 }
 
 /// The top frame.

@@ -1,7 +1,7 @@
 //! `debug` (manual §6.10): looking at frames, functions and variables from inside, and changing them.
 //!
 //! A level counts the frames of a coroutine from the innermost, which is that of the function called here if the
-//! coroutine is the running one. Compiled code learns of every change behind its back ([`exec::invalidate`]).
+//! coroutine is the running one. Compiled code learns of every change of a running function's variables ([`exec::locals_changed`]).
 
 #![forbid(unsafe_code)]
 
@@ -261,7 +261,7 @@ fn setlocal(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
         // types and on their being alive.
         return give(st, Value::NIL);
     }
-    exec::invalidate(st);
+    exec::locals_changed(st);
     match thread.slot(slot).as_cell() {
         Some(cell) => cell.set(&mut st.heap, value),
         None => thread.set_slot(slot, value),
@@ -297,7 +297,6 @@ fn setupvalue(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     let n = check_int(st, f, 1)?;
     let function = check_function(st, f, 0)?;
     let Some((name, _)) = upvalue(function, n) else { return Ok(0) };
-    exec::invalidate(st);
     let i = (n - 1) as usize;
     if let Some(f) = function.as_lua_function() {
         f.cells()[i].set(&mut st.heap, value);
@@ -342,7 +341,6 @@ fn upvaluejoin(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
         return Err(arg_error(st, f, 0, "Lua function expected"));
     };
     let Some(from) = from else { return Err(arg_error(st, f, 2, "Lua function expected")) };
-    exec::invalidate(st);
     function.set_cell(&mut st.heap, n, from);
     Ok(0)
 }
@@ -369,7 +367,6 @@ fn setmetatable(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
         userdata.set_metatable(&mut st.heap, metatable)?;
         Some(userdata.header())
     } else {
-        exec::invalidate(st);
         st.set_type_metatable(value.tag(), metatable)?;
         None
     };
@@ -469,7 +466,9 @@ fn sethook(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
             mask |= hook::COUNT;
         }
     }
-    exec::abandon_recording(st, "hook");
+    if mask != 0 {
+        exec::abandon_recording(st, "hook");
+    }
     thread.hook.set(if mask == 0 { Value::NIL } else { function });
     thread.hook_mask.set(mask);
     thread.hook_count.set(count);

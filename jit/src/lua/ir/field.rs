@@ -83,8 +83,8 @@ define_fields! {
     FunctionProto = "function.proto" Ptr U64 false layout::FUNCTION_PROTO;
     /// The Rust function of a native function.
     NativeFunction = "native.function" Ptr U64 false layout::NATIVE_FUNCTION;
-    /// The epoch of flagged tables (the object is the state).
-    StateEpoch = "state.epoch" Int U32 true layout::STATE_EPOCH;
+    /// The metatable of strings or null (the object is the state).
+    StateStringMeta = "state.stringmeta" Ptr U64 true layout::STATE_STRING_META;
 }
 
 impl Field {

@@ -259,9 +259,6 @@ impl Recorder {
         let (count, results) = (self.b.int(arguments as i64), self.b.int(wanted.into()));
         let answer = self.call_helper(H::CallNative, &[register, count, results])?;
         self.b.plain(Ins::Unsync)?;
-        if wanted < 0 {
-            self.open_call = Some(OpenCall { to: self.at(a), answer });
-        }
         for slot in &mut self.slots {
             slot.modified = false;
         }
@@ -269,6 +266,14 @@ impl Recorder {
         for s in self.at(a)..end {
             self.forget_slot(s);
         }
+        if wanted < 0 {
+            // How many results there are is checked where they are used.
+            self.open_call = Some(OpenCall { to: self.at(a), answer });
+            return Ok(Next::More);
+        }
+        self.snapshot(ExitMode::Continue, self.pc + 1);
+        let zero = self.b.int(0);
+        self.b.guard(Ins::Gt, answer, zero)?;
         Ok(Next::More)
     }
 

@@ -126,6 +126,10 @@ impl Recorder {
     fn holder_of(&mut self, r: Ref, actual: Value) -> Rec<Object> {
         if actual.is_string() {
             let meta = self.state().metatable_of(actual).ok_or(Abort::Reason("string without a metatable"))?;
+            let state = self.b.ptr(self.state.expose_provenance() as u64);
+            let found = self.b.fload(state, Field::StateStringMeta)?;
+            let expected = self.b.ptr(meta.address() as u64);
+            self.guard_value(found, expected)?;
             let meta = self.constant_table(meta)?;
             let name = self.state().heap.names.event(Event::Index);
             let (r, found) = self.raw_field(meta, name)?;
