@@ -14,7 +14,7 @@ use perilune_unwind::lines::{Function, Row, Scope, ScopeKind};
 use perilune_unwind::object::Symbol;
 
 use super::machine::MachineTrace;
-use super::snapshot::{ExitMode, Frame};
+use super::snapshot::Frame;
 use super::trace::Trace;
 use crate::code::publish::Publisher;
 
@@ -27,10 +27,10 @@ pub fn function(trace: &Trace, code: &MachineTrace, publisher: &mut Publisher) -
         start: code.code().start() as u64,
         size: code.code().range().len() as u64,
     };
-    let (proto, line) = explained.place(0, 0);
-    let file = files.get(proto);
-    let all = code.ir.insts.len();
-    let scopes = match code.ir.loop_index() {
+    let (proto, pc) = explained.place(0, 0);
+    let (file, line) = (files.get(proto), line(proto, pc));
+    let all = trace.ir.insts.len();
+    let scopes = match trace.ir.loop_index() {
         // The first iteration and the loop come from the same lines.
         Some(at) => [0..at, at..all].map(|range| explained.copy(range, files)).into(),
         None => explained.calls(0..all, 0, files),
@@ -46,32 +46,13 @@ struct Explained<'a> {
 impl Explained<'_> {
     /// The inlined frames at an instruction, outermost first.
     fn frames(&self, at: usize) -> &[Frame] {
-        let snapshots = &self.code.ir.snapshots;
+        let snapshots = &self.trace.ir.snapshots;
         snapshots.for_inst(at).map_or(&[], |number| snapshots.frames(snapshots.get(number)))
     }
 
-    /// The function of a frame: 0 is the one that the trace was entered in.
-    fn proto(&self, at: usize, depth: usize) -> Gc<Proto> {
-        let inlined = depth.checked_sub(1).map(|i| self.frames(at)[i].proto);
-        let known = self.trace.pinned.protos.iter().find(|p| Some(p.address()) == inlined);
-        known.copied().unwrap_or(self.trace.proto)
-    }
-
-    /// The function and the instruction of the bytecode that a frame is at.
-    fn instruction(&self, at: usize, depth: usize) -> (Gc<Proto>, usize) {
-        let snapshots = &self.code.ir.snapshots;
-        let calls = self.frames(at).get(depth).map(|callee| callee.return_pc - 1);
-        let pc = calls.unwrap_or_else(|| {
-            let snapshot = snapshots.for_inst(at).map(|number| snapshots.get(number));
-            snapshot.map_or(0, |s| if s.mode == ExitMode::Reexecute { s.pc } else { s.pc.saturating_sub(1) })
-        });
-        (self.proto(at, depth), pc as usize)
-    }
-
-    /// The function and the line that a frame is at.
-    fn place(&self, at: usize, depth: usize) -> (Gc<Proto>, u32) {
-        let (proto, pc) = self.instruction(at, depth);
-        (proto, proto.line(pc).max(1))
+    /// The function of a frame and the instruction that it is at: frame 0 is the one that the trace was entered in.
+    fn place(&self, at: usize, frame: usize) -> (Gc<Proto>, usize) {
+        self.trace.place(self.trace.ir.snapshots.for_inst(at).unwrap_or_default(), frame)
     }
 
     /// The offset of an instruction's code; behind the last one, of the end of the trace's own code.
@@ -80,18 +61,19 @@ impl Explained<'_> {
     }
 
     fn rows(&self, files: &mut Files<'_>) -> Vec<Row> {
-        let loop_at = self.code.ir.loop_index();
+        let loop_at = self.trace.ir.loop_index();
         let mut rows: Vec<Row> = Vec::new();
         let (mut last, mut last_snapshot) = (None, None);
-        for at in 0..self.code.ir.insts.len() {
+        for at in 0..self.trace.ir.insts.len() {
             let offset = self.offset(at);
-            let snapshot = Some((self.code.ir.snapshots.for_inst(at), loop_at.is_some_and(|start| at >= start)));
+            let snapshot = Some((self.trace.ir.snapshots.for_inst(at), loop_at.is_some_and(|start| at >= start)));
             if offset == self.offset(at + 1) || snapshot == last_snapshot {
                 continue;
             }
             last_snapshot = snapshot;
             let frames = self.frames(at);
-            let (proto, line) = self.place(at, frames.len());
+            let (proto, pc) = self.place(at, frames.len());
+            let line = line(proto, pc);
             // A row for each scope, also where the line goes on.
             let here = (line, frames.iter().map(call).collect::<Vec<_>>(), loop_at.is_some_and(|start| at >= start));
             if last.as_ref() != Some(&here) {
@@ -120,18 +102,23 @@ impl Explained<'_> {
             let end = (at..insts.end).find(|i| made(*i) != made(at)).unwrap_or(insts.end);
             let range = self.range(&(at..end));
             if made(at).is_some() && !range.is_empty() {
-                let (caller, pc) = self.instruction(at, depth);
+                let (caller, pc) = self.place(at, depth);
                 let name = match call_name(&*caller, pc) {
                     Some((_, name)) => String::from_utf8_lossy(&name).into_owned(),
-                    None => format!("function at line {}", self.proto(at, depth + 1).line_defined),
+                    None => format!("function at line {}", self.place(at, depth + 1).0.line_defined),
                 };
-                let kind = ScopeKind::Inlined { name, file: files.get(caller), line: caller.line(pc) };
+                let kind = ScopeKind::Inlined { name, file: files.get(caller), line: line(caller, pc) };
                 scopes.push(Scope { range, kind, scopes: self.calls(at..end, depth + 1, files) });
             }
             at = end;
         }
         scopes
     }
+}
+
+/// The line of an instruction. Debuggers count from 1.
+fn line(proto: Gc<Proto>, pc: usize) -> u32 {
+    proto.line(pc).max(1)
 }
 
 /// What tells one inlined call from another.

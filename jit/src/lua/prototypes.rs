@@ -25,7 +25,7 @@ pub struct Known {
 impl Known {
     /// Which registers of the prototype are alive where.
     pub fn liveness(&mut self, proto: Gc<Proto>) -> Rc<Liveness> {
-        let make = || Rc::new(Liveness::new(&proto.original_code(), usize::from(proto.max_stack)));
+        let make = || Rc::new(Liveness::new(&proto.original_code(), proto.max_stack.into(), &proto.locals));
         self.liveness.get_or_insert_with(make).clone()
     }
 }

@@ -16,8 +16,10 @@ use super::trace::Trace;
 impl Jit {
     /// The place of a trace's beginning, and what begins there.
     pub(super) fn describe(&self, proto: Gc<Proto>, origin: Origin) -> (String, String) {
-        let chunk = perilune_interpreter::lua::source::chunk_id(&proto.source);
-        let chunk = String::from_utf8_lossy(&chunk).into_owned();
+        let place = |proto: Gc<Proto>, pc: usize| {
+            let chunk = perilune_interpreter::lua::source::chunk_id(&proto.source);
+            format!("{}:{}", String::from_utf8_lossy(&chunk), proto.line(pc))
+        };
         match origin {
             Origin::Loop(site) => {
                 let w = proto.original_code()[site as usize];
@@ -26,11 +28,11 @@ impl Jit {
                     Op::JmpBack => next + i64::from(bc::jump(w)),
                     _ => next - bc::bx(w) as i64,
                 };
-                (format!("{chunk}:{}", proto.line(head as usize)), "loop".to_string())
+                (place(proto, head as usize), "loop".to_string())
             }
             Origin::Exit { parent, exit } => {
-                let pc = self.trace(parent).map_or(0, |t| t.ir.snapshots.get(exit as usize).pc);
-                (format!("{chunk}:{}", proto.line(pc as usize)), format!("exit {parent}/{exit}"))
+                let (proto, pc) = self.trace(parent).map_or((proto, 0), |t| t.innermost(exit as usize));
+                (place(proto, pc), format!("exit {parent}/{exit}"))
             }
         }
     }

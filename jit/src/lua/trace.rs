@@ -6,6 +6,7 @@ use perilune_runtime::lua::value::Value;
 
 use super::ir::Ir;
 use super::record::{Origin, Pinned, Recorded};
+use super::snapshot::ExitMode;
 
 /// An exit: one for each snapshot.
 #[derive(Clone, Copy, Default, Debug)]
@@ -73,6 +74,31 @@ impl Trace {
     pub fn is_variant(&self, exit: usize) -> bool {
         let snapshot = self.ir.snapshots.get(exit);
         (snapshot.pc, self.ir.snapshots.frames(snapshot).len()) == self.start
+    }
+
+    /// The function that a frame of a snapshot runs, and which instruction of its code: frame 0 is the one in which the
+    /// trace is entered, the others are inlined.
+    pub fn place(&self, snapshot: usize, frame: usize) -> (Gc<Proto>, usize) {
+        let snapshots = &self.ir.snapshots;
+        let Some(snapshot) = (snapshot < snapshots.len()).then(|| snapshots.get(snapshot)) else {
+            return (self.proto, 0);
+        };
+        let frames = snapshots.frames(snapshot);
+        let inlined = frame.checked_sub(1).and_then(|i| frames.get(i)).map(|f| f.proto);
+        let proto = self.pinned.protos.iter().find(|p| Some(p.address()) == inlined);
+        let pc = match frames.get(frame) {
+            Some(callee) => callee.return_pc - 1,
+            None if snapshot.mode == ExitMode::Reexecute => snapshot.pc,
+            None => snapshot.pc.saturating_sub(1),
+        };
+        (proto.copied().unwrap_or(self.proto), pc as usize)
+    }
+
+    /// The place of a snapshot's innermost frame.
+    pub fn innermost(&self, snapshot: usize) -> (Gc<Proto>, usize) {
+        let snapshots = &self.ir.snapshots;
+        let depth = if snapshot < snapshots.len() { snapshots.frames(snapshots.get(snapshot)).len() } else { 0 };
+        self.place(snapshot, depth)
     }
 
     /// The objects that it refers to.

@@ -1,11 +1,13 @@
 //! Which registers are live where: what a snapshot must hold.
 //!
 //! A backward data-flow analysis over a prototype's original code. A register is live at an instruction if it may be read
-//! before it is written. Instructions with an open number of operands read all registers from their first one on.
+//! before it is written. Instructions with an open number of operands read all registers from their first one on. A variable
+//! is live wherever it is in scope: the debug library may look at it, for instance from the handler of an error.
 
 #![forbid(unsafe_code)]
 
 use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
+use perilune_runtime::lua::prototype::LocalVariable;
 
 /// A set of registers.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -51,7 +53,7 @@ impl Liveness {
     }
 
     /// Analyses a function with `max_stack` registers.
-    pub fn new(code: &[Word], max_stack: usize) -> Liveness {
+    pub fn new(code: &[Word], max_stack: usize, variables: &[LocalVariable]) -> Liveness {
         let mut live = vec![Registers::default(); code.len() + 2];
         let starts: Vec<usize> = starts(code);
         let mut changed = true;
@@ -65,6 +67,10 @@ impl Liveness {
                 transfer(code, pc, max_stack, &mut set);
                 changed |= live[pc].union(&set);
             }
+        }
+        for variable in variables {
+            let scope = variable.start as usize..(variable.end as usize).min(code.len());
+            live[scope].iter_mut().for_each(|set| set.add(variable.register.into()));
         }
         Liveness(live)
     }
@@ -275,7 +281,7 @@ mod tests {
             0,
             bc::abc(Op::Return1, 2, 0, 0, false),
         ];
-        let live = Liveness::new(&code, 4);
+        let live = Liveness::new(&code, 4, &[]);
         let head = live.at(0);
         assert!(head.contains(0) && head.contains(1));
         assert!(!head.contains(2) && !head.contains(3));
