@@ -23,6 +23,6 @@
 mod embed;
 
 pub use embed::{
-    Arguments, Bytes, Chunk, Error, FromLua, FromLuaMulti, Function, Interrupt, IntoLua, IntoLuaMulti, Lua, LuaString,
-    Mismatch, Options, Pairs, Result, Table, Thread, Userdata, Value, Values,
+    Arguments, Bytes, Chunk, Entry, Error, FromLua, FromLuaMulti, Function, Interrupt, IntoLua, IntoLuaMulti, Lua,
+    LuaString, Mismatch, Options, Pairs, Result, Session, Table, Thread, Trace, Userdata, Value, Values,
 };

@@ -346,6 +346,13 @@ fn without_a_terminal_the_repl_is_silent() {
     assert_eq!(text(&output.stdout), "still here\n");
     assert!(text(&output.stderr).starts_with("stdin:1: oh\nstack traceback:"), "{}", text(&output.stderr));
     assert_eq!(output.status.code(), Some(0));
+    // As `lua -i`: no session, no commands, no contents.
+    prints(&run_with_input(&["-i"], "local x = 1\nx, _\ntype(tostring({}):match('^table: 0x'))"), "nil\tnil\nstring\n");
+    let output = run_with_input(&["-i"], ":help\n");
+    assert_eq!(
+        (text(&output.stdout).as_str(), text(&output.stderr).as_str()),
+        ("", "stdin:1: unexpected symbol near ':'\n")
+    );
     let output = run_with_input(&["-i"], "print = nil\n1\n");
     assert_eq!(text(&output.stderr), "error calling 'print' (attempt to call a nil value)\n");
     let output = run_with_input(&["-i"], "x = (1 +");

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
-use perilune::{Bytes, Error, Function, Lua, LuaString, Options, Result, Table, Userdata, Value, Values};
+use perilune::{Bytes, Error, Function, Lua, LuaString, Options, Result, Session, Table, Userdata, Value, Values};
 
 #[test]
 fn values_go_both_ways() -> Result<()> {
@@ -332,4 +332,28 @@ fn states_do_not_mix() {
     let table = a.table().unwrap();
     assert!(catch_unwind(AssertUnwindSafe(|| b.globals().set("x", &table))).is_err());
     assert_eq!(b.eval::<i64>("1").unwrap(), 1);
+}
+
+#[test]
+fn sessions_share_local_variables() -> Result<()> {
+    let lua = Lua::new();
+    let mut session = Session::new(&lua);
+    let mut run = |text: &str| session.run(session.load(text, "=s")?);
+    run("local n = 0; local function count() n = n + 1 return n end")?;
+    run("count() count()")?;
+    assert_eq!(run("n, count()")?.0, [lua.pack(2)?, lua.pack(3)?]);
+    run("do local n = 10 end; local n = n * 2")?;
+    assert_eq!(run("n, count(), (function() return n end)()")?.0, [lua.pack(6)?, lua.pack(4)?, lua.pack(6)?]);
+    assert!(run("local c <const> = 1; c = 2").unwrap_err().message().contains("const variable 'c'"));
+    // Many of them, and compiled loops over them.
+    for i in 0..400 {
+        run(&format!("local v{i} = {i}"))?;
+    }
+    assert_eq!(run("for i = 1, 1000 do v0 = v0 + v399 end return v0")?.0, [lua.pack(399_000)?]);
+    lua.collect_garbage();
+    assert_eq!(session.get(b"v200"), Some(lua.pack(200)?));
+    assert_eq!(session.names().count(), 402);
+    let error = session.load("x = = 1", "=s").map(|_| ()).unwrap_err();
+    assert_eq!((error.message().as_ref(), error.place()), ("s:1: unexpected symbol near '='", Some(4)));
+    Ok(())
 }

@@ -38,9 +38,15 @@ fn terminal() -> (OwnedFd, OwnedFd) {
 
 impl Terminal {
     fn start(args: &[&str], history: &str) -> Terminal {
+        Terminal::start_with(args, &[("PERILUNE_HISTORY", history)])
+    }
+
+    /// Without colours and history unless these variables say otherwise.
+    fn start_with(args: &[&str], variables: &[(&str, &str)]) -> Terminal {
         let (master, slave) = terminal();
         let mut command = Command::new(env!("CARGO_BIN_EXE_perilune"));
-        command.args(args).env("TERM", "xterm").env("PERILUNE_HISTORY", history).env_remove("LUA_INIT");
+        command.args(args).env("TERM", "xterm").env("PERILUNE_HISTORY", "").env("NO_COLOR", "1").env_remove("LUA_INIT");
+        command.envs(variables.iter().copied());
         command.stdin(slave.try_clone().unwrap()).stdout(slave.try_clone().unwrap()).stderr(slave);
         // SAFETY: the child only makes its terminal the one that Ctrl-C comes from.
         unsafe {
@@ -100,6 +106,21 @@ impl Terminal {
                 }
             }
         }
+    }
+
+    /// Types a line and waits for what it shows, and for the next prompt.
+    #[track_caller]
+    fn type_line(&mut self, line: &str, shown: &str) {
+        self.send(&format!("{line}\r"));
+        self.expect(shown);
+        self.prompt("> ");
+    }
+
+    /// Leaves, and makes sure that this ends well.
+    #[track_caller]
+    fn leave(mut self) {
+        self.send(CTRL_D);
+        assert_eq!(self.end().code(), Some(0));
     }
 
     /// Waits for the end.
@@ -269,4 +290,291 @@ fn statements_are_remembered() {
     t.send(CTRL_D);
     assert_eq!(t.end().code(), Some(0));
     assert!(std::fs::read_to_string(&history).unwrap().contains("print('first' .. ' one')"));
+}
+
+#[test]
+fn tables_show_their_contents() {
+    let mut t = Terminal::start(&[], "");
+    t.prompt("> ");
+    t.type_line(
+        "{1, 'a\\n', x = {}, [1.5] = 2, ['a b'] = print}",
+        "\r\n{1, \"a\\n\", [1.5] = 2, [\"a b\"] = <function>, x = {}}\r\n",
+    );
+    t.type_line("c = {} c.me = c c.list = {c} return c", "\r\n{list = {<cycle>}, me = <cycle>}\r\n");
+    t.type_line("{{{{{{{}}}}}}}", "\r\n{{{{{{...}}}}}}\r\n");
+    t.type_line("{}, setmetatable({}, {__tostring = function() return 'spoken' end})", "\r\n{}\tspoken\r\n");
+    t.type_line(
+        "{setmetatable({1}, {__tostring = error, __name = 'N'}), setmetatable({2}, {__name = 'P'})}",
+        "P {2}}\r\n",
+    );
+    // What does not fit goes into lines.
+    t.type_line("{one = ('x'):rep(50), two = ('y'):rep(50)}", "\r\n{\r\n  one = \"xxx");
+    t.type_line("local n = {} for i = 1, 1000 do n[i] = i end return n", "\r\n{\r\n  1, 2, 3, 4,");
+    t.type_line("n", "... 900 more,\r\n}\r\n");
+    t.leave();
+}
+
+#[test]
+fn results_have_names() {
+    let mut t = Terminal::start(&[], "");
+    t.prompt("> ");
+    t.type_line("6 * 7", "\r\n42\r\n");
+    t.type_line("_ / 2", "\r\n21.0\r\n");
+    t.type_line("'a', nil, 'c'", "\r\na\tnil\tc\r\n");
+    t.type_line("_1 .. _3, _2, _ == _1", "\r\nac\tnil\ttrue\r\n");
+    t.type_line("x = 1", "");
+    t.type_line("_", "\r\nac\r\n");
+    t.leave();
+}
+
+#[test]
+fn local_variables_live_on() {
+    let mut t = Terminal::start(&[], "");
+    t.prompt("> ");
+    t.type_line("local x, y <const> = 20, 2", "");
+    t.type_line("x = x + 1", "");
+    t.type_line("x * y", "\r\n42\r\n");
+    t.type_line("y = 3", "attempt to assign to const variable 'y'");
+    t.type_line("local function f(n) return n == 0 and x or f(n - 1) end", "");
+    t.type_line("x = 'shared' return f(3)", "\r\nshared\r\n");
+    t.type_line("local x = x .. '!' return x, f(1)", "\r\nshared!\tshared\r\n");
+    t.type_line("x, rawget(_G, 'x')", "\r\nshared!\tnil\r\n");
+    t.type_line("do local x = 'inner' end for x = 1, 2 do end return x", "\r\nshared!\r\n");
+    // What was assigned before an error stays, the rest never was.
+    t.type_line("local a = 'kept' error('here') local b = 1", "stdin:1: here");
+    t.type_line("a, b", "\r\nkept\tnil\r\n");
+    t.type_line(
+        "local c <close> = setmetatable({}, {__close = function() print('clo' .. 'sed') end})",
+        "\r\nclosed\r\n",
+    );
+    t.type_line("c, pcall(load, 'return x')", "nil\ttrue\tfunction");
+    t.leave();
+}
+
+#[test]
+fn errors_show_their_place() {
+    let mut t = Terminal::start(&[], "");
+    t.prompt("> ");
+    t.type_line("local x = = 1", "near '='\r\n    local x = = 1\r\n              ^\r\n");
+    t.type_line("print(nothing.here)", "(global 'nothing')\r\n    print(nothing.here)\r\n          ^^^^^^^\r\nstack");
+    t.type_line("string.rep()", "\r\n    string.rep()\r\n           ^^^\r\nstack");
+    t.send("if true then\r");
+    t.prompt(">> ");
+    t.send("error('two')\r");
+    t.prompt(">> ");
+    t.type_line("end", "stdin:2: two\r\n    error('two')\r\nstack traceback:");
+    // The line of a function that was typed before is not this statement's.
+    t.type_line("function f() nope() end", "");
+    t.type_line("f()", "(global 'nope')\r\nstack traceback:");
+    t.leave();
+}
+
+#[test]
+fn commands_look_inside() {
+    let mut t = Terminal::start(&[], "");
+    t.prompt("> ");
+    t.type_line(":help", ":quit ");
+    t.type_line(":time return 6 * 7", "\r\n42\r\ntook 0.");
+    t.type_line("function add(a, b) return a + b end", "");
+    t.type_line(":dis add", "ADD        2 0 1\r\n");
+    t.type_line(":dis print(1)", "\"print\"");
+    t.type_line(":dis print", "a native function");
+    t.type_line(":doc string.rep", "string.rep(s, n [, sep])\r\n  n copies");
+    t.type_line(":doc add", "function (a, b)\r\n  stdin:1\r\n");
+    t.type_line(":doc nonsense", "'nonsense' is nothing");
+    let script = std::path::PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("loaded.lua");
+    std::fs::write(&script, "loaded = 'from a file'").unwrap();
+    t.type_line(&format!(":load {}", script.display()), "");
+    t.type_line("loaded", "\r\nfrom a file\r\n");
+    t.type_line(":load /no/such/file", "cannot open /no/such/file: No such file or directory");
+    t.type_line(":nonsense", "there is no command :nonsense");
+    t.type_line(":time", ":time wants more");
+    t.send(":quit\r");
+    assert_eq!(t.end().code(), Some(0));
+}
+
+#[test]
+#[cfg(feature = "jit")]
+fn commands_show_traces() {
+    let mut t = Terminal::start(&[], "");
+    t.prompt("> ");
+    t.type_line(":trace", "there are no traces");
+    t.type_line(":trace local s = 0 for i = 1, 1000 do s = s + i end", "trace 1 stdin:1 loop: ");
+    t.type_line("for i = 1, 1000 do end", "");
+    t.type_line(":trace", "trace 2 stdin:1 loop: ");
+    t.type_line(":ir 1", "add.int");
+    t.type_line(":ir for i = 1, 1000 do local x = i * 2.5 end", "trace 3 stdin:1");
+    t.type_line(":ir 99", "there is no trace 99");
+    t.type_line(":jit", "hot code is compiled; there are 3 traces");
+    t.type_line(":jit off", "hot code is not compiled");
+    t.type_line("for i = 1, 1000 do end", "");
+    t.type_line(":jit on", "hot code is compiled; there are 3 traces");
+    t.leave();
+    let mut t = Terminal::start(&["-joff"], "");
+    t.prompt("> ");
+    t.type_line(":jit", "hot code is not compiled; there are 0 traces");
+    t.type_line(":jit on", "the compiler is off since the start");
+    t.leave();
+}
+
+#[test]
+fn the_program_reads_what_is_typed() {
+    let mut t = Terminal::start(&[], "");
+    t.prompt("> ");
+    t.send("io.read()\r");
+    t.expect("\r\n");
+    // The editor has given the terminal back when the program waits.
+    std::thread::sleep(Duration::from_millis(200));
+    t.type_line("typed", "\r\ntyped\r\n");
+    t.type_line("'after' .. 'wards'", "\r\nafterwards\r\n");
+    t.leave();
+}
+
+#[test]
+fn prompts_can_be_replaced() {
+    let mut t = Terminal::start(&[], "");
+    t.prompt("> ");
+    t.send("_PROMPT, _PROMPT2 = 'one) ', setmetatable({}, {__tostring = function() return 'two) ' end})\r");
+    t.prompt("one) ");
+    t.send("x = (\r");
+    t.prompt("two) ");
+    t.send("1)\r");
+    t.prompt("one) ");
+    t.leave();
+}
+
+#[test]
+fn a_dumb_terminal_gets_plain_text() {
+    let mut t = Terminal::start_with(&[], &[("TERM", "dumb"), ("NO_COLOR", "")]);
+    t.expect("> ");
+    t.send("{1, nil, 'x'}, true\n");
+    t.expect("\r\n{1, nil, \"x\"}\ttrue\r\n> ");
+    t.send("x = = 1\n");
+    t.expect("\r\nstdin:1: unexpected symbol near '='\r\n    x = = 1\r\n        ^\r\n> ");
+    t.send(CTRL_D);
+    assert_eq!(t.end().code(), Some(0));
+}
+
+#[test]
+fn colours_can_be_refused() {
+    let mut t = Terminal::start_with(&[], &[("NO_COLOR", "")]);
+    t.prompt("> ");
+    t.type_line("{nil == nil, 'x', 1}", "\x1b[35mtrue\x1b[0m, \x1b[32m\"x\"\x1b[0m, \x1b[36m1\x1b[0m");
+    t.type_line("= =", "\x1b[31mstdin:1: ");
+    t.leave();
+    let mut t = Terminal::start(&[], "");
+    t.prompt("> ");
+    t.type_line("{nil == nil, 'x', 1}", "\r\n{true, \"x\", 1}\r\n");
+    t.leave();
+}
+
+#[cfg(feature = "repl")]
+mod editing {
+    use super::*;
+
+    const TAB: &str = "\t";
+    const CTRL_R: &str = "\x12";
+
+    #[test]
+    fn text_is_coloured_while_it_is_typed() {
+        let mut t = Terminal::start_with(&[], &[("NO_COLOR", "")]);
+        t.prompt("> ");
+        t.send("local x = 'a' -- c");
+        t.expect("\x1b[35mlocal\x1b[0m x = \x1b[32m'a'\x1b[0m \x1b[90m-- c\x1b[0m");
+        t.send(CTRL_C);
+        t.prompt("> ");
+        // A string that began in the line before.
+        t.send("x = [[\r");
+        t.prompt(">> ");
+        t.send("nil]] .. 1");
+        t.expect("\x1b[32mnil]]\x1b[0m .. \x1b[36m1\x1b[0m");
+        t.send("\r");
+        t.prompt("> ");
+        t.leave();
+    }
+
+    #[test]
+    fn names_are_completed() {
+        let mut t = Terminal::start(&[], "");
+        t.prompt("> ");
+        t.send(&format!("tostr{TAB}(12) .. 'x'\r"));
+        t.expect("\r\n12x\r\n");
+        t.prompt("> ");
+        t.type_line("local variable_of_mine = {field_a = {deep = 1}, field_b = 2}", "");
+        t.send(&format!("variable_o{TAB}.field_a.d{TAB} + 41\r"));
+        t.expect("\r\n42\r\n");
+        t.prompt("> ");
+        t.send(&format!("variable_of_mine.fi{TAB}{TAB}"));
+        t.expect("field_a");
+        t.expect("field_b");
+        t.send(CTRL_C);
+        t.prompt("> ");
+        t.send(&format!("whi{TAB} false do end return ('x'):rep(2)\r"));
+        t.expect("\r\nxx\r\n");
+        t.prompt("> ");
+        t.type_line(&format!("local m = require 'tabl{TAB}'"), "");
+        t.send(&format!("m.conc{TAB}{{1, 2, 3}}\r"));
+        t.expect("\r\n123\r\n");
+        t.prompt("> ");
+        t.leave();
+    }
+
+    #[test]
+    fn completion_runs_nothing() {
+        let mut t = Terminal::start(&[], "");
+        t.prompt("> ");
+        t.type_line("local class = {method = function() return 'called' end, value = 1}", "");
+        t.type_line("class.__index = class", "");
+        t.type_line("object = setmetatable({}, setmetatable(class, {__index = {inherited = print}}))", "");
+        t.send(&format!("object:meth{TAB}()\r"));
+        t.expect("\r\ncalled\r\n");
+        t.prompt("> ");
+        t.send(&format!("object.inh{TAB} == print\r"));
+        t.expect("\r\ntrue\r\n");
+        t.prompt("> ");
+        t.type_line("trap = setmetatable({}, {__index = error, __pairs = error, __len = error})", "");
+        t.send(&format!("trap.x{TAB}{TAB}y.z{TAB}"));
+        t.send(CTRL_C);
+        t.prompt("> ");
+        t.leave();
+    }
+
+    #[test]
+    fn the_history_keeps_statements_whole() {
+        let history = history("whole");
+        let mut t = Terminal::start(&[], &history);
+        t.prompt("> ");
+        t.send("for i = 1, 2 do\r");
+        t.prompt(">> ");
+        t.send("print('line ' .. i)\r");
+        t.prompt(">> ");
+        t.type_line("end", "line 1\r\nline 2\r\n");
+        t.type_line("'some' .. 'thing else'", "something else");
+        t.leave();
+        let mut t = Terminal::start(&[], &history);
+        t.prompt("> ");
+        t.send(CTRL_R);
+        t.send("i = 1");
+        t.expect("for i = 1, 2 do");
+        t.send("\r");
+        t.expect("line 1\r\nline 2\r\n");
+        t.prompt("> ");
+        t.leave();
+    }
+
+    #[test]
+    fn pasted_lines_are_statements() {
+        let mut t = Terminal::start(&[], "");
+        t.prompt("> ");
+        t.send("\x1b[200~local q = 1\rq + 41\rfor i = 1, 2 do\r  print('i' .. i)\rend\r'en' .. 'd'\r\x1b[201~");
+        t.send("\r");
+        t.expect("\r\n42\r\n");
+        t.expect("\r\ni1\r\ni2\r\n");
+        t.expect("\r\nend\r\n");
+        t.prompt("> ");
+        t.send("\x1b[200~(1 +\r2) * 3\x1b[201~\r");
+        t.expect("\r\n9\r\n");
+        t.prompt("> ");
+        t.leave();
+    }
 }

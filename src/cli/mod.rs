@@ -94,14 +94,21 @@ fn execute(lua: &Lua, args: &[Vec<u8>], run: &Invocation) -> Result<()> {
         run.script.is_none() && !run.show_version && !run.steps.iter().any(|step| matches!(step, Step::Execute(_)));
     let terminal = std::io::stdin().is_terminal();
     if run.interactive || idle && terminal {
-        if terminal && std::io::stdout().is_terminal() && !run.show_version {
-            print(&format!("{VERSION}\n"));
-        }
-        crate::repl::run(lua);
+        let compiling = cfg!(feature = "jit") && !off(&run.jit);
+        crate::repl::run(lua, (!run.show_version).then_some(VERSION), compiling);
     } else if idle {
         lua.load_stdin()?.call::<()>(())?;
     }
     Ok(())
+}
+
+/// Is the compiler switched off?
+fn off(options: &[JitOption]) -> bool {
+    let modes = options.iter().rev().filter_map(|option| match option {
+        JitOption::Command(mode) => Some(&mode[..]),
+        JitOption::Parameter(_) => None,
+    });
+    modes.clone().find(|mode| matches!(*mode, "on" | "off")) == Some("off")
 }
 
 /// The global `arg`: the script is number 0, what stands before it has negative numbers. Without a script the program's name
@@ -135,8 +142,13 @@ fn run_init(lua: &Lua) -> Result<()> {
 
 /// Writes to stdout.
 pub fn print(text: &str) {
+    write(text.as_bytes());
+}
+
+/// Writes bytes to stdout.
+pub fn write(bytes: &[u8]) {
     let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes());
+    let _ = out.write_all(bytes);
     let _ = out.flush();
 }
 

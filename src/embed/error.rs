@@ -18,12 +18,13 @@ struct Inner {
     message: Vec<u8>,
     value: Option<Value>,
     traceback: Option<Vec<u8>>,
+    place: Option<usize>,
 }
 
 impl Error {
     /// An error with a message. Returned by a native function, it gets the position of the Lua code that called it.
     pub fn new(message: impl fmt::Display) -> Error {
-        Error(Box::new(Inner { message: message.to_string().into_bytes(), value: None, traceback: None }))
+        Error(Box::new(Inner { message: message.to_string().into_bytes(), value: None, traceback: None, place: None }))
     }
 
     /// An error that Lua code sees as this value, as raised by `error(value, 0)`.
@@ -33,11 +34,17 @@ impl Error {
             Value::Integer(i) => i.to_string().into_bytes(),
             other => format!("(error object is a {} value)", other.type_name()).into_bytes(),
         };
-        Error(Box::new(Inner { message, value: Some(value), traceback: None }))
+        Error(Box::new(Inner { message, value: Some(value), traceback: None, place: None }))
     }
 
     pub(crate) fn raised(message: Vec<u8>, value: Value, traceback: Option<Vec<u8>>) -> Error {
-        Error(Box::new(Inner { message, value: Some(value), traceback }))
+        Error(Box::new(Inner { message, value: Some(value), traceback, place: None }))
+    }
+
+    /// A syntax error's place in the text.
+    pub(crate) fn at(mut self, place: Option<usize>) -> Error {
+        self.0.place = place;
+        self
     }
 
     /// The message: the error value as text, `__tostring` respected.
@@ -59,6 +66,11 @@ impl Error {
     /// none.
     pub fn traceback(&self) -> Option<Cow<'_, str>> {
         self.0.traceback.as_deref().map(String::from_utf8_lossy)
+    }
+
+    /// Of a syntax error: where in the chunk's text, in bytes, the token is that the message is about, if it is about one.
+    pub fn place(&self) -> Option<usize> {
+        self.0.place
     }
 
     /// The message and, below it, the traceback: what the command line shows. An error that describes itself (by

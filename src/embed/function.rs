@@ -4,6 +4,7 @@
 use std::fmt;
 use std::rc::Rc;
 
+use perilune_interpreter::lua::listing::write_code;
 use perilune_interpreter::lua::{api, error};
 use perilune_runtime::lua::function::Special;
 use perilune_runtime::lua::state::{CallFrame, Raised, State};
@@ -24,6 +25,17 @@ impl Function {
     /// Those of the function, or results that cannot be converted.
     pub fn call<R: FromLuaMulti>(&self, args: impl IntoLuaMulti) -> Result<R> {
         Lua::borrowed(&self.0.shared).call(&Value::Function(self.clone()), args)
+    }
+}
+
+impl Function {
+    /// The bytecode of a Lua function as text, one line for each instruction; none of a native function.
+    pub fn listing(&self) -> Option<String> {
+        self.0.with(|_, raw| {
+            let mut text = String::new();
+            write_code(&mut text, &*raw.as_lua_function()?.proto());
+            Some(text)
+        })
     }
 }
 

@@ -90,7 +90,7 @@ impl Options {
 }
 
 #[cfg(not(feature = "jit"))]
-const NO_COMPILER: &str = "this build has no compiler";
+pub(super) const NO_COMPILER: &str = "this build has no compiler";
 
 /// Stops the program of a state from another thread or a signal handler: the code that runs, interpreted or compiled, gets
 /// the error `interrupted!` at its next backward jump or call.
@@ -149,7 +149,7 @@ impl Lua {
         &self.shared
     }
 
-    fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
+    pub(super) fn with<R>(&self, f: impl FnOnce(&mut State) -> R) -> R {
         self.shared.with(f)
     }
 
@@ -228,6 +228,15 @@ impl Lua {
         self.with(|state| {
             let globals = Raw::from(state.globals);
             Table(Handle::new(&self.shared, state, globals))
+        })
+    }
+
+    /// The metatable that all strings share.
+    pub fn string_metatable(&self) -> Option<Table> {
+        self.with(|state| {
+            let empty = Raw::from(state.heap.string(b"").ok()?);
+            let meta = state.metatable_of(empty)?;
+            Some(Table(Handle::new(&self.shared, state, Raw::from(meta))))
         })
     }
 

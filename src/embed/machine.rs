@@ -4,14 +4,15 @@
 use std::rc::Rc;
 
 use perilune_interpreter::lua::api::{self, Mode};
-use perilune_interpreter::lua::compile::compile;
+use perilune_interpreter::lua::compile::{compile, compile_session};
 use perilune_interpreter::lua::exec::run_finalizers;
 use perilune_interpreter::lua::lib::open_libraries;
-use perilune_interpreter::lua::load::{SIGNATURE, close_over};
-use perilune_interpreter::lua::source::chunk_id;
+use perilune_interpreter::lua::load::{SIGNATURE, close_over, close_over_session};
+use perilune_interpreter::lua::parser::Variable;
+use perilune_interpreter::lua::source::{Parsed, chunk_id};
 use perilune_runtime::lua::event::Event;
-use perilune_runtime::lua::function::{NativeFn, Special};
-use perilune_runtime::lua::heap::OutOfMemory;
+use perilune_runtime::lua::function::{Cell, LuaFunction, NativeFn, Special};
+use perilune_runtime::lua::heap::{Gc, OutOfMemory};
 use perilune_runtime::lua::state::{CallFrame, Raised, State};
 use perilune_runtime::lua::value::Value as Raw;
 
@@ -206,25 +207,56 @@ pub(super) fn note_finalizer(state: &mut State, object: Raw) {
 
 /// Compiles a chunk. Each message names chunk and line, those too that C Lua gives without.
 pub(super) fn load(lua: &Lua, text: &[u8], name: &[u8]) -> Result<Value> {
+    loaded(lua, name, |state| {
+        let globals = Raw::from(state.globals);
+        if text.first() == Some(&SIGNATURE) {
+            return Ok(api::load(state, text, name, Mode::Any, globals));
+        }
+        compile(text, name).map(|prototype| close_over(state, &prototype, globals))
+    })
+}
+
+/// Compiles a chunk of a session, with the cells of its variables so far. Answers what the chunk declares besides, and which
+/// of the function's upvalues that is.
+pub(super) fn load_shared(
+    lua: &Lua,
+    text: &[u8],
+    name: &[u8],
+    known: &[Variable],
+    cell_of: impl Fn(&State, usize) -> Option<Gc<Cell>>,
+) -> Result<(Value, Vec<(Variable, usize)>)> {
+    let mut declared = Vec::new();
+    let function = loaded(lua, name, |state| {
+        compile_session(text, name, known).map(|(prototype, shared)| {
+            let cells: Vec<_> = shared.iter().map(|s| s.known.and_then(|n| cell_of(state, n))).collect();
+            let new = shared.into_iter().zip(1..).filter(|(s, _)| s.known.is_none());
+            declared = new.map(|(s, place)| (s.variable, place)).collect();
+            close_over_session(state, &prototype, Raw::from(state.globals), cells.into_iter())
+        })
+    })?;
+    Ok((function, declared))
+}
+
+/// A function that `f` loads, errors of both kinds caught.
+fn loaded(
+    lua: &Lua,
+    name: &[u8],
+    f: impl FnOnce(&mut State) -> Parsed<Result<Gc<LuaFunction>, Raised>>,
+) -> Result<Value> {
     let shared = lua.shared();
     shared.with(|state| {
         let mark = Mark::of(state);
-        let globals = Raw::from(state.globals);
-        let loaded = if text.first() == Some(&SIGNATURE) {
-            api::load(state, text, name, Mode::Any, globals)
-        } else {
-            match compile(text, name) {
-                Ok(prototype) => close_over(state, &prototype, globals),
-                Err(problem) => {
-                    let place =
-                        problem.unsaid_line.map(|line| [&chunk_id(name)[..], format!(":{line}: ").as_bytes()].concat());
-                    Err(state.raise_text(&[place.unwrap_or_default(), problem.message].concat()))
-                }
+        let (outcome, place) = match f(state) {
+            Ok(outcome) => (outcome, None),
+            Err(problem) => {
+                let line =
+                    problem.unsaid_line.map(|line| [&chunk_id(name)[..], format!(":{line}: ").as_bytes()].concat());
+                (Err(state.raise_text(&[line.unwrap_or_default(), problem.message].concat())), problem.place)
             }
         };
-        match loaded {
+        match outcome {
             Ok(function) => Ok(Value::from_raw(shared, state, Raw::from(function))),
-            Err(Raised) => Err(failed(shared, state, &mark)),
+            Err(Raised) => Err(failed(shared, state, &mark).at(place)),
         }
     })
 }

@@ -346,6 +346,10 @@ pub enum Capture {
     Upvalue(u8),
     /// Nowhere: the main function's `_ENV` is given to it.
     Environment,
+    /// The session around the chunk: the variable of this number.
+    Known(u32),
+    /// The session around the chunk, which gets this new variable.
+    Declared,
 }
 
 /// An upvalue of a function.

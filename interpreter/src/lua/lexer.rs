@@ -151,6 +151,25 @@ fn reserved(name: &[u8]) -> Option<Token> {
     })
 }
 
+/// The tokens of reserved words.
+const RESERVED: [Token; 22] = {
+    use Token::*;
+    [
+        And, Break, Do, Else, Elseif, End, False, For, Function, Goto, If, In, Local, Nil, Not, Or, Repeat, Return,
+        Then, True, Until, While,
+    ]
+};
+
+/// The reserved words (manual §3.1).
+pub fn reserved_words() -> impl Iterator<Item = &'static str> {
+    RESERVED.iter().filter_map(|token| token.fixed_text())
+}
+
+/// Is it a reserved word?
+pub fn is_reserved(name: &[u8]) -> bool {
+    reserved(name).is_some()
+}
+
 /// What an error message says that it is near to.
 #[derive(Clone, Copy)]
 pub enum Near<'t> {
@@ -206,7 +225,12 @@ impl<'a> Lexer<'a> {
                 text.extend_from_slice(near);
             }
         }
-        Box::new(SyntaxError { message: text, unsaid_line: None })
+        let place = match near {
+            Near::Nothing => None,
+            Near::Eof => Some(self.src.len()),
+            Near::Text(_) => Some(self.span.0),
+        };
+        Box::new(SyntaxError { message: text, unsaid_line: None, place })
     }
 
     /// An error near `token`, which was read last or before the one that lies at `span`.
@@ -222,7 +246,9 @@ impl<'a> Lexer<'a> {
             }
             other => other.describe().into_bytes(),
         };
-        self.error(message, Near::Text(&near))
+        let mut error = self.error(message, Near::Text(&near));
+        error.place = Some(span.0);
+        error
     }
 
     fn delimiters(&self, (start, end): (usize, usize)) -> (&[u8], &[u8]) {

@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use perilune_runtime::lua::function::LuaFunction;
+use perilune_runtime::lua::function::{Cell, LuaFunction};
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::prototype::Prototype;
 use perilune_runtime::lua::state::{Raised, State};
@@ -27,6 +27,24 @@ pub fn close_over(st: &mut State, prototype: &Prototype, env: Value) -> Result<G
     let proto = st.load_prototype(prototype)?;
     let cell = st.heap.cell(env)?;
     Ok(st.heap.lua_function(proto, [cell].into_iter())?)
+}
+
+/// A compiled chunk of a session as a function with this `_ENV`, and with these cells for what it shares.
+pub fn close_over_session(
+    st: &mut State,
+    prototype: &Prototype,
+    env: Value,
+    shared: impl Iterator<Item = Option<Gc<Cell>>>,
+) -> Result<Gc<LuaFunction>, Raised> {
+    let proto = st.load_prototype(prototype)?;
+    let mut cells = vec![st.heap.cell(env)?];
+    for cell in shared {
+        cells.push(match cell {
+            Some(cell) => cell,
+            None => st.heap.cell(Value::NIL)?,
+        });
+    }
+    Ok(st.heap.lua_function(proto, cells.into_iter())?)
 }
 
 /// See [`super::api::load`].

@@ -13,6 +13,8 @@ pub struct SyntaxError {
     pub message: Vec<u8>,
     /// The line, where the message does not say it (as C Lua's does not when it runs out of stack).
     pub unsaid_line: Option<u32>,
+    /// Where in the text the token is that the message is about.
+    pub place: Option<usize>,
 }
 
 impl fmt::Display for SyntaxError {

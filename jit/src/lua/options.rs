@@ -121,7 +121,7 @@ impl Options {
         Ok(())
     }
 
-    /// Applies what stands behind `-j`: `on`, `off`, `v` or `dump`, these two with `=file` to write to a file.
+    /// Applies what stands behind `-j`: `on`, `off`, `quiet`, `v` or `dump`, these two with `=file` to write to a file.
     pub fn set_mode(&mut self, text: &str) -> Result<(), String> {
         let (mode, file) = match text.split_once('=') {
             Some((mode @ ("v" | "dump"), file)) => (mode, Some(file)),
@@ -130,9 +130,10 @@ impl Options {
         match mode {
             "on" => self.on = true,
             "off" => self.on = false,
+            "quiet" => self.verbosity = Verbosity::Silent,
             "v" => self.verbosity = Verbosity::Lines,
             "dump" => self.verbosity = Verbosity::Dump,
-            _ => return Err(format!("there is no mode '{text}' (on, off, v, dump)")),
+            _ => return Err(format!("there is no mode '{text}' (on, off, quiet, v, dump)")),
         }
         if let Some(path) = file {
             let file = File::create(path).map_err(|e| {

@@ -37,12 +37,8 @@ impl Jit {
         }
     }
 
-    /// Tells of a new trace as much as is wanted.
-    pub(super) fn report(&self, number: u32) {
-        let Some(trace) = self.trace(number) else { return };
-        if self.options().verbosity == Verbosity::Silent {
-            return;
-        }
+    /// A trace in one line.
+    pub fn summary(&self, trace: &Trace) -> String {
         let (place, what) = self.describe(trace.proto, trace.origin);
         let link = match trace.ir.link {
             Link::Loop => "loop".to_string(),
@@ -50,12 +46,23 @@ impl Jit {
             Link::Interpreter => "-> interpreter".to_string(),
         };
         let live = trace.ir.insts.iter().filter(|i| i.op != ir::Op::Nop).count();
-        let bytes = self.engine.code_size(number);
-        self.options().say(format_args!(
-            "trace {number} {place} {what}: {} bytecodes, {live} IR, {} exits, {bytes} bytes, {link}\n",
-            trace.length,
-            trace.exits.len(),
-        ));
+        let (number, bytes) = (trace.number, self.engine.code_size(trace.number));
+        let (length, exits) = (trace.length, trace.exits.len());
+        format!("trace {number} {place} {what}: {length} bytecodes, {live} IR, {exits} exits, {bytes} bytes, {link}")
+    }
+
+    /// A trace's machine code as text.
+    pub fn machine_code(&self, trace: &Trace) -> String {
+        self.engine.listing(trace.number)
+    }
+
+    /// Tells of a new trace as much as is wanted.
+    pub(super) fn report(&self, number: u32) {
+        let Some(trace) = self.trace(number) else { return };
+        if self.options().verbosity == Verbosity::Silent {
+            return;
+        }
+        self.options().say(format_args!("{}\n", self.summary(trace)));
         if self.options().verbosity == Verbosity::Dump {
             self.dump(trace);
         }
@@ -69,10 +76,6 @@ impl Jit {
             self.options().say(format_args!("---- trace {}: IR as recorded\n{ir}", trace.number));
         }
         self.options().say(format_args!("---- trace {}: IR\n{}", trace.number, trace.ir));
-        self.options().say(format_args!(
-            "---- trace {}: machine code\n{}",
-            trace.number,
-            self.engine.listing(trace.number)
-        ));
+        self.options().say(format_args!("---- trace {}: machine code\n{}", trace.number, self.machine_code(trace)));
     }
 }

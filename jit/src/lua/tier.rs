@@ -4,6 +4,7 @@
 //! recorded as a side trace, which the exit then leads to. What cannot be recorded is an ordinary, named abort; the site
 //! is tried again after twice as many iterations.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -84,6 +85,17 @@ impl Jit {
         state.hot_loop = options.hotloop;
         let jit = Jit::new(state, options);
         state.tier = Some(Box::new(jit));
+    }
+
+    /// The compiler that [`Jit::install`] has plugged into a state.
+    pub fn find(state: &mut State) -> Option<&mut Jit> {
+        let tier: &mut dyn Any = &mut **state.tier.as_mut()?;
+        tier.downcast_mut()
+    }
+
+    /// Changes the mode while programs run: with `off` no more traces are made; those that there are stay in use.
+    pub fn set_mode(&mut self, mode: &str) -> Result<(), String> {
+        self.options.set_mode(mode)
     }
 
     /// The parameters.
@@ -359,7 +371,7 @@ impl Tier for Jit {
     fn hot(&mut self, state: *mut State, proto: Gc<Proto>, site: Site) -> Answer {
         let Site::Loop(pc) = site else { return Answer::Continue };
         set_counter(proto, pc, self.options.hotloop);
-        if self.recorder.is_some() || self.is_full() {
+        if self.recorder.is_some() || self.is_full() || !self.options.on {
             return Answer::Continue;
         }
         self.begin_loop(state, proto, pc)

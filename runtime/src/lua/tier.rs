@@ -42,7 +42,7 @@ pub enum Outcome {
 }
 
 /// A compiler.
-pub trait Tier {
+pub trait Tier: std::any::Any {
     /// A site's counter ran out. The frame's pc is saved. Sets the site's counter anew.
     fn hot(&mut self, state: *mut State, proto: Gc<Proto>, site: Site) -> Answer;
 

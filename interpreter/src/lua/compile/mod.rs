@@ -26,8 +26,8 @@ use std::rc::Rc;
 use perilune_runtime::lua::bytecode::{self as bc, Op};
 use perilune_runtime::lua::prototype::{LocalVariable, Prototype, UpvalueSource};
 
-use super::ast::{Ast, Capture, ExprId, FunctionId, LocalId};
-use super::parser;
+use super::ast::{Ast, Attribute, Capture, ExprId, FunctionId, LocalId, Upvalue};
+use super::parser::{self, Variable};
 use super::source::{Parsed, SyntaxError, chunk_id};
 use super::symbol::{Symbol, Symbols};
 use emit::{JumpList, NO_JUMP};
@@ -37,6 +37,31 @@ use emit::{JumpList, NO_JUMP};
 pub fn compile(src: &[u8], name: &[u8]) -> Parsed<Rc<Prototype>> {
     let ast = parser::parse(src, name)?;
     compile_ast(ast, name)
+}
+
+/// Compiles a chunk of a session, whose variables so far are `known`. Behind the environment, the main function has an
+/// upvalue for each of the answered variables: known ones that it uses, and new ones that it declares.
+pub fn compile_session(src: &[u8], name: &[u8], known: &[Variable]) -> Parsed<(Rc<Prototype>, Vec<Shared>)> {
+    let ast = parser::parse_session(src, name, known)?;
+    let shared = |upvalue: &Upvalue| {
+        let known = match upvalue.capture {
+            Capture::Known(n) => Some(n as usize),
+            _ => None,
+        };
+        let name = ast.symbols.text(upvalue.name).to_vec();
+        let constant = ast.local(upvalue.local).attribute == Attribute::Const;
+        Shared { known, variable: Variable { name, constant } }
+    };
+    let all = ast.functions[0].upvalues[1..].iter().map(shared).collect();
+    Ok((compile_ast(ast, name)?, all))
+}
+
+/// A variable that a chunk shares with its session.
+pub struct Shared {
+    /// Its number among those that are known; none: the chunk declares it.
+    pub known: Option<usize>,
+    /// The variable.
+    pub variable: Variable,
 }
 
 /// Compiles a chunk that has been parsed.
@@ -59,7 +84,7 @@ pub fn compile_ast(mut ast: Ast, name: &[u8]) -> Parsed<Rc<Prototype>> {
         if let Some((message, line)) = failure {
             let mut text = chunk_id(name);
             text.extend_from_slice(format!(":{line}: {message}").as_bytes());
-            return Err(Box::new(SyntaxError { message: text, unsaid_line: None }));
+            return Err(Box::new(SyntaxError { message: text, unsaid_line: None, place: None }));
         }
         finish(&ast, &mut chunk, FunctionId(id), &mut proto);
         proto.source = source.clone();
@@ -85,7 +110,7 @@ fn finish(ast: &Ast, chunk: &mut Chunk, id: FunctionId, proto: &mut Prototype) {
         let (in_register, index) = match upvalue.capture {
             Capture::Local(local) => (true, chunk.registers[local.0 as usize]),
             Capture::Upvalue(n) => (false, n),
-            Capture::Environment => (true, 0),
+            Capture::Environment | Capture::Known(_) | Capture::Declared => (true, 0),
         };
         let constant = !ast.local(upvalue.local).assigned;
         let name = chunk.symbols.shared(upvalue.name);

@@ -11,6 +11,7 @@
 mod expr;
 mod fold;
 mod scope;
+mod session;
 mod stat;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use super::ast::{Ast, Block, Branch, Expr, ExprId, FunctionId, Item, LocalId, Sp
 use super::lexer::{Lexer, Near, Token};
 use super::source::{Parsed, SyntaxError};
 use super::symbol::Symbol;
+pub use session::Variable;
 
 /// Limit on nested statements, expressions and assignment targets: C Lua's 200 less what it has in use itself when a
 /// script calls `load`.
@@ -29,6 +31,16 @@ pub const MAX_SOURCE: usize = (1 << 31) - 1;
 
 /// Parses a chunk; `chunk` is its name, with `@` or `=` in front where it has one.
 pub fn parse(src: &[u8], chunk: &[u8]) -> Parsed<Ast> {
+    parse_with(src, chunk, None)
+}
+
+/// Parses a chunk of a session: it finds the variables that are known, and those that it declares at its outermost level
+/// become the session's (but for `<close>` variables and `_ENV`).
+pub fn parse_session(src: &[u8], chunk: &[u8], known: &[Variable]) -> Parsed<Ast> {
+    parse_with(src, chunk, Some(known))
+}
+
+fn parse_with(src: &[u8], chunk: &[u8], session: Option<&[Variable]>) -> Parsed<Ast> {
     let mut lexer = Lexer::new(src, chunk);
     if src.len() > MAX_SOURCE {
         return Err(lexer.error("chunk is too large", Near::Nothing));
@@ -48,12 +60,13 @@ pub fn parse(src: &[u8], chunk: &[u8]) -> Parsed<Ast> {
         visible: Vec::new(),
         labels: Vec::new(),
         gotos: Vec::new(),
+        session: None,
         pending_exprs: Vec::new(),
         pending_items: Vec::new(),
         pending_stats: Vec::new(),
         pending_branches: Vec::new(),
     };
-    parser.main_function()?;
+    parser.main_function(session)?;
     parser.ast.symbols = parser.lexer.symbols;
     Ok(parser.ast)
 }
@@ -80,6 +93,8 @@ struct Parser<'a> {
     labels: Vec<scope::ActiveLabel>,
     /// Jumps whose label has not been seen.
     gotos: Vec<scope::PendingGoto>,
+    /// The variables of the session that the chunk belongs to.
+    session: Option<Vec<LocalId>>,
     // Lists in the making; a finished one moves to the tree as a whole, so that it lies there in one piece.
     pending_exprs: Vec<ExprId>,
     pending_items: Vec<Item>,
@@ -180,6 +195,7 @@ impl Parser<'_> {
             return Err(Box::new(SyntaxError {
                 message: b"C stack overflow".to_vec(),
                 unsaid_line: Some(self.lexer.line),
+                place: Some(self.span.0),
             }));
         }
         Ok(())
@@ -192,8 +208,9 @@ impl Parser<'_> {
         id
     }
 
-    fn main_function(&mut self) -> Parsed<()> {
+    fn main_function(&mut self, session: Option<&[Variable]>) -> Parsed<()> {
         let id = self.open_main();
+        self.session = session.map(|known| self.know(known));
         debug_assert_eq!(id, FunctionId(0));
         let body = self.stat_list()?;
         if self.token != Token::Eof {

@@ -15,11 +15,11 @@ use super::Parser;
 /// Limit on local variables of a function that are alive at once.
 const MAX_LOCALS: usize = 200;
 /// Limit on upvalues of a function.
-const MAX_UPVALUES: usize = 255;
+pub(super) const MAX_UPVALUES: usize = 255;
 
 /// A function that is being read.
 pub(super) struct FunctionScope {
-    id: FunctionId,
+    pub(super) id: FunctionId,
     /// Where its variables begin in `Parser::visible`.
     first_local: usize,
     /// How many of its variables are visible.
@@ -28,7 +28,7 @@ pub(super) struct FunctionScope {
     first_label: usize,
     /// Where its blocks begin in `Parser::blocks`.
     first_block: usize,
-    upvalues: Vec<Upvalue>,
+    pub(super) upvalues: Vec<Upvalue>,
 }
 
 /// A block that is being read.
@@ -128,7 +128,7 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn limit(&self, what: &str, limit: usize, function: FunctionId) -> Parsed<()> {
+    pub(super) fn limit(&self, what: &str, limit: usize, function: FunctionId) -> Parsed<()> {
         let place = match self.ast.function(function).line {
             0 => "main function".to_string(),
             line => format!("function at line {line}"),
@@ -187,7 +187,8 @@ impl Parser<'_> {
                 local.captured = true;
                 break (Capture::Local(id), id);
             }
-            if let Some(n) = function.upvalues.iter().position(|u| u.name == name) {
+            // In a session the main function may have two of a name, of which the later one is meant.
+            if let Some(n) = function.upvalues.iter().rposition(|u| u.name == name) {
                 if at == depth {
                     return Ok(Meaning::Upvalue(n as u8));
                 }
@@ -195,7 +196,11 @@ impl Parser<'_> {
                 break (Capture::Upvalue(n as u8), local);
             }
             if at == 0 {
-                return Ok(Meaning::Unknown);
+                match self.known_upvalue(name)? {
+                    None => return Ok(Meaning::Unknown),
+                    Some((n, _)) if depth == 0 => return Ok(Meaning::Upvalue(n)),
+                    Some((n, local)) => break (Capture::Upvalue(n), local),
+                }
             }
             at -= 1;
         };

@@ -38,7 +38,7 @@ impl Parser<'_> {
         Ok(block)
     }
 
-    fn push(&mut self, kind: StatKind, line: u32) {
+    pub(super) fn push(&mut self, kind: StatKind, line: u32) {
         self.pending_stats.push(Stat { kind, line, end_line: self.last_line });
     }
 
@@ -227,8 +227,15 @@ impl Parser<'_> {
     fn local_function(&mut self) -> Parsed<()> {
         let name = self.expect_name()?;
         let local = self.declare(name)?;
-        self.show(1);
         let line = self.lexer.line;
+        if self.is_shared(name) {
+            self.visible.pop();
+            let target = self.give(local, line)?;
+            let function = self.function_body(false, line)?;
+            self.push(StatKind::Function { target, function }, line);
+            return Ok(());
+        }
+        self.show(1);
         let function = self.function_body(false, line)?;
         self.push(StatKind::LocalFunction { local, function }, line);
         Ok(())
@@ -255,9 +262,11 @@ impl Parser<'_> {
         let mut last;
         let mut count = 0;
         let mut has_close = false;
+        let mut shared = true;
         loop {
             let name = self.expect_name()?;
             last = self.declare(name)?;
+            shared &= self.is_shared(name);
             let attribute = self.attribute()?;
             self.ast.locals[last.0 as usize].attribute = attribute;
             if attribute == Attribute::Close {
@@ -272,6 +281,9 @@ impl Parser<'_> {
             }
         }
         let values = if self.accept_byte(b'=')? { self.expr_list()? } else { Span::default() };
+        if shared && !has_close {
+            return self.give_all(first, count, values, line);
+        }
         // With as many values as variables, a last variable that is constant and gets a constant stands for it.
         if values.len == count && self.ast.local(last).attribute == Attribute::Const {
             let value = self.ast.expr(self.ast.lists[values.range()][count as usize - 1]);
