@@ -215,7 +215,7 @@ fn too_deep(st: &mut State, flags: u8) -> Result<(), Raised> {
 
 /// What a frame with these flags counts in the nesting.
 #[inline]
-fn nesting_of(flags: u8) -> u32 {
+pub fn nesting_of(flags: u8) -> u32 {
     u32::from(flags & NESTED != 0)
 }
 

@@ -3,8 +3,9 @@
 //! It cannot fail: the entry of a trace has made sure that the stack has room for the deepest snapshot. It allocates
 //! nothing in the heap, collects nothing and raises nothing before the frames stand.
 
+use perilune_interpreter::lua::call::nesting_of;
 use perilune_runtime::lua::state::State;
-use perilune_runtime::lua::thread::{Frame, FrameKind};
+use perilune_runtime::lua::thread::{Frame, FrameKind, frame_flag};
 use perilune_runtime::lua::tier::Outcome;
 use perilune_runtime::lua::value::Value;
 
@@ -53,15 +54,17 @@ pub fn store_slots(state: &mut State, at: Entered, ir: &Ir, snapshot: &Snapshot,
 
 /// Makes the frames of a snapshot, whose slots have been stored: the inlined calls, and where each frame goes on.
 pub fn push_frames(state: &mut State, at: Entered, ir: &Ir, snapshot: &Snapshot) {
+    pop_frames(state, at);
     let thread = state.thread;
     let frames = thread.frames();
-    frames.truncate(at.depth);
     for f in ir.snapshots.frames(snapshot) {
         set_pc(state, f.return_pc);
         let base = at.slot(f.base) as u32;
-        let frame =
-            Frame { extra: f.varargs.into(), ..Frame::new(FrameKind::Lua, std::ptr::null(), base, f.wanted.into(), 0) };
-        frames.push(frame);
+        let finish = if f.kind.is_meta() { frame_flag::FINISH } else { 0 };
+        let tail = if f.kind.is_tail() { frame_flag::TAIL } else { 0 };
+        let frame = Frame::new(FrameKind::Lua, std::ptr::null(), base, f.wanted.into(), finish | tail);
+        state.nesting += nesting_of(frame.flags);
+        frames.push(Frame { extra: f.varargs.into(), ..frame });
     }
     set_pc(state, snapshot.pc);
     if snapshot.mode != ExitMode::Open {
@@ -71,7 +74,10 @@ pub fn push_frames(state: &mut State, at: Entered, ir: &Ir, snapshot: &Snapshot)
 
 /// Takes the inlined frames away again.
 pub fn pop_frames(state: &mut State, at: Entered) {
-    state.thread.frames().truncate(at.depth);
+    let thread = state.thread;
+    for frame in thread.frames().drain(at.depth..) {
+        state.nesting -= nesting_of(frame.flags);
+    }
 }
 
 /// Sets where the top frame, a Lua function's, goes on.

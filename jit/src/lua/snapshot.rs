@@ -41,51 +41,46 @@ impl ExitMode {
     }
 }
 
-/// What an inlined frame is.
+/// How an inlined call, which has a frame of its own, came about.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum FrameKind {
-    /// A Lua function.
-    Lua,
-    /// A native function.
-    Native,
-    /// pcall
-    Pcall,
-    /// xpcall
-    Xpcall,
-    /// What goes on after a metamethod.
+    /// By a call.
+    Call,
+    /// By a tail call in such a frame.
+    TailCall,
+    /// As a metamethod: the result finishes the caller's instruction.
     Meta,
-    /// The iterator of a generic `for`.
-    Iterator,
-    /// The boundary of a resumed coroutine.
-    Resume,
+    /// By a tail call in a metamethod's frame.
+    TailMeta,
 }
 
 impl FrameKind {
     /// All kinds.
-    pub const ALL: [FrameKind; 7] = [
-        FrameKind::Lua,
-        FrameKind::Native,
-        FrameKind::Pcall,
-        FrameKind::Xpcall,
-        FrameKind::Meta,
-        FrameKind::Iterator,
-        FrameKind::Resume,
-    ];
+    pub const ALL: [FrameKind; 4] = [FrameKind::Call, FrameKind::TailCall, FrameKind::Meta, FrameKind::TailMeta];
     /// The name in the text form.
     pub const fn name(self) -> &'static str {
         match self {
-            FrameKind::Lua => "lua",
-            FrameKind::Native => "native",
-            FrameKind::Pcall => "pcall",
-            FrameKind::Xpcall => "xpcall",
+            FrameKind::Call => "call",
+            FrameKind::TailCall => "tailcall",
             FrameKind::Meta => "meta",
-            FrameKind::Iterator => "iterator",
-            FrameKind::Resume => "resume",
+            FrameKind::TailMeta => "tailmeta",
         }
     }
     /// The kind with this name.
     pub fn by_name(name: &str) -> Option<FrameKind> {
         FrameKind::ALL.into_iter().find(|k| k.name() == name)
+    }
+    /// The kind of the frame that takes this one's place in a tail call.
+    pub const fn tail(self) -> FrameKind {
+        if self.is_meta() { FrameKind::TailMeta } else { FrameKind::TailCall }
+    }
+    /// Whether the result finishes the caller's instruction.
+    pub const fn is_meta(self) -> bool {
+        matches!(self, FrameKind::Meta | FrameKind::TailMeta)
+    }
+    /// Whether it took another one's place.
+    pub const fn is_tail(self) -> bool {
+        matches!(self, FrameKind::TailCall | FrameKind::TailMeta)
     }
 }
 

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
 use perilune_runtime::lua::function::Proto;
 use perilune_runtime::lua::heap::{Gc, Roots};
-use perilune_runtime::lua::state::State;
+use perilune_runtime::lua::state::{MAX_NESTING, State};
 use perilune_runtime::lua::thread::EXTRA_STACK;
 use perilune_runtime::lua::tier::{Answer, Entry, Outcome, Site, Tier};
 
@@ -23,7 +23,7 @@ use super::machine::StressCounts;
 use super::options::{Options, Verbosity};
 use super::prototypes::Prototypes;
 use super::record::native::Intrinsics;
-use super::record::{Inherited, MAX_SLOTS, Next, Origin, Recorder, Setup};
+use super::record::{Inherited, MAX_FRAMES, MAX_SLOTS, Next, Origin, Recorder, Setup};
 use super::snapshot::{ExitMode, Frame};
 use super::trace::Trace;
 
@@ -460,8 +460,12 @@ unsafe fn enter(state: *mut State, number: u32) -> Outcome {
     }
 }
 
-/// Makes the stack large enough for whatever a trace that begins in the top frame may build on it.
+/// Makes the stack large enough for whatever a trace that begins in the top frame may build on it. False: nothing may be
+/// entered, because the end of the stack or of the nesting is near.
 pub(super) fn ensure_room(state: &mut State) -> bool {
+    if state.nesting + MAX_FRAMES as u32 >= MAX_NESTING {
+        return false;
+    }
     let wanted = state.thread.frames().last().map_or(0, |f| f.base as usize) + MAX_SLOTS;
     wanted <= state.thread.size() || make_room(state, wanted)
 }

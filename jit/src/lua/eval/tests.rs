@@ -239,7 +239,7 @@ fn sync_full_call_and_stores() {
          %1 = add.int %0 1
          vstore.bool ptr:{address:#x} 1 true
          vstore.int.notag ptr:{address:#x} 0 %1
-         snap reexec pc=2 top=3 [1=%1] lua(f=function:0x10 ret=4 base=5 want=1 va=0)
+         snap reexec pc=2 top=3 [1=%1] call(f=function:0x10 ret=4 base=5 want=1 va=0)
          sync #3
          call native
          unsync

@@ -1,7 +1,7 @@
 //! The text form of an IR. `parse` reads it back.
 //!
 //! ```text
-//! snap reexec pc=12 top=5 [1=%2 2=1.5] lua(f=%4 ret=10 base=5 want=1 va=0)
+//! snap reexec pc=12 top=5 [1=%2 2=1.5] call(f=%4 ret=10 base=5 want=1 va=0)
 //! %0 = sload.int! #1
 //! %1 = fload.ptr %0 table.array
 //! lt.int! %0 100

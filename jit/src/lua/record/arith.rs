@@ -1,6 +1,8 @@
 //! Arithmetic and comparisons.
 
+use perilune_interpreter::lua::names::operator_event;
 use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
+use perilune_runtime::lua::event::Event;
 use perilune_runtime::lua::number;
 use perilune_runtime::lua::value::Value;
 
@@ -51,6 +53,9 @@ impl Recorder {
             }
             _ => (self.get(bc::c(w))?, self.actual(bc::c(w))),
         };
+        if !x.1.is_number() || !y.1.is_number() {
+            return self.arith_meta(w, op, x, y);
+        }
         let result = match op {
             Op::AddI | Op::AddK | Op::Add => self.simple(Ins::Add, x.0, y.0)?,
             Op::SubK | Op::Sub => self.simple(Ins::Sub, x.0, y.0)?,
@@ -73,6 +78,22 @@ impl Recorder {
         };
         self.set(bc::a(w), result);
         Ok(Next::More)
+    }
+
+    /// An arithmetic instruction that a metamethod does, with the operands in the order of the source.
+    fn arith_meta(&mut self, w: Word, op: Op, x: (Ref, Value), mut y: (Ref, Value)) -> Rec<Next> {
+        let event = operator_event(op, bc::k(w)).ok_or(Abort::Reason("no operator"))?;
+        let swapped = match op {
+            Op::ShlI => true,
+            Op::AddI | Op::AddK | Op::MulK | Op::BAndK | Op::BOrK | Op::BXorK => bc::k(w),
+            _ => false,
+        };
+        if op == Op::ShrI && bc::k(w) {
+            // `x << n`, written as a shift to the right.
+            let i = -i64::from(bc::sc(w));
+            y = (self.b.int(i), Value::integer(i));
+        }
+        if swapped { self.binary_meta(event, y, x) } else { self.binary_meta(event, x, y) }
     }
 
     fn simple(&mut self, op: Ins, x: Ref, y: Ref) -> Rec<Ref> {
@@ -140,22 +161,22 @@ impl Recorder {
     }
 
     pub(super) fn op_unary(&mut self, w: Word, op: Op) -> Rec<Next> {
-        let x = self.get(bc::b(w))?;
+        let (x, actual) = (self.get(bc::b(w))?, self.actual(bc::b(w)));
         let result = match (op, self.ty(x)) {
             (Op::Unm, Type::Int | Type::Float) => self.b.unary(Ins::Neg, x)?,
             (Op::BNot, Type::Int | Type::Float) => {
-                let x = self.integer(x, self.actual(bc::b(w)))?;
+                let x = self.integer(x, actual)?;
                 self.b.unary(Ins::Bnot, x)?
             }
             (Op::Not, ty) => match truth(ty) {
                 Some(is) => Self::bool_constant(!is),
                 None => {
-                    let actual = !self.actual(bc::b(w)).is_falsy();
-                    self.guard_value(x, Self::bool_constant(actual))?;
-                    Self::bool_constant(!actual)
+                    self.guard_value(x, Self::bool_constant(!actual.is_falsy()))?;
+                    Self::bool_constant(actual.is_falsy())
                 }
             },
-            _ => return Err(Abort::Reason("arithmetic on something else than numbers")),
+            (Op::Unm, _) => return self.binary_meta(Event::Unm, (x, actual), (x, actual)),
+            _ => return self.binary_meta(Event::BNot, (x, actual), (x, actual)),
         };
         self.set(bc::a(w), result);
         Ok(Next::More)
@@ -202,7 +223,13 @@ impl Recorder {
             return self.compare(op, answer, zero, outcome);
         }
         if !tx.is_number() || !ty.is_number() {
-            return Err(Abort::Reason("comparison by a metamethod"));
+            return match op {
+                Ins::Lt => self.binary_meta(Event::Lt, x, y),
+                Ins::Le => self.binary_meta(Event::Le, x, y),
+                // Only comparisons with a small number are these.
+                Ins::Gt => self.binary_meta(Event::Lt, y, x),
+                _ => self.binary_meta(Event::Le, y, x),
+            };
         }
         let outcome = |a: f64, b: f64| match op {
             Ins::Lt => a < b,
@@ -229,6 +256,11 @@ impl Recorder {
         let x = (self.get(bc::a(w))?, self.actual(bc::a(w)));
         let y = match op {
             Op::Lt | Op::Le => (self.get(bc::b(w))?, self.actual(bc::b(w))),
+            // A metamethod gets the number as it was written.
+            _ if bc::c(w) != 0 && !x.1.is_number() => {
+                let f = f64::from(bc::sb(w));
+                (self.b.float(f), Value::float(f))
+            }
             _ => {
                 let i = i64::from(bc::sb(w));
                 (self.b.int(i), Value::integer(i))
@@ -279,12 +311,14 @@ impl Recorder {
                 self.compare(Ins::Eq, answer, one, outcome)
             }
             Type::Table | Type::Userdata if !outcome => {
+                self.compare(Ins::Eq, x.0, y.0, false)?;
                 // A metamethod might call them equal.
                 for (r, v) in [x, y] {
-                    let table = v.as_table().ok_or(Abort::Reason("comparison of userdata"))?;
-                    self.guard_no_event(r, table, perilune_runtime::lua::event::Event::Eq)?;
+                    if let Some(handler) = self.handler(r, v, Event::Eq)? {
+                        return self.call_meta(handler, &[x.0, y.0]);
+                    }
                 }
-                self.compare(Ins::Eq, x.0, y.0, false)
+                Ok(Next::More)
             }
             _ => self.compare(Ins::Eq, x.0, y.0, outcome),
         }

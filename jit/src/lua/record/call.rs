@@ -27,18 +27,19 @@ impl Recorder {
         let callee = self.actual(a);
         let wanted = bc::c(w) as i16 - 1;
         if let Some(f) = callee.as_lua_function() {
-            return self.inline(a, arguments, wanted, f, self.pc + 1);
+            return self.inline(a, arguments, wanted, f, self.pc + 1, FrameKind::Call);
         }
         if let Some(f) = callee.as_native() {
             return self.native(a, arguments, wanted, f);
         }
-        Err(Abort::Reason("call of something else than a function"))
+        let Some(f) = self.call_of_value(a, arguments)?.as_lua_function() else { return Ok(Next::More) };
+        self.inline(a, arguments + 1, wanted, f, self.pc + 1, FrameKind::Call)
     }
 
     /// A generic loop's call of its iterator, whose copy and arguments lie from `a` on.
     pub(super) fn iterate(&mut self, a: usize, wanted: i16, callee: Value) -> Rec<Next> {
         if let Some(f) = callee.as_lua_function() {
-            return self.inline(a, 2, wanted, f, self.pc + 1);
+            return self.inline(a, 2, wanted, f, self.pc + 1, FrameKind::Call);
         }
         if let Some(f) = callee.as_native() {
             return self.native(a, 2, wanted, f);
@@ -46,8 +47,16 @@ impl Recorder {
         Err(Abort::Reason("call of something else than a function"))
     }
 
-    /// Enters a Lua function.
-    fn inline(&mut self, a: usize, arguments: usize, wanted: i16, f: Gc<LuaFunction>, return_pc: u32) -> Rec<Next> {
+    /// Enters a Lua function, which lies in register `a` below its arguments.
+    pub(super) fn inline(
+        &mut self,
+        a: usize,
+        arguments: usize,
+        wanted: i16,
+        f: Gc<LuaFunction>,
+        return_pc: u32,
+        kind: FrameKind,
+    ) -> Rec<Next> {
         let proto = f.proto();
         if self.frames.len() >= MAX_FRAMES {
             return Err(Abort::Reason("calls too deep"));
@@ -81,7 +90,7 @@ impl Recorder {
         }
         let caller = self.proto;
         let (varargs, address) = (extra as u16, proto.address());
-        let frame = Frame { kind: FrameKind::Lua, function, return_pc, base, wanted, varargs, proto: address };
+        let frame = Frame { kind, function, return_pc, base, wanted, varargs, proto: address };
         self.frames.push(Inlined { frame, proto, caller, call_slot });
         self.base = base;
         self.proto = proto;
@@ -160,13 +169,14 @@ impl Recorder {
         for i in 0..count {
             values.push(self.get(a + i)?);
         }
-        self.pop(&values);
+        let actual = if count > 0 { self.actual(a) } else { Value::NIL };
+        self.pop(&values, actual)?;
         Ok(Next::More)
     }
 
-    /// Leaves the innermost inlined call with these results.
-    fn pop(&mut self, values: &[Ref]) {
-        let Some(inlined) = self.frames.pop() else { return };
+    /// Leaves the innermost inlined call with these results; `actual` is what the first one is.
+    fn pop(&mut self, values: &[Ref], actual: Value) -> Rec<()> {
+        let Some(inlined) = self.frames.pop() else { return Ok(()) };
         let end = self.base + i16::from(self.proto.max_stack);
         self.base = self.frames.last().map_or(0, |f| f.frame.base);
         self.proto = inlined.caller;
@@ -175,7 +185,12 @@ impl Recorder {
         for s in to..end {
             self.forget_slot(s);
         }
+        if inlined.frame.kind.is_meta() {
+            let result = (values.first().copied().unwrap_or(Ref::NIL), actual);
+            return self.finish_instruction(inlined.caller, inlined.frame.return_pc, result);
+        }
         self.results(to, inlined.frame.wanted, values);
+        Ok(())
     }
 
     /// Puts results where a call wants them.
@@ -218,7 +233,8 @@ impl Recorder {
             self.set_slot(to + i as i16, *value);
         }
         let register = (to - self.base) as usize;
-        self.inline(register, arguments, inlined.frame.wanted, f, inlined.frame.return_pc)
+        let Frame { wanted, return_pc, kind, .. } = inlined.frame;
+        self.inline(register, arguments, wanted, f, return_pc, kind.tail())
     }
 
     // ---- native functions

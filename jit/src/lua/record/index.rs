@@ -13,6 +13,7 @@ use perilune_runtime::lua::value::{Value, tag};
 
 use super::super::helpers::H;
 use super::super::ir::{Field, Op as Ins, Ref, Type};
+use super::meta::Handler;
 use super::{Abort, Next, Rec, Recorder};
 
 /// Most tables that a look-up goes through.
@@ -20,9 +21,24 @@ const MAX_CHAIN: usize = 8;
 
 /// A table that the recording looks at: its reference and what it is.
 #[derive(Clone, Copy)]
-struct Object {
-    r: Ref,
-    table: Gc<Table>,
+pub(super) struct Object {
+    pub(super) r: Ref,
+    pub(super) table: Gc<Table>,
+}
+
+/// What a look-up leads to.
+enum Found {
+    /// The value.
+    Value(Ref),
+    /// A function to be called with this object and the key.
+    Call(Handler, Ref),
+}
+
+/// What `__index` leads to.
+enum Holder {
+    Nothing,
+    Table(Object),
+    Function(Handler),
 }
 
 impl Recorder {
@@ -49,7 +65,7 @@ impl Recorder {
     }
 
     /// The metatable is what it is now; answers it. A shape guard says so, too.
-    fn guard_metatable(&mut self, o: Object) -> Rec<Option<Object>> {
+    pub(super) fn guard_metatable(&mut self, o: Object) -> Rec<Option<Object>> {
         let meta = self.b.fload(o.r, Field::TableMeta)?;
         let expected = self.b.ptr(o.table.metatable().map_or(0, |m| m.address() as u64));
         self.guard_value(meta, expected)?;
@@ -60,7 +76,7 @@ impl Recorder {
     }
 
     /// The value of a string in a table itself, guarded to be found, or not found, where it is now.
-    fn raw_field(&mut self, o: Object, key: Gc<Str>) -> Rec<(Ref, Value)> {
+    pub(super) fn raw_field(&mut self, o: Object, key: Gc<Str>) -> Rec<(Ref, Value)> {
         let actual = o.table.get_str(key);
         let ty = Self::type_of(actual)?;
         self.guard_shape(o)?;
@@ -87,39 +103,48 @@ impl Recorder {
 
     /// The table has no metamethod for an event.
     pub(super) fn guard_no_event(&mut self, r: Ref, table: Gc<Table>, event: Event) -> Rec<()> {
-        let Some(meta) = self.guard_metatable(Object { r, table })? else { return Ok(()) };
-        let name = self.state().heap.names.event(event);
-        let (_, found) = self.raw_field(meta, name)?;
-        if found.is_nil() { Ok(()) } else { Err(Abort::Reason("metamethod")) }
+        match self.handler(r, Value::from(table), event)? {
+            None => Ok(()),
+            Some(_) => Err(Abort::Reason("metamethod")),
+        }
     }
 
-    /// What `__index` leads to, guarded: another table, or nothing.
-    fn index_holder(&mut self, o: Object) -> Rec<Option<Object>> {
-        let Some(meta) = self.guard_metatable(o)? else { return Ok(None) };
-        let name = self.state().heap.names.event(Event::Index);
-        let (r, found) = self.raw_field(meta, name)?;
-        if found.is_nil() {
-            return Ok(None);
-        }
-        let Some(table) = found.as_table() else { return Err(Abort::Reason("__index function")) };
+    /// What `__index` leads to, guarded.
+    fn index_holder(&mut self, o: Object) -> Rec<Holder> {
+        let Some((r, found)) = self.handler(o.r, Value::from(o.table), Event::Index)? else {
+            return Ok(Holder::Nothing);
+        };
+        let Some(table) = found.as_table() else { return Ok(Holder::Function((r, found))) };
         let expected = self.value_constant(found)?;
         self.guard_value(r, expected)?;
-        Ok(Some(Object { r: expected, table }))
+        Ok(Holder::Table(Object { r: expected, table }))
     }
 
-    /// `o.key`, through `__index` tables.
-    fn field(&mut self, mut o: Object, key: Gc<Str>) -> Rec<Ref> {
+    /// `o.key`, through `__index`.
+    fn field(&mut self, mut o: Object, key: Gc<Str>) -> Rec<Found> {
         for _ in 0..MAX_CHAIN {
             let (value, actual) = self.raw_field(o, key)?;
             if !actual.is_nil() {
-                return Ok(value);
+                return Ok(Found::Value(value));
             }
             match self.index_holder(o)? {
-                Some(holder) => o = holder,
-                None => return Ok(Ref::NIL),
+                Holder::Table(holder) => o = holder,
+                Holder::Nothing => return Ok(Found::Value(Ref::NIL)),
+                Holder::Function(handler) => return Ok(Found::Call(handler, o.r)),
             }
         }
         Err(Abort::Reason("long __index chain"))
+    }
+
+    /// Assigns what was found to a register, or calls what is to be called.
+    fn assign_found(&mut self, register: usize, found: Found, key: Ref) -> Rec<Next> {
+        match found {
+            Found::Value(value) => {
+                self.set(register, value);
+                Ok(Next::More)
+            }
+            Found::Call(handler, object) => self.call_meta(handler, &[object, key]),
+        }
     }
 
     /// Where a field is looked up for a value: the table itself, or a string's methods.
@@ -144,19 +169,19 @@ impl Recorder {
         let key = self.string_constant(bc::c(w))?;
         let (r, actual) = (self.get(bc::b(w))?, self.actual(bc::b(w)));
         let o = self.holder_of(r, actual)?;
-        let value = self.field(o, key)?;
-        self.set(bc::a(w), value);
-        Ok(Next::More)
+        let found = self.field(o, key)?;
+        let key = self.value_constant(Value::from(key))?;
+        self.assign_found(bc::a(w), found, key)
     }
 
     pub(super) fn op_self(&mut self, w: Word) -> Rec<Next> {
         let key = self.string_constant(bc::c(w))?;
         let (r, actual) = (self.get(bc::b(w))?, self.actual(bc::b(w)));
         let o = self.holder_of(r, actual)?;
-        let value = self.field(o, key)?;
+        let found = self.field(o, key)?;
+        let key = self.value_constant(Value::from(key))?;
         self.set(bc::a(w) + 1, r);
-        self.set(bc::a(w), value);
-        Ok(Next::More)
+        self.assign_found(bc::a(w), found, key)
     }
 
     fn string_constant(&self, index: usize) -> Rec<Gc<Str>> {
@@ -176,9 +201,9 @@ impl Recorder {
         let key = self.string_constant(bc::c(w))?;
         let (r, actual) = self.upvalue(bc::b(w))?;
         let o = self.object(r, actual)?;
-        let value = self.field(o, key)?;
-        self.set(bc::a(w), value);
-        Ok(Next::More)
+        let found = self.field(o, key)?;
+        let key = self.value_constant(Value::from(key))?;
+        self.assign_found(bc::a(w), found, key)
     }
 
     /// `o[key]` for a key computed at run time.
@@ -192,13 +217,28 @@ impl Recorder {
             }
             _ => (self.get(bc::c(w))?, self.actual(bc::c(w))),
         };
-        let value = self.index(o, k, key)?;
-        self.set(bc::a(w), value);
-        Ok(Next::More)
+        let found = self.index(o, k, key)?;
+        self.assign_found(bc::a(w), found, k)
     }
 
-    /// `o[key]`.
-    fn index(&mut self, o: Object, k: Ref, key: Value) -> Rec<Ref> {
+    /// `o[key]`, through `__index`.
+    fn index(&mut self, mut o: Object, k: Ref, key: Value) -> Rec<Found> {
+        for _ in 0..MAX_CHAIN {
+            let value = self.raw_index(o, k, key)?;
+            if !o.table.get(key).is_nil() {
+                return Ok(Found::Value(value));
+            }
+            match self.index_holder(o)? {
+                Holder::Table(holder) => o = holder,
+                Holder::Nothing => return Ok(Found::Value(Ref::NIL)),
+                Holder::Function(handler) => return Ok(Found::Call(handler, o.r)),
+            }
+        }
+        Err(Abort::Reason("long __index chain"))
+    }
+
+    /// The value of a key in a table itself, guarded to be nil if it is so now.
+    fn raw_index(&mut self, o: Object, k: Ref, key: Value) -> Rec<Ref> {
         match key.tag() {
             tag::INTEGER => self.index_integer(o, k, key.raw_integer()),
             tag::STRING => self.index_string(o, k, key),
@@ -208,10 +248,7 @@ impl Recorder {
                 self.index_integer(o, i, actual.ok_or(Abort::Reason("key is a float"))?)
             }
             tag::NIL => Err(Abort::Reason("key is nil")),
-            _ => {
-                let actual = o.table.get(key);
-                self.found_or_nil(o, k, actual)
-            }
+            _ => self.hashed_by(o, k, Self::type_of(o.table.get(key))?),
         }
     }
 
@@ -220,29 +257,15 @@ impl Recorder {
         if !o.table.shape().is_dictionary() {
             let Some(s) = key.as_string() else { return Err(Abort::Reason("key is not a string")) };
             self.guard_value_is(k, key)?;
-            return self.field(o, s);
+            return Ok(self.raw_field(o, s)?.0);
         }
         self.guard_shape(o)?;
-        let actual = o.table.get(key);
-        self.found_or_nil(o, k, actual)
+        self.hashed_by(o, k, Self::type_of(o.table.get(key))?)
     }
 
     fn guard_value_is(&mut self, r: Ref, actual: Value) -> Rec<()> {
         let expected = self.value_constant(actual)?;
         self.guard_value(r, expected)
-    }
-
-    /// The value in the hash part; nil only if there is no `__index`.
-    fn found_or_nil(&mut self, o: Object, k: Ref, actual: Value) -> Rec<Ref> {
-        if self.ty(k) == Type::Float {
-            return Err(Abort::Reason("key is a float"));
-        }
-        let ty = Self::type_of(actual)?;
-        let value = self.hashed_by(o, k, ty)?;
-        if actual.is_nil() {
-            self.guard_no_event(o.r, o.table, Event::Index)?;
-        }
-        Ok(value)
     }
 
     /// The index from 0 for a key from 1.
@@ -274,19 +297,15 @@ impl Recorder {
             } else {
                 self.b.aload(array, index, ty)?
             };
-            if actual.is_nil() {
-                self.guard_no_event(o.r, o.table, Event::Index)?;
-            }
             return Ok(value);
         }
         self.b.guard(Ins::Uge, index, len)?;
         let hash = self.b.fload(o.r, Field::TableHash)?;
         if o.table.has_hash() {
-            return self.found_or_nil(o, k, actual);
+            return self.hashed_by(o, k, ty);
         }
         let null = self.b.ptr(0);
         self.guard_value(hash, null)?;
-        self.guard_no_event(o.r, o.table, Event::Index)?;
         Ok(Ref::NIL)
     }
 
@@ -347,9 +366,16 @@ impl Recorder {
         if old.is_nil() {
             // Also a field that was removed: the slot is there, the field is not.
             self.raw_field(o, key)?;
-            self.guard_no_event(o.r, o.table, Event::NewIndex)?;
             let k = self.value_constant(Value::from(key))?;
-            return self.set_by_helper([H::SetField, H::SetFieldF], &[o.r, k], value);
+            return match self.handler(o.r, Value::from(o.table), Event::NewIndex)? {
+                None => self.set_by_helper([H::SetField, H::SetFieldF], &[o.r, k], value),
+                Some((r, found)) if let Some(table) = found.as_table() => {
+                    let expected = self.value_constant(found)?;
+                    self.guard_value(r, expected)?;
+                    self.set_string(Object { r: expected, table }, key, value)
+                }
+                Some(handler) => self.call_meta(handler, &[o.r, k, value]),
+            };
         }
         if o.table.shape().is_dictionary() || !key.is_short() {
             let k = self.value_constant(Value::from(key))?;
@@ -532,6 +558,11 @@ impl Recorder {
 
     pub(super) fn op_length(&mut self, w: Word) -> Rec<Next> {
         let (r, actual) = (self.get(bc::b(w))?, self.actual(bc::b(w)));
+        if actual.as_table().is_some()
+            && let Some(handler) = self.handler(r, actual, Event::Len)?
+        {
+            return self.call_meta(handler, &[r, r]);
+        }
         let length = self.length_of(r, actual)?;
         self.set(bc::a(w), length);
         Ok(Next::More)

@@ -14,7 +14,7 @@
 //! | `ops` | the instructions, one by one |
 //! | `arith` | arithmetic and comparisons |
 //! | `index` | tables: reads, writes, lengths |
-//! | `call` | calls, returns, varargs |
+//! | `call`, `meta` | calls, returns, varargs; metamethods |
 //! | `native` | native functions that become instructions |
 //! | `loops` | loops, and where traces end |
 //! | `live` | which registers a snapshot must hold |
@@ -24,6 +24,7 @@ mod call;
 mod index;
 pub mod live;
 mod loops;
+mod meta;
 pub mod native;
 mod ops;
 
@@ -53,7 +54,7 @@ const BELOW: i32 = 8;
 /// Most slots above the entry's base that a trace may use: entries check the stack for that many.
 pub const MAX_SLOTS: usize = 1000;
 /// Most inlined calls inside one another.
-const MAX_FRAMES: usize = 20;
+pub const MAX_FRAMES: usize = 20;
 /// Most inlined calls of one function inside one another.
 const MAX_RECURSION: usize = 3;
 
@@ -418,7 +419,10 @@ impl Recorder {
         for i in 0..self.frames.len() {
             let Inlined { frame, caller, call_slot, .. } = self.frames[i].clone();
             let base = if i == 0 { 0 } else { self.frames[i - 1].frame.base };
-            let live = self.liveness(caller).at(frame.return_pc as usize);
+            // A metamethod's caller is in the middle of an instruction: all that is alive behind it is so before it, but for
+            // what the result will be assigned to.
+            let behind = frame.return_pc as usize - usize::from(frame.kind.is_meta());
+            let live = self.liveness(caller).at(behind);
             self.collect(&mut slots, floor, call_slot.into(), base, Some(live));
             self.collect(&mut slots, call_slot.into(), frame.base.into(), base, None);
             floor = frame.base.into();

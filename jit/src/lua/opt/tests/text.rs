@@ -19,7 +19,7 @@ fn text_form_round_trip() {
         %9 = call.float sin %6
         vstore.float.notag ptr:0x1000 3 %9
         vstore.table ptr:0x1000 4 table:0xabc0
-        snap continue pc=7 top=9 [-1=nil 0=1.5 3=nan:0x7ff8000000000000] lua(f=%2 ret=4 base=5 want=-1 va=0) pcall(f=- ret=1 base=9 want=1 va=2)
+        snap continue pc=7 top=9 [-1=nil 0=1.5 3=nan:0x7ff8000000000000] call(f=%2 ret=4 base=5 want=-1 va=0) tailmeta(f=- ret=1 base=9 want=1 va=2)
         sync #4
         call native
         unsync
