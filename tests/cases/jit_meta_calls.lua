@@ -75,6 +75,18 @@ local d, last = setmetatable({ 1, 2 }, { __index = Dynamic }), nil
 for i = 1, 120 do last = d:go(i) .. d:stop(i) end
 print(last)
 
+-- Each time another receiver.
+local methods = { go = function(self, n) return "go" .. self.id + n end, stop = function(self) return "stop" .. self.id end }
+local shared = { __index = function(_, name) return methods[name] end }
+local receivers, text = {}, ""
+for i = 1, 10 do receivers[i] = setmetatable({ id = i }, shared) end
+for i = 1, 150 do
+  local r = receivers[i * 7 % 10 + 1]
+  local other = i
+  text = r:go(other) .. r:stop() .. text:sub(1, 40)
+end
+print(text)
+
 -- The handler changes, then disappears.
 local M = { __add = function(a, b) return 1 end }
 local m, sum = setmetatable({}, M), 0

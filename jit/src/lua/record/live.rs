@@ -52,6 +52,16 @@ impl Liveness {
         self.0.get(pc).copied().unwrap_or_default()
     }
 
+    /// The live registers while the instruction at `pc` waits for a metamethod. What is alive behind it is so before it, but for
+    /// what the result will be assigned to, and for what it has assigned already.
+    pub fn within(&self, pc: usize, w: Word) -> Registers {
+        let mut live = self.at(pc);
+        if bc::op(w) == Op::SelfOp {
+            live.add(bc::a(w) + 1);
+        }
+        live
+    }
+
     /// Analyses a function with `max_stack` registers.
     pub fn new(code: &[Word], max_stack: usize, variables: &[LocalVariable]) -> Liveness {
         let mut live = vec![Registers::default(); code.len() + 2];

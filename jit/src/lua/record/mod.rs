@@ -419,10 +419,13 @@ impl Recorder {
         for i in 0..self.frames.len() {
             let Inlined { frame, caller, call_slot, .. } = self.frames[i].clone();
             let base = if i == 0 { 0 } else { self.frames[i - 1].frame.base };
-            // A metamethod's caller is in the middle of an instruction: all that is alive behind it is so before it, but for
-            // what the result will be assigned to.
-            let behind = frame.return_pc as usize - usize::from(frame.kind.is_meta());
-            let live = self.liveness(caller).at(behind);
+            let live = self.liveness(caller);
+            let live = if frame.kind.is_meta() {
+                // The caller is in the middle of an instruction.
+                live.within(frame.return_pc as usize - 1, caller.word(frame.return_pc as usize - 1))
+            } else {
+                live.at(frame.return_pc as usize)
+            };
             self.collect(&mut slots, floor, call_slot.into(), base, Some(live));
             self.collect(&mut slots, call_slot.into(), frame.base.into(), base, None);
             floor = frame.base.into();
