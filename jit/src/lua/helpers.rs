@@ -61,6 +61,8 @@ define_helpers! {
     SetAny = set_any, [Table Void Int Void Int] -> Int, Allocating, Access::Writes(TABLE), NonZero;
     /// `SetAny` of a float.
     SetAnyF = set_any_f, [Table Void Int Float] -> Int, Allocating, Access::Writes(TABLE), NonZero;
+    /// Sets the metatable of a table that has none.
+    SetMetatable = set_metatable, [Table Table] -> Int, Allocating, Access::Writes(TABLE), NonZero;
     /// The value of a key that is not in the array; a pointer to nil if there is none.
     Find = find, [Table Void Int] -> Ptr, Leaf, Access::Reads(Alias::Lookup.bit() | Alias::Field.bit()), Never;
     /// The next entry behind a key: 1 if there is one, its key and value in the state's scratch values.
@@ -187,6 +189,9 @@ helpers! {
     fn set_any_f(state, t: Gc<Table>, k: u64, ktag: u64, v: f64) -> i64 {
         let result = t.set(&mut state.heap, value(k, ktag), Value::float(v));
         status(state, result)
+    }
+    fn set_metatable(state, t: Gc<Table>, meta: Gc<Table>) -> i64 {
+        i64::from(t.set_metatable(&mut state.heap, Some(meta)).is_err())
     }
     fn find(state, t: Gc<Table>, k: u64, tag: u64) -> u64 { t.find_hashed(value(k, tag)).expose_provenance() as u64 }
     fn next(state, t: Gc<Table>, k: u64, tag: u64) -> i64 {

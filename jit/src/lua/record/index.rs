@@ -237,8 +237,16 @@ impl Recorder {
         Err(Abort::Reason("long __index chain"))
     }
 
+    /// `o[key]`; none if a function is to be called for it.
+    pub(super) fn indexed(&mut self, o: Object, k: Ref, key: Value) -> Rec<Option<Ref>> {
+        Ok(match self.index(o, k, key)? {
+            Found::Value(value) => Some(value),
+            Found::Call(..) => None,
+        })
+    }
+
     /// The value of a key in a table itself, guarded to be nil if it is so now.
-    fn raw_index(&mut self, o: Object, k: Ref, key: Value) -> Rec<Ref> {
+    pub(super) fn raw_index(&mut self, o: Object, k: Ref, key: Value) -> Rec<Ref> {
         match key.tag() {
             tag::INTEGER => self.index_integer(o, k, key.raw_integer()),
             tag::STRING => self.index_string(o, k, key),

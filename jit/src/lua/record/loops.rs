@@ -283,6 +283,15 @@ impl Recorder {
             self.guard_value(f, expected)?;
             return self.record_next(a, wanted);
         }
+        if let Some(native) = self.actual(a).as_native()
+            && native.special() == Special::IpairsNext
+            && self.actual(a + 1).is_table()
+        {
+            let f = self.get(a)?;
+            let expected = self.value_constant(self.actual(a))?;
+            self.guard_value(f, expected)?;
+            return self.next_element(a, wanted);
+        }
         // As the interpreter does it: a copy of the function and its arguments, and a call of that.
         for i in (0..3).rev() {
             let value = self.get(a + i)?;

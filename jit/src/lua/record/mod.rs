@@ -15,7 +15,7 @@
 //! | `arith` | arithmetic and comparisons |
 //! | `index` | tables: reads, writes, lengths |
 //! | `call`, `meta` | calls, returns, varargs; metamethods |
-//! | `native` | native functions that become instructions |
+//! | `native`, `tables` | native functions that become instructions |
 //! | `loops` | loops, and where traces end |
 //! | `live` | which registers a snapshot must hold |
 
@@ -27,6 +27,7 @@ mod loops;
 mod meta;
 pub mod native;
 mod ops;
+mod tables;
 
 use std::cell::RefCell;
 use std::rc::Rc;

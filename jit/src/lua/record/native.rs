@@ -28,7 +28,9 @@ define_intrinsics! {
     (Exp, "math", "exp"), (Log, "math", "log"), (Fmod, "math", "fmod"), (ToInteger, "math", "tointeger"),
     (Byte, "string", "byte"), (Char, "string", "char"), (Sub, "string", "sub"), (Len, "string", "len"),
     (Type, "", "type"), (RawLen, "", "rawlen"), (Select, "", "select"), (ToString, "", "tostring"),
-    (Insert, "table", "insert"),
+    (Insert, "table", "insert"), (Unpack, "table", "unpack"),
+    (SetMetatable, "", "setmetatable"), (GetMetatable, "", "getmetatable"), (RawGet, "", "rawget"),
+    (RawEqual, "", "rawequal"), (Ipairs, "", "ipairs"), (Pairs, "", "pairs"), (Assert, "", "assert"),
 }
 
 /// The native functions of a state that the recorder knows, by their objects.
@@ -107,6 +109,13 @@ impl Recorder {
                 _ => Ok(None),
             },
             Intrinsic::Insert => self.insert(&args),
+            Intrinsic::Unpack => self.unpack(&args),
+            Intrinsic::SetMetatable => self.set_metatable(&args),
+            Intrinsic::GetMetatable => self.get_metatable(x, actual),
+            Intrinsic::RawGet if n == 2 => self.raw_get(x, actual, args[1]),
+            Intrinsic::RawEqual if n == 2 && self.ty(x) != self.ty(args[1].0) => self.unequal_types(x, args[1].0),
+            Intrinsic::Ipairs | Intrinsic::Pairs => self.iteration(which, x, actual, f),
+            Intrinsic::Assert => self.assert(&args),
             _ => Ok(None),
         }
     }
@@ -243,18 +252,5 @@ impl Recorder {
         self.guard_value(x, expected)?;
         let first = (i as usize).min(args.len());
         Ok(Some(args[first..].iter().map(|(r, _)| *r).collect()))
-    }
-
-    /// `table.insert(t, v)` at the end of a table without metamethods.
-    fn insert(&mut self, args: &[(Ref, Value)]) -> Rec<Option<Vec<Ref>>> {
-        let Some(table) = args[0].1.as_table() else { return Ok(None) };
-        if args.len() != 2 || table.metatable().is_some() {
-            return Ok(None);
-        }
-        let len = self.length_of(args[0].0, args[0].1)?;
-        let one = self.b.int(1);
-        let key = self.b.binary(Ins::Add, len, one)?;
-        self.set_integer_at(args[0].0, table, key, table.length() + 1, args[1].0)?;
-        Ok(Some(Vec::new()))
     }
 }

@@ -1,0 +1,145 @@
+//! Native functions about tables that become instructions of the trace.
+
+use perilune_runtime::lua::event::Event;
+use perilune_runtime::lua::function::NativeFunction;
+use perilune_runtime::lua::heap::Gc;
+use perilune_runtime::lua::value::Value;
+
+use super::super::helpers::H;
+use super::super::ir::{Op as Ins, Ref, Type};
+use super::index::Object;
+use super::native::Intrinsic;
+use super::{Abort, Rec, Recorder, truth};
+
+/// Most elements that `table.unpack` loads one by one.
+const MAX_UNPACKED: i64 = 8;
+
+/// What a native function's call becomes: its results, or none if it is to be called.
+type Results = Rec<Option<Vec<Ref>>>;
+
+impl Recorder {
+    /// `table.insert(t, v)` at the end of a table without metamethods.
+    pub(super) fn insert(&mut self, args: &[(Ref, Value)]) -> Results {
+        let Some(table) = args[0].1.as_table() else { return Ok(None) };
+        if args.len() != 2 || table.metatable().is_some() {
+            return Ok(None);
+        }
+        let len = self.length_of(args[0].0, args[0].1)?;
+        let one = self.b.int(1);
+        let key = self.b.binary(Ins::Add, len, one)?;
+        self.set_integer_at(args[0].0, table, key, table.length() + 1, args[1].0)?;
+        Ok(Some(Vec::new()))
+    }
+
+    /// `table.unpack(t)` of a short list without metamethods.
+    pub(super) fn unpack(&mut self, args: &[(Ref, Value)]) -> Results {
+        let (r, actual) = args[0];
+        let Some(table) = actual.as_table() else { return Ok(None) };
+        let n = table.length();
+        if args.len() != 1 || table.metatable().is_some() || n > MAX_UNPACKED {
+            return Ok(None);
+        }
+        let len = self.length_of(r, actual)?;
+        let expected = self.b.int(n);
+        self.guard_value(len, expected)?;
+        let mut values = Vec::new();
+        for i in 1..=n {
+            let k = self.b.int(i);
+            values.push(self.raw_index(Object { r, table }, k, Value::integer(i))?);
+        }
+        Ok(Some(values))
+    }
+
+    /// `setmetatable(t, meta)` of a table that has none yet; `meta` is the same each time and has no finalizer.
+    pub(super) fn set_metatable(&mut self, args: &[(Ref, Value)]) -> Results {
+        let [(r, actual), (m, meta)] = args else { return Ok(None) };
+        let (Some(table), Some(meta_table)) = (actual.as_table(), meta.as_table()) else { return Ok(None) };
+        let gc = self.state().heap.names.event(Event::Gc);
+        if table.metatable().is_some() || !meta_table.get_str(gc).is_nil() {
+            return Ok(None);
+        }
+        self.guard_metatable(Object { r: *r, table })?;
+        let expected = self.value_constant(*meta)?;
+        self.guard_value(*m, expected)?;
+        self.raw_field(Object { r: expected, table: meta_table }, gc)?;
+        self.call_helper(H::SetMetatable, &[*r, expected])?;
+        Ok(Some(vec![*r]))
+    }
+
+    /// `getmetatable(t)` of a table whose metatable is not protected.
+    pub(super) fn get_metatable(&mut self, r: Ref, actual: Value) -> Results {
+        let Some(table) = actual.as_table() else { return Ok(None) };
+        let Some(meta) = self.guard_metatable(Object { r, table })? else { return Ok(Some(vec![Ref::NIL])) };
+        let name = self.state().heap.names.event(Event::Metatable);
+        let (_, protected) = self.raw_field(meta, name)?;
+        if !protected.is_nil() {
+            return Err(Abort::Reason("protected metatable"));
+        }
+        Ok(Some(vec![meta.r]))
+    }
+
+    pub(super) fn raw_get(&mut self, r: Ref, actual: Value, (k, key): (Ref, Value)) -> Results {
+        match actual.as_table() {
+            Some(table) if !key.is_nil() && !key.is_float() => {
+                Ok(Some(vec![self.raw_index(Object { r, table }, k, key)?]))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// `rawequal` of values of different types, of which not both are numbers.
+    pub(super) fn unequal_types(&mut self, x: Ref, y: Ref) -> Results {
+        let numbers = self.ty(x).is_number() && self.ty(y).is_number();
+        Ok(if numbers { None } else { Some(vec![Ref::FALSE]) })
+    }
+
+    /// `ipairs(t)` and `pairs(t)`: the iterator, the table, the start.
+    pub(super) fn iteration(&mut self, which: Intrinsic, r: Ref, actual: Value, f: Gc<NativeFunction>) -> Results {
+        let Some(table) = actual.as_table() else { return Ok(None) };
+        if which == Intrinsic::Pairs {
+            self.guard_no_event(r, table, Event::Pairs)?;
+        }
+        if f.count() == 0 {
+            return Ok(None);
+        }
+        let step = self.value_constant(f.value(0))?;
+        let start = if which == Intrinsic::Ipairs { self.b.int(0) } else { Ref::NIL };
+        Ok(Some(vec![step, r, start]))
+    }
+
+    /// `assert` of something true answers its arguments.
+    pub(super) fn assert(&mut self, args: &[(Ref, Value)]) -> Results {
+        let (r, actual) = args[0];
+        if actual.is_falsy() {
+            return Ok(None);
+        }
+        if truth(self.ty(r)).is_none() {
+            self.guard_value(r, Ref::TRUE)?;
+        }
+        Ok(Some(args.iter().map(|(r, _)| *r).collect()))
+    }
+
+    /// The next element of an `ipairs` loop: the index and the value, or nil.
+    pub(super) fn next_element(&mut self, a: usize, wanted: usize) -> Rec<super::Next> {
+        let (r, actual) = (self.get(a + 1)?, self.actual(a + 1));
+        let Some(table) = actual.as_table() else { return Err(Abort::Reason("ipairs of something else than a table")) };
+        let (control, i) = (self.get(a + 2)?, self.actual(a + 2));
+        if self.ty(control) != Type::Int {
+            return Err(Abort::Reason("index of ipairs is no integer"));
+        }
+        let one = self.b.int(1);
+        let k = self.b.binary(Ins::Add, control, one)?;
+        let key = Value::integer(i.raw_integer().wrapping_add(1));
+        let Some(value) = self.indexed(Object { r, table }, k, key)? else {
+            return Err(Abort::Reason("__index function in ipairs"));
+        };
+        self.set(a + 4, if value == Ref::NIL { Ref::NIL } else { k });
+        if wanted > 1 {
+            self.set(a + 5, value);
+        }
+        for i in 2..wanted {
+            self.set(a + 4 + i, Ref::NIL);
+        }
+        Ok(super::Next::More)
+    }
+}
