@@ -111,6 +111,8 @@ define_helpers! {
     ClosureNew = closure_new, [Ptr Function Void Void Void] -> Function, Allocating, Access::Fresh, Zero;
     /// Whether the top frame has variables to be closed from a register on.
     Closing = closing, [Int] -> Bool, Leaf, Access::Reads(Alias::Lookup.bit()), Never;
+    /// The number of extra arguments of the top frame.
+    Extra = extra, [] -> Int, Leaf, Access::Reads(Alias::Slot.bit()), Never;
     /// Calls the native function in register A of the top frame with that many arguments; results as wanted. Answers one
     /// more than their number; the negative of that if the trace must be left, since a hook was set or a variable changed.
     CallNative = call_native, [Int Int Int] -> Int, Full, Access::Writes(Alias::ALL), Zero;
@@ -251,6 +253,7 @@ helpers! {
         let level = state.thread.frames().last().map_or(0, |f| i64::from(f.base)) + register;
         state.thread.closing().last().is_some_and(|slot| i64::from(*slot) >= level)
     }
+    fn extra(state) -> i64 { state.thread.frames().last().map_or(0, |f| i64::from(f.extra)) }
     fn call_native(state, register: i64, arguments: i64, wanted: i64) -> i64 {
         let base = state.thread.frames().last().map_or(0, |f| f.base as usize);
         let at = base + register as usize;

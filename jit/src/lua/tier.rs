@@ -33,6 +33,12 @@ const MAX_PENALTY: u32 = 12;
 /// Most traces for the values at one place: what is different each time is left to the interpreter.
 const MAX_VARIANTS: u32 = 8;
 
+/// After so many prototypes that have not outlived their traces for long, new ones have to be hotter by one threshold more: a
+/// program that makes functions all the time, and drops them, is not to spend its time on compiling them.
+const WASTED: u32 = 8;
+/// How many thresholds that may come to.
+const MAX_WASTE: u32 = 100;
+
 /// The tracing compiler of a state.
 pub struct Jit {
     options: Options,
@@ -48,6 +54,8 @@ pub struct Jit {
     /// Kinds of guards and how many of each there are in all traces.
     guards: BTreeMap<String, u64>,
     aborts: u64,
+    /// Prototypes that were worked on and are gone.
+    wasted: u32,
 }
 
 /// An exit that got hot: the frames stand as its snapshot says.
@@ -74,6 +82,7 @@ impl Jit {
             engine,
             guards: BTreeMap::new(),
             aborts: 0,
+            wasted: 0,
         }
     }
 
@@ -424,13 +433,15 @@ impl Tier for Jit {
         }
     }
 
-    fn prototypes_died(&mut self, watched: Vec<u32>) {
+    fn prototypes_died(&mut self, watched: Vec<u32>) -> u32 {
         for number in watched {
+            self.wasted += 1;
             let known = self.prototypes.borrow_mut().forget(number);
             for trace in known.traces {
                 self.drop_trace(trace);
             }
         }
+        self.options.hotloop.saturating_mul(1 + (self.wasted / WASTED).min(MAX_WASTE))
     }
 
     fn memory(&self) -> usize {

@@ -160,7 +160,7 @@ impl State {
         if !self.heap.dead_prototypes.is_empty()
             && let Some(tier) = &mut self.tier
         {
-            tier.prototypes_died(std::mem::take(&mut self.heap.dead_prototypes));
+            self.hot_loop = tier.prototypes_died(std::mem::take(&mut self.heap.dead_prototypes));
         }
         result
     }

@@ -60,8 +60,9 @@ pub trait Tier: std::any::Any {
     /// compiled code refers to.
     fn roots(&self, roots: &mut Roots);
 
-    /// Prototypes are gone; they were watched under these numbers.
-    fn prototypes_died(&mut self, watched: Vec<u32>);
+    /// Prototypes are gone; they were watched under these numbers. Answers how many iterations make a loop of a new one hot
+    /// from now on.
+    fn prototypes_died(&mut self, watched: Vec<u32>) -> u32;
 
     /// Bytes of memory in use.
     fn memory(&self) -> usize;

@@ -9,7 +9,7 @@ use perilune_runtime::lua::value::Value;
 use super::super::helpers::H;
 use super::super::ir::{Field, Op as Ins, Ref};
 use super::super::snapshot::{ExitMode, Frame, FrameKind};
-use super::{Abort, Inlined, MAX_FRAMES, MAX_RECURSION, MAX_SLOTS, Next, OpenCall, Rec, Recorder};
+use super::{Abort, BELOW, Inlined, MAX_FRAMES, MAX_RECURSION, MAX_SLOTS, Next, OpenCall, Rec, Recorder};
 
 impl Recorder {
     /// The number of arguments of a call at register `a`.
@@ -122,10 +122,10 @@ impl Recorder {
     }
 
     pub(super) fn op_vararg(&mut self, w: Word) -> Rec<Next> {
-        let Some(inlined) = self.frames.last() else {
-            return Err(Abort::Reason("extra arguments of the trace's own function"));
+        let extra = match self.frames.last() {
+            Some(inlined) => usize::from(inlined.frame.varargs),
+            None => self.own_extra()?,
         };
-        let extra = usize::from(inlined.frame.varargs);
         let (a, wanted) = (bc::a(w), bc::c(w));
         let count = if wanted == 0 { extra } else { wanted - 1 };
         let first = self.base - 1 - extra as i16;
@@ -141,6 +141,18 @@ impl Recorder {
             self.open_top = Some(self.at(a) + extra as i16);
         }
         Ok(Next::More)
+    }
+
+    /// The number of extra arguments of the trace's own function, guarded.
+    fn own_extra(&mut self) -> Rec<usize> {
+        let extra = self.thread.frames().last().map_or(0, |f| f.extra as usize);
+        if extra + 2 > BELOW as usize {
+            return Err(Abort::Reason("many extra arguments of the trace's own function"));
+        }
+        let found = self.call_helper(H::Extra, &[])?;
+        let expected = self.b.int(extra as i64);
+        self.guard_value(found, expected)?;
+        Ok(extra)
     }
 
     pub(super) fn op_return(&mut self, w: Word) -> Rec<Next> {

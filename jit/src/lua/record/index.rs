@@ -7,6 +7,7 @@
 use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
 use perilune_runtime::lua::event::Event;
 use perilune_runtime::lua::heap::Gc;
+use perilune_runtime::lua::number;
 use perilune_runtime::lua::string::Str;
 use perilune_runtime::lua::table::Table;
 use perilune_runtime::lua::value::{Value, tag};
@@ -252,7 +253,7 @@ impl Recorder {
             tag::STRING => self.index_string(o, k, key),
             tag::FLOAT => {
                 let i = self.b.f2i(k)?;
-                let actual = perilune_runtime::lua::number::float_to_int(key.raw_float());
+                let actual = number::float_to_int(key.raw_float());
                 self.index_integer(o, i, actual.ok_or(Abort::Reason("key is a float"))?)
             }
             tag::NIL => Err(Abort::Reason("key is nil")),
@@ -445,7 +446,11 @@ impl Recorder {
                 self.set_string(o, s, value)
             }
             tag::NIL => Err(Abort::Reason("key is nil")),
-            tag::FLOAT => Err(Abort::Reason("key is a float")),
+            tag::FLOAT => {
+                let actual = number::float_to_int(key.raw_float()).ok_or(Abort::Reason("key is a float"))?;
+                let i = self.b.f2i(k)?;
+                self.set_integer(o, i, actual, value)
+            }
             _ => {
                 if key.is_string() {
                     self.guard_shape(o)?;

@@ -50,8 +50,8 @@ use super::snapshot::{ExitMode, Frame, Resume, SlotValue};
 use live::{Liveness, Registers};
 use native::Intrinsics;
 
-/// Slots below the entry's base that a recording may touch: the function, and what lies below it.
-const BELOW: i32 = 8;
+/// Slots below the entry's base that a recording may touch: the function, and its extra arguments.
+const BELOW: i32 = 64;
 /// Most slots above the entry's base that a trace may use: entries check the stack for that many.
 pub const MAX_SLOTS: usize = 1000;
 /// Most inlined calls inside one another.
