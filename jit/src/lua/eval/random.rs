@@ -294,8 +294,15 @@ impl Recorder<'_> {
     }
 
     fn full_call(&mut self) -> Emitted {
-        let frame =
-            Frame { kind: FrameKind::Call, function: Ref::TRUE, return_pc: 1, base: 2, wanted: 1, varargs: 0, proto: 0 };
+        let frame = Frame {
+            kind: FrameKind::Call,
+            function: Ref::TRUE,
+            return_pc: 1,
+            base: 2,
+            wanted: 1,
+            varargs: 0,
+            proto: 0,
+        };
         self.snapshot(ExitMode::Reexecute);
         let slots: Vec<SlotValue> = (0..SLOTS)
             .filter(|&s| self.modified[s as usize])
