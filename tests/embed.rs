@@ -290,6 +290,30 @@ fn memory_can_be_limited() -> Result<()> {
 }
 
 #[test]
+fn memory_runs_out_wherever_it_is_wanted() -> Result<()> {
+    let loops = [
+        "local t = {} for i = 1, 1e9 do t[i] = {i} end",
+        "local t = {} for i = 1, 1e9 do t[i] = 'n' .. i end",
+        "local t = {} for i = 1, 1e9 do t[i] = string.char(i % 256) .. i .. ':' .. i end",
+        "local t = {} for i = 1, 1e9 do t[i] = function() return i end end",
+        "local t = {} for i = 1, 1e9 do t[i] = i + 0.5 end",
+        "local t = {} for i = 1, 1e9 do t['k' .. i] = i end",
+        "local t = {} for i = 1, 1e9 do t[i] = string.format('%d %s', i, i) end",
+        "local list for i = 1, 1e9 do local before = list list = function() return before end end",
+    ];
+    for (jit, code) in [false, true].into_iter().flat_map(|jit| loops.map(|code| (jit, code))) {
+        let lua = Lua::with_options(&Options::new().jit(jit).memory_limit(4 << 20));
+        let error = lua.exec(code).unwrap_err();
+        assert_eq!(error.to_string(), "not enough memory", "{code}");
+        // Holes in memory that the heap has already are filled beyond the limit.
+        assert!(lua.used_memory() <= (4 << 20) + (64 << 10), "{code}: {} bytes", lua.used_memory());
+        lua.collect_garbage();
+        assert_eq!(lua.eval::<i64>("select('#', ('x'):rep(100):byte(1, -1))")?, 100, "{code}");
+    }
+    Ok(())
+}
+
+#[test]
 fn running_code_can_be_stopped_from_another_thread() -> Result<()> {
     for jit in [false, true] {
         let lua = Lua::with_options(&Options::new().jit(jit));

@@ -166,7 +166,7 @@ pub fn begin_call(st: &mut State, mut func: usize, mut wanted: i32, mut flags: u
             }
             Special::Xpcall => {
                 begin_xpcall(st, args)?;
-                func = base;
+                func = base + 1;
             }
             Special::Resume | Special::Wrapped => match coroutine::begin_resume(st, native, args)? {
                 coroutine::Resumed::Start => func = 0,
@@ -225,19 +225,15 @@ fn set_top_kind(st: &State, kind: FrameKind) {
     }
 }
 
-/// From `xpcall f h args` to `h f args`, below which the frame stands.
+/// From `xpcall f h args` to `xpcall h f args`.
 fn begin_xpcall(st: &mut State, args: CallFrame) -> Result<(), Raised> {
     let base = args.base as usize;
     let handler = st.arg(args, 1);
     if !handler.is_function() {
         return Err(type_error(st, args, 1, "function"));
     }
-    st.set_slot(base - 1, handler);
-    let top = st.top();
-    for slot in base + 1..top - 1 {
-        st.set_slot(slot, st.slot(slot + 1));
-    }
-    st.set_top(top - 1);
+    st.set_slot(base + 1, st.slot(base));
+    st.set_slot(base, handler);
     set_top_kind(st, FrameKind::Xpcall);
     Ok(())
 }
@@ -369,7 +365,9 @@ fn call_handler(st: &mut State) -> Option<Flow> {
     if catcher.kind != FrameKind::Xpcall {
         return None;
     }
-    let handler = thread.slot(catcher.base as usize - 1);
+    // A call from Rust has it in the place of the called function, `xpcall` behind itself.
+    let called_from_rust = catcher.flags & frame_flag::ENTRY != 0;
+    let handler = thread.slot(catcher.base as usize - usize::from(called_from_rust));
     let mut failed = 0;
     let top = free_top(st);
     loop {

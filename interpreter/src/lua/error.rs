@@ -323,8 +323,6 @@ fn trace_level(st: &mut State, thread: Gc<Thread>, index: usize, text: &mut Vec<
     let library = match frame.kind {
         // Rust code that calls protected is not a function with a name.
         FrameKind::Pcall | FrameKind::Xpcall if frame.flags & frame_flag::ENTRY != 0 => None,
-        // The handler lies in the place of the function.
-        FrameKind::Xpcall => Some(b"xpcall".to_vec()),
         _ => library_name(st, function),
     };
     if let Some(name) = library {

@@ -107,7 +107,7 @@ pub unsafe fn run(ir: &Ir, host: &mut dyn Host, parent: Option<Values<'_>>) -> E
     let loop_at = ir.loop_index();
     let exit = loop {
         while at < ir.insts.len() {
-            let forced = ir.insts[at].can_be_forced() && machine.host.force(at);
+            let forced = ir.can_be_forced(&ir.insts[at]) && machine.host.force(at);
             // SAFETY: the caller's promise.
             if forced || !unsafe { machine.step(at) } {
                 break;

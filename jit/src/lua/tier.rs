@@ -291,7 +291,7 @@ impl Jit {
 
     fn count_guards(&mut self, number: u32) {
         let Some(trace) = self.traces[number as usize].as_deref() else { return };
-        for inst in trace.ir.insts.iter().filter(|i| i.can_be_forced()) {
+        for inst in trace.ir.insts.iter().filter(|i| i.can_exit()) {
             let kind = format!("{}.{}", inst.op.name(), inst.base().name());
             *self.guards.entry(kind).or_insert(0) += 1;
         }

@@ -348,12 +348,16 @@ impl<'a> Scan<'a> {
             self.root(at);
         }
         if inst.op == Op::Call {
+            if inst.needs_snapshot() {
+                // It is left when the call has been made: the registers of its arguments hold them no more.
+                assigned.exit = self.point(at, shape.call);
+            }
             self.arguments(at);
         } else {
             self.operands(at, &shape, dst, &mut assigned);
         }
         let taken = self.temps(at, &shape, dst, &mut assigned);
-        if inst.needs_snapshot() {
+        if inst.needs_snapshot() && inst.op != Op::Call {
             let early = if shape.tie == Tie::Early { dst } else { 0 };
             let calls = if inst.op == Op::Sync { 0 } else { shape.call };
             assigned.exit = self.point(at, taken | early | calls | shape.clobbers);

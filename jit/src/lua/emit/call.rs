@@ -33,6 +33,7 @@ impl Emitter<'_> {
             encode::rm(self.asm, op::MOVZX_BYTE.dword(), x64::RESULT, Rm::Reg(x64::RESULT));
         }
         let failed = match helper.failure {
+            _ if !inst.ty.is_guard() => None,
             Failure::Never => None,
             Failure::Zero => Some(Condition::Equal),
             Failure::NonZero => Some(Condition::NotEqual),

@@ -225,7 +225,7 @@ impl Emitter<'_> {
 
     fn inst(&mut self, at: usize, assigned: &Assigned) {
         let inst = &self.ir.insts[at];
-        self.can_be_forced = inst.can_be_forced();
+        self.can_be_forced = self.ir.can_be_forced(inst);
         match inst.op {
             Op::Nop | Op::Carg | Op::Phi | Op::Pval | Op::Loop => {}
             op if op.is_compare() => self.compare(inst, assigned),

@@ -286,10 +286,6 @@ impl Inst {
     pub const fn can_exit(&self) -> bool {
         self.ty.is_guard() || matches!(self.op, Op::Gcstep | Op::Interrupt)
     }
-    /// Whether an exit here without need does no harm: the interpreter executes again what the trace had not begun to.
-    pub const fn can_be_forced(&self) -> bool {
-        self.can_exit() && !matches!(self.op, Op::Call | Op::Gcstep)
-    }
     /// Whether it reads the snapshot that applies to it.
     pub const fn needs_snapshot(&self) -> bool {
         self.can_exit() || matches!(self.op, Op::Sync)
@@ -430,6 +426,14 @@ impl Ir {
     /// The helper that a call names.
     pub fn helper(&self, call: &Inst) -> &'static Helper {
         &self.helpers[call.b.0 as usize]
+    }
+    /// Whether an exit here without need does no harm: the interpreter executes again what had no effects.
+    pub fn can_be_forced(&self, inst: &Inst) -> bool {
+        inst.can_exit()
+            && match inst.op {
+                Op::Call => !matches!(self.helper(inst).access, Access::Writes(_)),
+                op => op != Op::Gcstep,
+            }
     }
     /// The arguments of a call, first to last.
     pub fn call_args(&self, call: &Inst) -> Vec<Ref> {
