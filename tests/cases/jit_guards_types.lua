@@ -11,8 +11,8 @@ local samples = {
   { name = "string", "text" },
   { name = "table", {} },
   { name = "function", nothing },
-  { name = "native function", print },
-  { name = "userdata", io.stdout },
+  { name = "native function", math.floor },
+  { name = "userdata", io.stderr },
   { name = "light userdata", (debug.upvalueid(function() return nothing end, 1)) },
   { name = "thread", coroutine.create(nothing) },
 }

@@ -153,8 +153,13 @@ impl Heap {
             self.sweep_until(class, self.classes[class].next);
             // SAFETY: the class's blocks are alive, and nothing else refers to their heads.
             if let Some((start, end)) = unsafe { (*block).take_run() } {
-                self.runs[class] = FreeRun { start, end };
                 let bytes = end.addr() - start.addr();
+                if let Err(error) = self.reserve(bytes) {
+                    // SAFETY: as above. The sweep finds it again.
+                    unsafe { (*block).return_run((start, end)) };
+                    return Err(error);
+                }
+                self.runs[class] = FreeRun { start, end };
                 self.cell_bytes += bytes;
                 self.debt += bytes as isize;
                 return Ok(());
