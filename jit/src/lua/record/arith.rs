@@ -193,21 +193,19 @@ impl Recorder {
     }
 
     /// Two numbers of different kinds, both as floats; the integer is guarded to be one exactly.
-    fn as_floats(&mut self, x: Ref, y: Ref) -> Rec<(Ref, Ref)> {
-        for r in [x, y] {
-            if self.ty(r) == Type::Int {
-                match self.b.ir().int(r) {
-                    Some(i) if i.abs() <= EXACT => {}
-                    Some(_) => return Err(Abort::Reason("comparison of a huge integer with a float")),
-                    None => {
-                        let (offset, limit) = (self.b.int(EXACT), self.b.int(2 * EXACT));
-                        let moved = self.b.binary(Ins::Add, r, offset)?;
-                        self.b.guard(Ins::Ule, moved, limit)?;
-                    }
+    fn as_floats(&mut self, x: (Ref, Value), y: (Ref, Value)) -> Rec<(Ref, Ref)> {
+        for (r, actual) in [x, y] {
+            if let Some(i) = actual.as_integer() {
+                // What is no float compares otherwise than the nearest one does.
+                if i.unsigned_abs() > EXACT.unsigned_abs() {
+                    return Err(Abort::Reason("comparison of a huge integer with a float"));
                 }
+                let (offset, limit) = (self.b.int(EXACT), self.b.int(2 * EXACT));
+                let moved = self.b.binary(Ins::Add, r, offset)?;
+                self.b.guard(Ins::Ule, moved, limit)?;
             }
         }
-        Ok((self.float(x)?, self.float(y)?))
+        Ok((self.float(x.0)?, self.float(y.0)?))
     }
 
     fn order(&mut self, op: Ins, x: (Ref, Value), y: (Ref, Value)) -> Rec<Next> {
@@ -247,7 +245,7 @@ impl Recorder {
             };
             return self.compare(op, x.0, y.0, holds);
         }
-        let (a, b) = self.as_floats(x.0, y.0)?;
+        let (a, b) = self.as_floats(x, y)?;
         let (fa, fb) = (x.1.as_number().unwrap_or(f64::NAN), y.1.as_number().unwrap_or(f64::NAN));
         self.compare(op, a, b, outcome(fa, fb))
     }
@@ -292,7 +290,7 @@ impl Recorder {
         let (tx, ty) = (self.ty(x.0), self.ty(y.0));
         if tx != ty {
             if tx.is_number() && ty.is_number() {
-                let (a, b) = self.as_floats(x.0, y.0)?;
+                let (a, b) = self.as_floats(x, y)?;
                 return self.compare(Ins::Eq, a, b, outcome);
             }
             // Settled by the types.
