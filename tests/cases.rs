@@ -34,6 +34,9 @@ const fn engine(name: &'static str, options: &'static [&'static str], share: Sha
     Engine { name, options, jit: true, share, check: |_, _| Ok(()) }
 }
 
+/// Thresholds at which traces begin elsewhere than under the other engines.
+const HOT_STRESS: &[&str] = &["-Oexitstress", "-Ohotloop=2", "-Ohotexit=3"];
+
 const ENGINES: &[Engine] = &[
     Engine { jit: false, ..engine("interpreter", &["-joff"], Share::All) },
     engine("default", &[], Share::All),
@@ -44,6 +47,7 @@ const ENGINES: &[Engine] = &[
         check: every_exit,
         ..engine("evaluator under exit stress", &["-Oeval", "-Oexitstress"], Share::Sample(8))
     },
+    Engine { check: every_exit, ..engine("hot exit stress", HOT_STRESS, Share::Sample(2)) },
     engine("without folding", &["-O-fold"], Share::Sample(8)),
     engine("without value numbering", &["-O-cse"], Share::Sample(8)),
     engine("without load forwarding", &["-O-fwd"], Share::Sample(8)),
