@@ -21,7 +21,7 @@ use crate::code::publish::Publisher;
 /// The description of a trace and its code. Its files become the publisher's.
 pub fn function(trace: &Trace, code: &MachineTrace, publisher: &mut Publisher) -> Function {
     let files = &mut Files { publisher, known: Vec::new() };
-    let explained = Explained { trace, code };
+    let explained = Explained { trace, code, snapshots: trace.ir.snapshots.by_inst(trace.ir.insts.len()) };
     let symbol = Symbol {
         name: format!("trace_{}", trace.number),
         start: code.code().start() as u64,
@@ -41,18 +41,24 @@ pub fn function(trace: &Trace, code: &MachineTrace, publisher: &mut Publisher) -
 struct Explained<'a> {
     trace: &'a Trace,
     code: &'a MachineTrace,
+    /// The snapshot that applies to each instruction.
+    snapshots: Vec<Option<u16>>,
 }
 
 impl Explained<'_> {
+    fn snapshot(&self, at: usize) -> Option<usize> {
+        self.snapshots.get(at).copied().flatten().map(usize::from)
+    }
+
     /// The inlined frames at an instruction, outermost first.
     fn frames(&self, at: usize) -> &[Frame] {
         let snapshots = &self.trace.ir.snapshots;
-        snapshots.for_inst(at).map_or(&[], |number| snapshots.frames(snapshots.get(number)))
+        self.snapshot(at).map_or(&[], |number| snapshots.frames(snapshots.get(number)))
     }
 
     /// The function of a frame and the instruction that it is at: frame 0 is the one that the trace was entered in.
     fn place(&self, at: usize, frame: usize) -> (Gc<Proto>, usize) {
-        self.trace.place(self.trace.ir.snapshots.for_inst(at).unwrap_or_default(), frame)
+        self.trace.place(self.snapshot(at).unwrap_or_default(), frame)
     }
 
     /// The offset of an instruction's code; behind the last one, of the end of the trace's own code.
@@ -66,7 +72,7 @@ impl Explained<'_> {
         let (mut last, mut last_snapshot) = (None, None);
         for at in 0..self.trace.ir.insts.len() {
             let offset = self.offset(at);
-            let snapshot = Some((self.trace.ir.snapshots.for_inst(at), loop_at.is_some_and(|start| at >= start)));
+            let snapshot = Some((self.snapshot(at), loop_at.is_some_and(|start| at >= start)));
             if offset == self.offset(at + 1) || snapshot == last_snapshot {
                 continue;
             }
@@ -99,9 +105,12 @@ impl Explained<'_> {
         let mut at = insts.start;
         while at < insts.end {
             let made = |at: usize| self.frames(at).get(depth).map(call);
-            let end = (at..insts.end).find(|i| made(*i) != made(at)).unwrap_or(insts.end);
+            let (first, mut end) = (made(at), at + 1);
+            while end < insts.end && (self.snapshots[end] == self.snapshots[end - 1] || made(end) == first) {
+                end += 1;
+            }
             let range = self.range(&(at..end));
-            if made(at).is_some() && !range.is_empty() {
+            if first.is_some() && !range.is_empty() {
                 let (caller, pc) = self.place(at, depth);
                 let name = match call_name(&*caller, pc) {
                     Some((_, name)) => String::from_utf8_lossy(&name).into_owned(),

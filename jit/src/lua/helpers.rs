@@ -65,6 +65,8 @@ define_helpers! {
     SetMetatable = set_metatable, [Table Table] -> Int, Allocating, Access::Writes(TABLE), NonZero;
     /// The value of a key that is not in the array; a pointer to nil if there is none.
     Find = find, [Table Void Int] -> Ptr, Leaf, Access::Reads(Alias::Lookup.bit() | Alias::Field.bit()), Never;
+    /// The value of a string, wherever a table has it; a pointer to nil if there is none.
+    FindString = find_string, [Table String] -> Ptr, Leaf, Access::Reads(Alias::Lookup.bit() | Alias::Field.bit()), Never;
     /// The next entry behind a key: 1 if there is one, its key and value in the state's scratch values.
     Next = next, [Table Void Int] -> Int, Leaf, Access::Writes(Alias::Value.bit()), Never;
     /// `a .. b`
@@ -196,6 +198,7 @@ helpers! {
         i64::from(t.set_metatable(&mut state.heap, Some(meta)).is_err())
     }
     fn find(state, t: Gc<Table>, k: u64, tag: u64) -> u64 { t.find_hashed(value(k, tag)).expose_provenance() as u64 }
+    fn find_string(state, t: Gc<Table>, k: Gc<Str>) -> u64 { t.find_str(k).expose_provenance() as u64 }
     fn next(state, t: Gc<Table>, k: u64, tag: u64) -> i64 {
         match t.next(value(k, tag)) {
             Ok(Some((k, v))) => {

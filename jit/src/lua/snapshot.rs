@@ -181,6 +181,17 @@ impl Snapshots {
     pub fn for_inst(&self, index: usize) -> Option<usize> {
         self.list.partition_point(|s| s.at as usize <= index).checked_sub(1)
     }
+    /// The numbers of the snapshots that apply to each of the first instructions.
+    pub fn by_inst(&self, insts: usize) -> Vec<Option<u16>> {
+        let mut next = 0;
+        let number = |at: usize| {
+            while self.list.get(next).is_some_and(|s| s.at as usize <= at) {
+                next += 1;
+            }
+            next.checked_sub(1).map(|n| n as u16)
+        };
+        (0..insts).map(number).collect()
+    }
     /// All references that a snapshot holds.
     pub fn refs(&self, snapshot: &Snapshot) -> impl Iterator<Item = Ref> {
         let slots = self.slots(snapshot).iter().map(|s| s.value);

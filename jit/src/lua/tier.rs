@@ -30,9 +30,6 @@ use super::trace::Trace;
 /// A site that failed is tried again after up to this many times its threshold.
 const MAX_PENALTY: u32 = 12;
 
-/// Most traces for the values at one place: what is different each time is left to the interpreter.
-const MAX_VARIANTS: u32 = 8;
-
 /// After so many prototypes that have not outlived their traces for long, new ones have to be hotter by one threshold more: a
 /// program that makes functions all the time, and drops them, is not to spend its time on compiling them.
 const WASTED: u32 = 8;
@@ -157,6 +154,7 @@ impl Jit {
             number: self.next_number(),
             max_length: self.options.maxrecord,
             allocates: false,
+            varies: false,
             keep_recorded: self.options.verbosity == Verbosity::Dump,
         }
     }
@@ -209,7 +207,8 @@ impl Jit {
     /// Begins to record where a trace was just left.
     fn begin_exit(&mut self, state: *mut State, pending: PendingExit) -> Result<(), &'static str> {
         let Some(trace) = self.trace(pending.trace) else { return Err("the trace is gone") };
-        let setup = Setup { allocates: trace.allocates, ..self.setup(state) };
+        let varies = trace.is_variant(pending.exit as usize);
+        let setup = Setup { allocates: trace.allocates, varies, ..self.setup(state) };
         let snapshot = *trace.ir.snapshots.get(pending.exit as usize);
         // SAFETY: the state is alive; the borrow ends with this statement.
         let thread = unsafe { (*state).thread };
@@ -260,7 +259,7 @@ impl Jit {
         let compiled = unsafe { self.engine.compile(state, &self.traces, number) };
         if let Err(reason) = compiled {
             self.drop_trace(number);
-            self.failed(proto, origin, &reason);
+            self.failed(proto, origin, 1, &reason);
             return;
         }
         self.prototypes.borrow_mut().of(proto).traces.push(number);
@@ -297,20 +296,20 @@ impl Jit {
         }
     }
 
-    fn failed(&mut self, proto: Gc<Proto>, origin: Origin, reason: &str) {
+    fn failed(&mut self, proto: Gc<Proto>, origin: Origin, weight: u32, reason: &str) {
         self.aborts += 1;
         match origin {
             Origin::Loop(site) => {
                 let mut prototypes = self.prototypes.borrow_mut();
                 let count = prototypes.of(proto).penalties.entry(site).or_insert(0);
-                *count = (*count + 1).min(MAX_PENALTY);
+                *count = (*count + weight).min(MAX_PENALTY);
                 let start = self.options.hotloop.saturating_mul(1 << *count).max(4 << *count);
                 set_counter(proto, site, start);
             }
             Origin::Exit { parent, exit } => {
                 if let Some(trace) = self.trace_mut(parent) {
                     let exit = &mut trace.exits[exit as usize];
-                    exit.threshold = exit.threshold.saturating_mul(3).max(16);
+                    exit.threshold = exit.threshold.saturating_mul(3u32.pow(weight)).max(16);
                     exit.count = 0;
                 }
             }
@@ -330,7 +329,7 @@ impl Jit {
         let is_end = trace.ir.link == Link::Interpreter && exit as usize + 1 == trace.exits.len();
         // Where nobody knows how many values there are, no trace begins.
         let is_end = is_end || trace.ir.snapshots.get(exit as usize).mode == ExitMode::Open;
-        let is_end = is_end || trace.variants >= MAX_VARIANTS && trace.is_variant(exit as usize);
+        let is_end = is_end || trace.is_variant(exit as usize) && trace.is_last_variant();
         let e = &mut trace.exits[exit as usize];
         e.count += 1;
         let hot = e.count >= e.threshold && e.side.is_none() && outcome == Outcome::Continue && !is_end;
@@ -392,7 +391,7 @@ impl Tier for Jit {
         {
             if let Some(trace) = self.trace(pending.trace) {
                 let (proto, origin) = (trace.proto, Origin::Exit { parent: pending.trace, exit: pending.exit });
-                self.failed(proto, origin, reason);
+                self.failed(proto, origin, 1, reason);
             }
             return Answer::Continue;
         }
@@ -408,7 +407,7 @@ impl Tier for Jit {
             }
             Err(abort) => {
                 let (proto, origin) = recorder.place();
-                self.failed(proto, origin, &abort.to_string());
+                self.failed(proto, origin, abort.weight(), &abort.to_string());
                 Answer::Continue
             }
         }
@@ -418,7 +417,7 @@ impl Tier for Jit {
         self.pending_exit = None;
         if let Some(recorder) = self.recorder.take() {
             let (proto, origin) = recorder.place();
-            self.failed(proto, origin, reason);
+            self.failed(proto, origin, 1, reason);
         }
     }
 

@@ -8,6 +8,11 @@ use super::ir::Ir;
 use super::record::{Origin, Pinned, Recorded};
 use super::snapshot::ExitMode;
 
+/// Most traces for the values at one place.
+const MAX_VARIANTS: u32 = 8;
+/// Bytecode instructions that these may come to.
+const MAX_VARIANTS_LENGTH: u32 = 1000;
+
 /// An exit: one for each snapshot.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Exit {
@@ -68,6 +73,11 @@ impl Trace {
             start: (recorded.pc, recorded.depth),
             variants: 0,
         }
+    }
+
+    /// Whether enough traces begin where this one does: what is different each time is left to the interpreter.
+    pub fn is_last_variant(&self) -> bool {
+        self.variants >= MAX_VARIANTS || (self.variants + 1) * self.length >= MAX_VARIANTS_LENGTH
     }
 
     /// Whether a side trace at an exit would expect other values at the very place where this trace begins.

@@ -8,8 +8,10 @@ pub(super) struct Facts {
     pub(super) loop_at: Option<usize>,
     /// Number of constants: where instructions start in tables of values.
     pub(super) consts: usize,
-    /// Positions where a value is an operand, ascending.
-    pub(super) uses: Vec<Vec<u16>>,
+    /// Positions where values are operands, ascending for each value.
+    uses: Vec<u16>,
+    /// Where the uses of a value begin, and those of the next one.
+    first_use: Vec<u32>,
     /// The last position where a value is an operand or in a snapshot.
     pub(super) last: Vec<u16>,
     /// Positions of calls.
@@ -29,7 +31,8 @@ impl Facts {
         let mut facts = Facts {
             loop_at: if ir.link == Link::Loop { ir.loop_index() } else { None },
             consts: ir.consts.len(),
-            uses: vec![Vec::new(); values],
+            uses: Vec::new(),
+            first_use: vec![0; values + 1],
             last: vec![0; values],
             calls: Vec::new(),
             phis: ir.phis().map(|p| (p.a, p.b)).collect(),
@@ -42,6 +45,8 @@ impl Facts {
             facts.is_left[left] = true;
         }
         let mut standing = false;
+        let mut used: Vec<(u32, u16)> = Vec::with_capacity(2 * ir.insts.len());
+        let snapshots = ir.snapshots.by_inst(ir.insts.len() + 1);
         for (at, inst) in ir.insts.iter().enumerate() {
             facts.synced[at] = standing;
             match inst.op {
@@ -54,17 +59,18 @@ impl Facts {
                 facts.calls.push(at as u16);
             }
             if inst.op == Op::Call {
-                ir.call_args(inst).into_iter().for_each(|r| facts.used(r, at));
+                used.extend(ir.call_args(inst).into_iter().map(|r| (facts.index(r) as u32, at as u16)));
             } else {
-                inst.refs().for_each(|r| facts.used(r, at));
+                used.extend(inst.refs().map(|r| (facts.index(r) as u32, at as u16)));
             }
             if inst.needs_snapshot() {
-                facts.snapshot_used(ir, at);
+                facts.snapshot_used(ir, snapshots[at], at);
             }
         }
         if ir.link != Link::Loop {
-            facts.snapshot_used(ir, ir.insts.len());
+            facts.snapshot_used(ir, snapshots[ir.insts.len()], ir.insts.len());
         }
+        facts.sort_uses(&used);
         for i in 0..facts.phis.len() {
             let right = facts.index(facts.phis[i].1);
             facts.last[right] = ir.insts.len() as u16;
@@ -79,17 +85,33 @@ impl Facts {
         if r.is_inst() { self.consts + r.index() } else { r.0 as usize }
     }
 
-    fn used(&mut self, r: Ref, at: usize) {
-        let index = self.index(r);
-        if self.uses[index].last() != Some(&(at as u16)) {
-            self.uses[index].push(at as u16);
-        }
-        self.last[index] = at as u16;
+    /// Positions where a value is an operand, ascending.
+    pub(super) fn uses(&self, value: usize) -> &[u16] {
+        &self.uses[self.first_use[value] as usize..self.first_use[value + 1] as usize]
     }
 
-    fn snapshot_used(&mut self, ir: &Ir, at: usize) {
-        if let Some(number) = ir.snapshots.for_inst(at) {
-            for r in ir.snapshots.refs(ir.snapshots.get(number)) {
+    /// Sorts uses, which come in the order of their positions, by value.
+    fn sort_uses(&mut self, used: &[(u32, u16)]) {
+        for (value, at) in used {
+            self.first_use[*value as usize + 1] += 1;
+            let last = &mut self.last[*value as usize];
+            *last = (*last).max(*at);
+        }
+        for value in 1..self.first_use.len() {
+            self.first_use[value] += self.first_use[value - 1];
+        }
+        let mut next = self.first_use.clone();
+        self.uses.resize(used.len(), 0);
+        for (value, at) in used {
+            let place = &mut next[*value as usize];
+            self.uses[*place as usize] = *at;
+            *place += 1;
+        }
+    }
+
+    fn snapshot_used(&mut self, ir: &Ir, snapshot: Option<u16>, at: usize) {
+        if let Some(number) = snapshot {
+            for r in ir.snapshots.refs(ir.snapshots.get(number.into())) {
                 let index = self.index(r);
                 self.last[index] = self.last[index].max(at as u16);
             }

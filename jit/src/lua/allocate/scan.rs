@@ -100,13 +100,13 @@ impl<'a> Scan<'a> {
             facts,
             options,
             wish,
-            values: vec![Value::default(); facts.uses.len()],
+            values: vec![Value::default(); facts.last.len()],
             holds: [Ref::NONE; 32],
             free: ALL,
             locked: 0,
             free_slots: Vec::new(),
             in_slots: Vec::new(),
-            seen: vec![0; facts.uses.len()],
+            seen: vec![0; facts.last.len()],
             points_seen: 0,
             next_slot: inherited.max().unwrap_or(0),
             in_loop: facts.loop_at.is_some(),
@@ -268,7 +268,7 @@ impl<'a> Scan<'a> {
 
     /// How far the previous use of a value is, weighted by what it costs to do without.
     fn distance(&self, r: Ref, at: usize) -> usize {
-        let uses = &self.facts.uses[self.facts.index(r)];
+        let uses = self.facts.uses(self.facts.index(r));
         let before = uses.partition_point(|&u| (u as usize) < at).checked_sub(1).map(|i| uses[i] as usize);
         let loop_at = if self.in_loop { self.facts.loop_at.unwrap_or(0) } else { 0 };
         let outer = r.is_const() || r.index() < loop_at;

@@ -253,16 +253,23 @@ impl Recorder {
 
     fn native(&mut self, a: usize, arguments: usize, wanted: i16, f: Gc<NativeFunction>) -> Rec<Next> {
         let function = self.get(a)?;
-        let expected = self.value_constant(Value::from(f))?;
-        self.guard_value(function, expected)?;
-        if let Some(values) = self.intrinsic(a, arguments, f)? {
-            self.results(self.at(a), wanted, &values);
-            return Ok(Next::More);
+        if self.is_intrinsic(f) {
+            let expected = self.value_constant(Value::from(f))?;
+            self.guard_value(function, expected)?;
+            if let Some(values) = self.intrinsic(a, arguments, f)? {
+                self.results(self.at(a), wanted, &values);
+                return Ok(Next::More);
+            }
+        } else if !function.is_const() {
+            // Iterators and the like are made anew each time, of the same code.
+            let code = self.b.fload(function, Field::NativeFunction)?;
+            let expected = self.b.ptr(f.function() as usize as u64);
+            self.guard_value(code, expected)?;
         }
         match f.special() {
             Special::None => self.full_call(a, arguments, wanted),
-            Special::Pcall | Special::Xpcall => Err(Abort::Reason("protected call")),
-            Special::Resume | Special::Wrapped | Special::Yield => Err(Abort::Reason("coroutine")),
+            Special::Pcall | Special::Xpcall => Err(Abort::Never("protected call")),
+            Special::Resume | Special::Wrapped | Special::Yield => Err(Abort::Never("coroutine")),
             Special::Next | Special::IpairsNext => self.full_call(a, arguments, wanted),
         }
     }

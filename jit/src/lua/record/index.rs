@@ -265,6 +265,11 @@ impl Recorder {
     fn index_string(&mut self, o: Object, k: Ref, key: Value) -> Rec<Ref> {
         if !o.table.shape().is_dictionary() {
             let Some(s) = key.as_string() else { return Err(Abort::Reason("key is not a string")) };
+            if self.varies() {
+                let place = self.call_helper(H::FindString, &[o.r, k])?;
+                let ty = Self::type_of(o.table.get(key))?;
+                return Ok(self.b.vload(place, 0, ty)?);
+            }
             self.guard_value_is(k, key)?;
             return Ok(self.raw_field(o, s)?.0);
         }
@@ -442,6 +447,11 @@ impl Recorder {
             tag::INTEGER => self.set_integer(o, k, key.raw_integer(), value),
             tag::STRING if !o.table.shape().is_dictionary() => {
                 let Some(s) = key.as_string() else { return Err(Abort::Reason("key is not a string")) };
+                if self.varies() {
+                    self.guard_no_event(o.r, o.table, Event::NewIndex)?;
+                    let [k, key_tag] = self.with_tag(k);
+                    return self.set_by_helper([H::SetAny, H::SetAnyF], &[o.r, k, key_tag], value);
+                }
                 self.guard_value_is(k, key)?;
                 self.set_string(o, s, value)
             }

@@ -263,12 +263,12 @@ impl Recorder {
         let closing = self.get(bc::a(w) + 3)?;
         match self.ty(closing) {
             Type::Nil => Ok(Next::More),
-            Type::Bool if !self.actual(bc::a(w) + 3).is_falsy() => Err(Abort::Reason("to-be-closed variable")),
+            Type::Bool if !self.actual(bc::a(w) + 3).is_falsy() => Err(Abort::Never("to-be-closed variable")),
             Type::Bool => {
                 self.guard_value(closing, Ref::FALSE)?;
                 Ok(Next::More)
             }
-            _ => Err(Abort::Reason("to-be-closed variable")),
+            _ => Err(Abort::Never("to-be-closed variable")),
         }
     }
 

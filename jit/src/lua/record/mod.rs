@@ -66,6 +66,15 @@ pub enum Abort {
     Build(BuildError),
     /// What was met.
     Reason(&'static str),
+    /// What was met and is never compiled.
+    Never(&'static str),
+}
+
+impl Abort {
+    /// How many times the site's threshold doubles.
+    pub fn weight(self) -> u32 {
+        if matches!(self, Abort::Never(_)) { 4 } else { 1 }
+    }
 }
 
 impl From<BuildError> for Abort {
@@ -78,7 +87,7 @@ impl std::fmt::Display for Abort {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Abort::Build(error) => error.fmt(f),
-            Abort::Reason(text) => f.write_str(text),
+            Abort::Reason(text) | Abort::Never(text) => f.write_str(text),
         }
     }
 }
@@ -113,7 +122,7 @@ struct Slot {
 }
 
 /// An inlined call.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 struct Inlined {
     frame: Frame,
     proto: Gc<Proto>,
@@ -212,6 +221,8 @@ pub struct Recorder {
     /// Whether there is something for the collector to do since the last safepoint: this trace, or one that leads to
     /// where it begins, allocates.
     allocates: bool,
+    /// The first instruction sees other values each time.
+    varies: bool,
     keep_recorded: bool,
     recorded: Option<Ir>,
     pinned: Pinned,
@@ -235,6 +246,8 @@ pub struct Setup {
     pub max_length: u32,
     /// The parent trace, or one of its own, allocates.
     pub allocates: bool,
+    /// The recording begins where its parent does: there are other values there each time.
+    pub varies: bool,
     /// Keep the IR as it was recorded, for dumps.
     pub keep_recorded: bool,
 }
@@ -269,6 +282,7 @@ impl Recorder {
             max_length: setup.max_length,
             started: false,
             allocates: setup.allocates,
+            varies: setup.varies,
             keep_recorded: setup.keep_recorded,
             recorded: None,
             pinned: Pinned { protos: vec![proto], ..Pinned::default() },
@@ -418,7 +432,7 @@ impl Recorder {
         let mut slots = Vec::with_capacity(32);
         let mut floor = -1;
         for i in 0..self.frames.len() {
-            let Inlined { frame, caller, call_slot, .. } = self.frames[i].clone();
+            let Inlined { frame, caller, call_slot, .. } = self.frames[i];
             let base = if i == 0 { 0 } else { self.frames[i - 1].frame.base };
             let live = self.liveness(caller);
             let live = if frame.kind.is_meta() {
@@ -490,7 +504,9 @@ impl Recorder {
         if let Some(open) = self.open_call.take() {
             self.open_results(open)?;
         }
-        self.snapshot_here();
+        if can_leave(self.proto.word(self.pc as usize)) {
+            self.snapshot_here();
+        }
         self.instruction()
     }
 
@@ -547,6 +563,11 @@ impl Recorder {
         Ok(value)
     }
 
+    /// Whether the current instruction is known to see other values each time.
+    fn varies(&self) -> bool {
+        self.varies && self.length == 1
+    }
+
     fn actual_function(&self) -> Rec<Gc<LuaFunction>> {
         self.actual_slot(self.base - 1).as_lua_function().ok_or(Abort::Reason("no function"))
     }
@@ -575,6 +596,23 @@ impl Recorder {
         self.b.guard(Ins::Eq, value, expected)?;
         Ok(())
     }
+}
+
+/// Whether what is recorded of an instruction may need a snapshot.
+fn can_leave(w: bc::Word) -> bool {
+    use bc::Op;
+    !matches!(
+        bc::op(w),
+        Op::LoadI
+            | Op::LoadF
+            | Op::LoadK
+            | Op::LoadKX
+            | Op::LoadFalse
+            | Op::LFalseSkip
+            | Op::LoadTrue
+            | Op::LoadNil
+            | Op::Jmp
+    )
 }
 
 /// Is the value's truth decided by its type?

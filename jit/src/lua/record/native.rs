@@ -61,6 +61,11 @@ impl Intrinsics {
 }
 
 impl Recorder {
+    /// Is it a function that the recorder knows?
+    pub(super) fn is_intrinsic(&self, f: Gc<NativeFunction>) -> bool {
+        self.intrinsics.0.contains_key(&f.address())
+    }
+
     /// Records a call of a known function; none if it is not known, or not for these arguments.
     pub(super) fn intrinsic(&mut self, a: usize, n: usize, f: Gc<NativeFunction>) -> Rec<Option<Vec<Ref>>> {
         let Some(&which) = self.intrinsics.0.get(&f.address()) else { return Ok(None) };

@@ -87,7 +87,7 @@ impl Recorder {
             Op::Len => self.op_length(w),
             Op::Concat => self.op_concat(w),
             Op::Close => self.close(a),
-            Op::Tbc => Err(Abort::Reason("to-be-closed variable")),
+            Op::Tbc => Err(Abort::Never("to-be-closed variable")),
             Op::Jmp => Ok(Next::More),
             Op::JmpBack | Op::JJmpBack => self.op_jump_back(w),
             op @ (Op::Eq | Op::EqK | Op::EqI) => self.op_equal(w, op),
@@ -115,7 +115,7 @@ impl Recorder {
         if self.frames.is_empty() {
             let level = i64::from(self.entry_base) + a as i64;
             if self.thread.closing().last().is_some_and(|slot| i64::from(*slot) >= level) {
-                return Err(Abort::Reason("to-be-closed variable"));
+                return Err(Abort::Never("to-be-closed variable"));
             }
             let level = self.b.int(a as i64);
             let closing = self.call_helper(H::Closing, &[level])?;

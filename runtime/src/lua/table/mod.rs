@@ -156,6 +156,18 @@ impl Gc<Table> {
         if key.is_short() { self.get_short(key) } else { self.get_hashed(Value::from(key)) }
     }
 
+    /// Where the value of a string lies; a place with nil if it is not in the table.
+    pub fn find_str(self, key: Gc<Str>) -> *mut Value {
+        let shape = self.shape.get();
+        if key.is_short()
+            && !shape.is_dictionary()
+            && let Some(slot) = shape.find(key)
+        {
+            return self.slots_ptr().wrapping_add(slot);
+        }
+        self.find_hashed(Value::from(key))
+    }
+
     /// Assigns to a key, without metamethods. The key counts as computed at run time.
     pub fn set(self, heap: &mut Heap, key: Value, value: Value) -> Result<(), SetError> {
         match key.tag() {
