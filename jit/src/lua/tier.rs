@@ -480,9 +480,16 @@ pub(super) fn ensure_room(state: &mut State) -> bool {
     wanted <= state.thread.size() || make_room(state, wanted)
 }
 
+/// How often a coroutine comes to compiled code before its stack grows for it: most coroutines live too short for that.
+const REFUSALS: u32 = 50;
+
 #[cold]
 fn make_room(state: &mut State, wanted: usize) -> bool {
     use perilune_runtime::lua::thread::MAX_STACK;
     let thread = state.thread;
+    if thread != state.main && thread.refused.get() < state.hot_loop.min(REFUSALS) {
+        thread.refused.set(thread.refused.get() + 1);
+        return false;
+    }
     wanted <= MAX_STACK - EXTRA_STACK && thread.resize(&mut state.heap, wanted).is_ok()
 }

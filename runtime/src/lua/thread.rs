@@ -138,6 +138,8 @@ pub struct Thread {
     pub resumer: Cell<Option<Gc<Thread>>>,
     /// The state's nesting below it, while it has a resumer; while it is suspended, its own part.
     pub nesting: Cell<u32>,
+    /// How often compiled code was not entered because the stack would have had to grow for it.
+    pub refused: Cell<u32>,
     /// Number of native functions on it that call back: it cannot yield across them.
     pub no_yield: Cell<u32>,
     /// The error that it died of.
@@ -325,6 +327,7 @@ impl Heap {
                 status: Cell::new(Status::Suspended),
                 resumer: Cell::new(None),
                 nesting: Cell::new(0),
+                refused: Cell::new(0),
                 no_yield: Cell::new(0),
                 error: Cell::new(Value::NIL),
                 failed: Cell::new(false),
