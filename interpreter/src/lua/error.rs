@@ -200,7 +200,11 @@ pub type Named = Option<(&'static str, Vec<u8>)>;
 
 fn describe(name: Named) -> Vec<u8> {
     match name {
-        Some((kind, name)) => [b" (", kind.as_bytes(), b" '", &name[..], b"')"].concat(),
+        Some((kind, name)) => {
+            // C's strings end at a zero byte.
+            let name = name.split(|c| *c == 0).next().unwrap_or_default();
+            [b" (", kind.as_bytes(), b" '", name, b"')"].concat()
+        }
         None => Vec::new(),
     }
 }

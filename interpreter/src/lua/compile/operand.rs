@@ -266,7 +266,7 @@ impl Compiler<'_> {
     /// `R[register] := i`
     pub(super) fn load_int(&mut self, register: u32, i: i64) {
         match i32::try_from(i) {
-            Ok(small) if small.abs() < bc::OFFSET_SBX => {
+            Ok(small) if small.unsigned_abs() < bc::OFFSET_SBX as u32 => {
                 self.emit(bc::asbx(Op::LoadI, register, small));
             }
             _ => {

@@ -132,10 +132,9 @@ fn ceil(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
 
 /// The argument that comes first, or last, in the order.
 fn extreme(st: &mut State, f: CallFrame, greatest: bool) -> Result<u32, Raised> {
+    // Whatever `<` takes, as in PUC.
     let mut best = check_any(st, f, 0)?;
-    check_number(st, f, 0)?;
     for i in 1..f.count as usize {
-        check_number(st, f, i)?;
         let n = st.arg(f, i);
         let better = if greatest { less_than(st, best, n)? } else { less_than(st, n, best)? };
         if better {
