@@ -26,7 +26,8 @@ use random::Random;
 
 /// The ways to run a program beside PUC's.
 #[cfg(feature = "jit")]
-const ENGINES: [&[&str]; 3] = [&["-joff"], &["-Ohotloop=1", "-Ohotexit=1"], &[]];
+const ENGINES: [&[&str]; 4] =
+    [&["-joff"], &["-Ohotloop=1", "-Ohotexit=1"], &[], &["-Ohotloop=5", "-Ohotexit=3", "-Oeval"]];
 #[cfg(not(feature = "jit"))]
 const ENGINES: [&[&str]; 1] = [&[]];
 

@@ -5,11 +5,12 @@ use std::collections::HashSet;
 use perilune_runtime::lua::heap::Roots;
 use perilune_runtime::lua::state::State;
 use perilune_runtime::lua::tier::Outcome;
+use perilune_runtime::lua::value::Value;
 
 use super::deopt::{Entered, pop_frames, push_frames, restore, set_pc, store_slots};
 use super::entry::{self, Left};
 use super::eval;
-use super::ir::{Ir, Link, Ref};
+use super::ir::{Ir, Link, Ref, Type};
 use super::machine::{Machine, MachineOptions, StressCounts};
 use super::options::Options;
 use super::record::Origin;
@@ -26,6 +27,8 @@ pub struct Engine {
     machine: Option<Box<Machine>>,
     /// Exit stress: the guards that the evaluator has come to, and how many forced failures were handled. None if it is off.
     stress: Option<(HashSet<Guard>, usize)>,
+    /// What the traces that the evaluator runs have in hand while the collector may work.
+    kept: Vec<Vec<Value>>,
 }
 
 /// A guard: its trace and its place in the IR.
@@ -35,7 +38,7 @@ impl Engine {
     /// The engine that the options ask for.
     pub fn new(options: &Options) -> Engine {
         let stress = options.exit_stress.then(Default::default);
-        Engine { evaluate: options.evaluate, machine: None, stress }
+        Engine { evaluate: options.evaluate, machine: None, stress, kept: Vec::new() }
     }
 
     /// Exit stress: how many guards were reached and how many failed by force.
@@ -134,6 +137,7 @@ impl Engine {
         if let Some(machine) = &self.machine {
             machine.roots(roots);
         }
+        self.kept.iter().flatten().for_each(|value| roots.value(*value));
     }
 
     /// Bytes of memory in use.
@@ -261,6 +265,18 @@ impl eval::Host for Host {
         let state = self.state_mut();
         state.collect_step();
         !state.heap.has_finalizers_due()
+    }
+
+    fn keep(&mut self, objects: Vec<(Type, u64)>) {
+        // SAFETY: results of object types are live objects of their type.
+        let value = |(ty, payload): (Type, u64)| unsafe { Value::from_raw(ty.tag(), payload) };
+        // SAFETY: the compiler is alive, and nothing else uses it for this moment.
+        unsafe { (*Jit::of(self.state)).engine().kept.push(objects.into_iter().map(value).collect()) };
+    }
+
+    fn release(&mut self) {
+        // SAFETY: as above.
+        unsafe { (*Jit::of(self.state)).engine().kept.pop() };
     }
 
     fn interrupted(&self) -> bool {

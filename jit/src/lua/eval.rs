@@ -8,7 +8,7 @@
 //! What depends on the state (where the stack is, frames, the collector) is behind [`Host`].
 
 use super::ir::helper::Entry;
-use super::ir::{Alias, Effect, Failure, Helper, Inst, Ir, Link, Op, Ref, Type, Width, field};
+use super::ir::{Alias, Class, Effect, Failure, Helper, Inst, Ir, Link, Op, Ref, Type, Width, field};
 use super::opt::fold::{eval_compare, eval_float, eval_int, exact_int};
 use super::snapshot::Snapshot;
 
@@ -26,6 +26,12 @@ pub trait Host {
     fn collection_due(&self) -> bool;
     /// Makes a step of the collector. False: the trace must leave.
     fn collect(&mut self) -> bool;
+    /// Objects that the trace has in hand, which the collector must not take before the matching [`Host::release`].
+    fn keep(&mut self, objects: Vec<(Type, u64)>) {
+        let _ = objects;
+    }
+    /// The objects that were kept last are not any more.
+    fn release(&mut self) {}
     /// Whether an interrupt is requested.
     fn interrupted(&self) -> bool;
     /// The write barrier for the object at this address.
@@ -137,6 +143,13 @@ struct Machine<'a> {
 impl Machine<'_> {
     fn get(&self, r: Ref) -> u64 {
         Values { ir: self.ir, results: &self.results }.get(r)
+    }
+
+    /// The objects among the results so far, be they needed any more or not: none of them has been collected, since all are
+    /// kept whenever that may happen.
+    fn objects(&self) -> Vec<(Type, u64)> {
+        let results = self.ir.insts.iter().zip(&self.results);
+        results.filter(|(inst, value)| inst.base().is_object() && **value != 0).map(|(i, v)| (i.base(), *v)).collect()
     }
 
     /// The phis, all at once: the left sides get the right sides' values.
@@ -290,8 +303,15 @@ impl Machine<'_> {
                 *next_int.next()? = value;
             }
         }
+        let full = helper.class == Class::Full;
+        if full {
+            self.host.keep(self.objects());
+        }
         // SAFETY: the table of helpers says what the function takes and returns.
         let result = unsafe { invoke(helper.entry, self.host.state(), &ints, &floats, helper.result == Type::Float) };
+        if full {
+            self.host.release();
+        }
         match helper.failure {
             Failure::Zero if result == 0 => None,
             Failure::NonZero if result != 0 => None,
@@ -307,7 +327,9 @@ impl Machine<'_> {
             Op::Interrupt => return !self.host.interrupted(),
             Op::Gcstep if self.host.collection_due() => {
                 self.sync(at);
+                self.host.keep(self.objects());
                 let go_on = self.host.collect();
+                self.host.release();
                 self.host.pop_frames();
                 return go_on;
             }
