@@ -75,8 +75,9 @@ pub fn push_frames(state: &mut State, at: Entered, ir: &Ir, snapshot: &Snapshot)
 /// Takes the inlined frames away again.
 pub fn pop_frames(state: &mut State, at: Entered) {
     let thread = state.thread;
-    for frame in thread.frames().drain(at.depth..) {
-        state.nesting -= nesting_of(frame.flags);
+    let frames = thread.frames();
+    while frames.len() > at.depth {
+        state.nesting -= frames.pop().map_or(0, |frame| nesting_of(frame.flags));
     }
 }
 
