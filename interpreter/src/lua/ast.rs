@@ -195,6 +195,8 @@ pub type Block = Span;
 pub struct Branch {
     /// The condition.
     pub condition: ExprId,
+    /// The line of its `then`.
+    pub line: u32,
     /// The block.
     pub block: Block,
 }
@@ -284,6 +286,8 @@ pub enum StatKind {
         body: Block,
         /// Where `break` goes.
         exit: LabelId,
+        /// The line of the first value.
+        line: u32,
     },
     /// `return`, with values in [`Ast::lists`].
     Return(Span),

@@ -11,7 +11,7 @@
 #![forbid(unsafe_code)]
 
 use perilune_runtime::lua::event::Event;
-use perilune_runtime::lua::function::{LuaFunction, NativeFunction, Special};
+use perilune_runtime::lua::function::{LuaFunction, NativeFunction, Special, call_in_answer};
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::state::{CallFrame, MAX_NESTING, Raised, State};
 use perilune_runtime::lua::thread::{EXTRA_STACK, Frame, FrameKind, MAX_STACK, NATIVE_STACK, frame_flag};
@@ -177,15 +177,12 @@ pub fn begin_call(st: &mut State, mut func: usize, mut wanted: i32, mut flags: u
                 if st.move_stacks {
                     st.thread.move_stack();
                 }
-                let n = native.function()(st, args)? as usize;
-                if st.thread.is_hooked() {
-                    exec::native_ends(st)?;
-                }
-                st.thread.frames().pop();
-                let first = st.top() - n;
-                let flow = deliver(st, func, wanted, flags, first, n)?;
-                safepoint(st);
-                return Ok(flow);
+                let answer = native.function()(st, args)?;
+                let Some(call) = call_in_answer(answer) else {
+                    return end_native(st, func, wanted, flags, answer as usize);
+                };
+                begin_call_in_answer(st, base, call);
+                func = base;
             }
         }
         (wanted, flags) = (-1, frame_flag::FINISH);
@@ -217,6 +214,41 @@ fn too_deep(st: &mut State, flags: u8) -> Result<(), Raised> {
 #[inline]
 pub fn nesting_of(flags: u8) -> u32 {
     u32::from(flags & NESTED != 0)
+}
+
+/// Delivers the results of a native function, whose frame is on top.
+fn end_native(st: &mut State, func: usize, wanted: i32, flags: u8, n: usize) -> Step {
+    leave_native(st, st.top() - n, n)?;
+    let first = st.top() - n;
+    let flow = deliver(st, func, wanted, flags, first, n)?;
+    if flags == 0 && wanted >= 0 && st.heap.debt > 0 {
+        // The caller's registers behind the results are free.
+        exec::collect_above(st, func + wanted as usize);
+    }
+    safepoint(st);
+    Ok(flow)
+}
+
+/// A native function goes on with a call: moves the function and its arguments to where its own arguments were. The frame
+/// knows what is wanted of the results.
+fn begin_call_in_answer(st: &mut State, base: usize, (values, wanted): (usize, u16)) {
+    let first = st.top() - values;
+    for i in 0..values {
+        st.set_slot(base + i, st.slot(first + i));
+    }
+    st.set_top(base + values);
+    if let Some(frame) = st.thread.frames().last_mut() {
+        frame.detail = wanted;
+    }
+}
+
+/// The call of a native function, whose frame is on top, is over.
+fn leave_native(st: &mut State, first: usize, n: usize) -> Result<(), Raised> {
+    if st.thread.is_hooked() {
+        exec::native_ends(st, (first, n))?;
+    }
+    st.thread.frames().pop();
+    Ok(())
 }
 
 fn set_top_kind(st: &State, kind: FrameKind) {
@@ -287,11 +319,21 @@ pub fn deliver(st: &mut State, mut dst: usize, mut wanted: i32, mut flags: u8, m
             FrameKind::Pcall | FrameKind::Xpcall => {
                 place_results(st, base, -1, first, n);
                 st.set_slot(base - 1, Value::TRUE);
-                st.thread.frames().pop();
+                leave_native(st, base - 1, n + 1)?;
                 (dst, wanted, flags, first, n) = (base - 1, frame.wanted, frame.flags, base - 1, n + 1);
             }
             FrameKind::Bottom => return coroutine::returned(st, first, n),
-            FrameKind::Lua | FrameKind::Native => {
+            FrameKind::Native => {
+                // It has gone on with this call.
+                if frame.detail != 0 {
+                    place_results(st, first, i32::from(frame.detail) - 1, first, n);
+                    n = usize::from(frame.detail) - 1;
+                }
+                st.set_top(first + n);
+                leave_native(st, first, n)?;
+                (dst, wanted, flags) = (base - 1, frame.wanted, frame.flags);
+            }
+            FrameKind::Lua => {
                 let value = if n > 0 { st.slot(first) } else { Value::NIL };
                 return exec::finish(st, value);
             }
@@ -360,9 +402,11 @@ pub fn throw(st: &mut State) -> Step {
 fn call_handler(st: &mut State) -> Option<Flow> {
     let thread = st.thread;
     let frames = thread.frames();
-    let catches = |f: &&Frame| matches!(f.kind, FrameKind::Pcall | FrameKind::Xpcall) && f.detail != SEEN_BELOW;
-    let catcher = frames.iter().rev().find(catches)?;
-    if catcher.kind != FrameKind::Xpcall {
+    let catches = |f: &&Frame| matches!(f.kind, FrameKind::Pcall | FrameKind::Xpcall);
+    let catcher = frames.iter().rev().find(|f| catches(f) && f.detail != SEEN_BELOW)?;
+    // What Rust code makes of an error is for its own eyes.
+    let passed_on = catcher.flags & frame_flag::ENTRY == 0 || frames.iter().rev().find(catches)?.detail != SEEN_BELOW;
+    if catcher.kind != FrameKind::Xpcall || !passed_on {
         return None;
     }
     // A call from Rust has it in the place of the called function, `xpcall` behind itself.
@@ -436,7 +480,7 @@ fn close_after_error(st: &mut State) -> Step {
         }
     }
     st.set_slot(base - 1, Value::FALSE);
-    st.thread.frames().pop();
+    leave_native(st, base - 1, 2)?;
     deliver(st, base - 1, frame.wanted, frame.flags, base - 1, 2)
 }
 
@@ -488,12 +532,17 @@ pub fn call_plain(st: &mut State, native: Gc<NativeFunction>, func: usize) -> Re
     if st.thread.is_hooked() {
         exec::native_begins(st)?;
     }
-    let n = native.function()(st, args)?;
-    if st.thread.is_hooked() {
-        exec::native_ends(st)?;
-    }
-    st.thread.frames().pop();
-    Ok(n as usize)
+    let answer = native.function()(st, args)?;
+    let n = match call_in_answer(answer) {
+        None => answer as usize,
+        Some((values, wanted)) => {
+            let at = st.top() - values;
+            call(st, values - 1, i32::from(wanted) - 1)?;
+            st.top() - at
+        }
+    };
+    leave_native(st, st.top() - n, n)?;
+    Ok(n)
 }
 
 /// Runs the loop inside of a native function.
@@ -554,25 +603,31 @@ pub fn call_value(st: &mut State, function: Value, args: &[Value]) -> Result<Val
 
 /// As [`call`], but catches errors: answers the error's value then. The stack is as it was below the function.
 pub fn call_protected(st: &mut State, nargs: usize, wanted: i32) -> Result<Result<(), Value>, Raised> {
-    call_caught(st, Value::NIL, 0, nargs, wanted)
+    call_caught(st, Value::NIL, (0, 0), nargs, wanted)
+}
+
+/// Calls a finalizer, whose object lies above it, as [`call_protected`] does, but to those who look it is called by the
+/// running function.
+pub fn call_finalizer(st: &mut State) -> Result<Result<(), Value>, Raised> {
+    call_caught(st, Value::NIL, (0, frame_flag::FINALIZER), 1, 0)
 }
 
 /// As [`call_protected`], but the handler of an `xpcall` further down sees the error first: for functions of which Lua
 /// programs know that they catch errors on their own, as `load` does those of its reader.
 pub fn call_caught_late(st: &mut State, nargs: usize, wanted: i32) -> Result<Result<(), Value>, Raised> {
-    call_caught(st, Value::NIL, SEEN_BELOW, nargs, wanted)
+    call_caught(st, Value::NIL, (SEEN_BELOW, 0), nargs, wanted)
 }
 
 /// As [`call_protected`] with a function that sees each error while the stack still stands, as `xpcall`'s handler does
 /// (nil: none). The results take the place of the function, or there are none after an error.
 pub fn call_handled(st: &mut State, handler: Value, nargs: usize, wanted: i32) -> Result<Result<(), Value>, Raised> {
-    call_caught(st, handler, 0, nargs, wanted)
+    call_caught(st, handler, (0, 0), nargs, wanted)
 }
 
 fn call_caught(
     st: &mut State,
     handler: Value,
-    detail: u16,
+    (detail, flags): (u16, u8),
     nargs: usize,
     wanted: i32,
 ) -> Result<Result<(), Value>, Raised> {
@@ -586,7 +641,7 @@ fn call_caught(
     st.set_slot(func, handler);
     nested(st, |st| {
         let kind = if handler.is_nil() { FrameKind::Pcall } else { FrameKind::Xpcall };
-        let mut frame = Frame::new(kind, std::ptr::null(), func as u32 + 1, -1, frame_flag::ENTRY);
+        let mut frame = Frame::new(kind, std::ptr::null(), func as u32 + 1, -1, frame_flag::ENTRY | flags);
         frame.detail = detail;
         st.thread.frames().push(frame);
         let step = begin_call(st, func + 1, -1, frame_flag::FINISH);

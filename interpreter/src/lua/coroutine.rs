@@ -10,7 +10,7 @@
 use perilune_runtime::lua::function::{NativeFunction, Special};
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::state::{CallFrame, MAX_NESTING, Raised, State};
-use perilune_runtime::lua::thread::{Frame, FrameKind, NATIVE_STACK, Status, Thread};
+use perilune_runtime::lua::thread::{Frame, FrameKind, MAX_STACK, NATIVE_STACK, Status, Thread};
 use perilune_runtime::lua::value::Value;
 
 use super::call::{Flow, Step, call_protected, deliver, ensure_stack, next_to_close, throw};
@@ -89,6 +89,10 @@ pub fn begin_resume(st: &mut State, native: Gc<NativeFunction>, args: CallFrame)
         co.frames().push(Frame::new(FrameKind::Bottom, std::ptr::null(), 0, -1, 0));
         return Ok(Resumed::Start);
     }
+    if co.is_hooked() {
+        // What has yielded returns now.
+        super::exec::native_ends(st, (at, n))?;
+    }
     let Some(frame) = co.frames().pop() else { return Ok(Resumed::Start) };
     deliver(st, frame.base as usize - 1, frame.wanted, frame.flags, at, n).map(Resumed::Step)
 }
@@ -163,6 +167,14 @@ fn resumer_is_wrapped(st: &State) -> bool {
 fn hand_over(st: &mut State, co: Gc<Thread>, first: usize, n: usize) -> Step {
     let wrapped = resumer_is_wrapped(st);
     let base = st.thread.frames().last().map_or(1, |f| f.base as usize);
+    if base + n + NATIVE_STACK > MAX_STACK {
+        const PROBLEM: &str = "too many results to resume";
+        if wrapped {
+            return Err(error(st, format_args!("{PROBLEM}")));
+        }
+        let message = Value::from(st.string(PROBLEM.as_bytes())?);
+        return give(st, Value::FALSE, &[message]);
+    }
     ensure_stack(st, base + n + NATIVE_STACK)?;
     let Some(frame) = st.thread.frames().pop() else { return Ok(Flow::Leave) };
     let mut at = base - 1;

@@ -27,16 +27,21 @@ pub enum Place {
 
 // ---- frames
 
-/// The frames that count as levels, innermost first: all but the bottoms of coroutines.
+/// Does a frame count as a level? The bottoms of coroutines do not, nor does what catches the errors of finalizers.
+fn is_level(frame: &Frame) -> bool {
+    frame.kind != FrameKind::Bottom && frame.flags & frame_flag::FINALIZER == 0
+}
+
+/// The frames that count as levels, innermost first.
 pub fn levels(thread: Gc<Thread>) -> Vec<usize> {
     let frames = thread.frames();
-    (0..frames.len()).rev().filter(|i| frames[*i].kind != FrameKind::Bottom).collect()
+    (0..frames.len()).rev().filter(|i| is_level(&frames[*i])).collect()
 }
 
 /// The frame at a level, 0 being the innermost.
 pub fn frame_at(thread: Gc<Thread>, level: usize) -> Option<usize> {
     let frames = thread.frames();
-    (0..frames.len()).rev().filter(|i| frames[*i].kind != FrameKind::Bottom).nth(level)
+    (0..frames.len()).rev().filter(|i| is_level(&frames[*i])).nth(level)
 }
 
 /// The prototype of a Lua function's frame.
@@ -68,7 +73,9 @@ pub fn where_(st: &State, level: usize) -> Vec<u8> {
     let mut text = chunk_id(&proto.source);
     match frame_line(thread, frame) {
         Some(line) => text.extend_from_slice(format!(":{line}: ").as_bytes()),
-        None => text.extend_from_slice(b":?: "),
+        // As PUC does it: its library leaves the position out, its core does not.
+        None if level > 0 => text.clear(),
+        None => text.extend_from_slice(b":-1: "),
     }
     text
 }

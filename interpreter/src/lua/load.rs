@@ -22,11 +22,14 @@ fn binary_name(name: &[u8]) -> &[u8] {
     }
 }
 
-/// A compiled chunk as a function with this `_ENV`.
+/// A compiled chunk as a function whose first upvalue, `_ENV` if it is a chunk's, is `env`; others are nil.
 pub fn close_over(st: &mut State, prototype: &Prototype, env: Value) -> Result<Gc<LuaFunction>, Raised> {
     let proto = st.load_prototype(prototype)?;
-    let cell = st.heap.cell(env)?;
-    Ok(st.heap.lua_function(proto, [cell].into_iter())?)
+    let mut cells = Vec::with_capacity(prototype.upvalues.len());
+    for i in 0..prototype.upvalues.len() {
+        cells.push(st.heap.cell(if i == 0 { env } else { Value::NIL })?);
+    }
+    Ok(st.heap.lua_function(proto, cells.into_iter())?)
 }
 
 /// A compiled chunk of a session as a function with this `_ENV`, and with these cells for what it shares.
@@ -55,19 +58,23 @@ pub fn load(st: &mut State, text: &[u8], name: &[u8], mode: Mode, env: Value) ->
         Mode::Text => !binary,
         Mode::Binary => binary,
     };
-    if !allowed || binary {
+    if !allowed {
         let kind = if binary { "binary" } else { "text" };
         let mode = match mode {
             Mode::Any => "bt",
             Mode::Text => "t",
             Mode::Binary => "b",
         };
-        let message = if allowed {
-            [binary_name(name), b": bad binary format (truncated chunk)"].concat()
-        } else {
-            format!("attempt to load a {kind} chunk (mode is '{mode}')").into_bytes()
+        let message = format!("attempt to load a {kind} chunk (mode is '{mode}')");
+        return Err(st.raise_text(message.as_bytes()));
+    }
+    if binary {
+        return match super::binary::read(text) {
+            Ok(prototype) => close_over(st, &prototype, env),
+            Err(why) => {
+                Err(st.raise_text(&[binary_name(name), format!(": bad binary format ({why})").as_bytes()].concat()))
+            }
         };
-        return Err(st.raise_text(&message));
     }
     match super::compile::compile(text, name) {
         Ok(prototype) => close_over(st, &prototype, env),

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod ast;
+pub mod binary;
 pub mod calendar;
 pub mod call;
 pub mod compile;

@@ -12,6 +12,8 @@ use perilune_runtime::lua::event::Event;
 use perilune_runtime::lua::function::Proto;
 use perilune_runtime::lua::prototype::{Constant, LocalVariable, Prototype};
 
+use super::binary::NO_NAME;
+
 /// A function whose code can be read.
 pub trait FunctionCode {
     /// Number of words.
@@ -126,7 +128,9 @@ pub fn object_name(f: &impl FunctionCode, pc: usize, register: usize) -> Option<
                 Some(("constant", name)) => name,
                 _ => unknown(),
             };
-            Some((register_table_kind(f, at, bc::b(word)), key))
+            // A method whose name is not among the first constants.
+            let method = bc::b(word) == bc::a(word) + 1 && bc::c(word) == bc::a(word) + 2;
+            Some((if method { "method" } else { register_table_kind(f, at, bc::b(word)) }, key))
         }
         Op::GetI => Some(("field", b"integer index"[..].into())),
         Op::SelfOp => Some(("method", constant_text(f, bc::c(word)))),
@@ -136,7 +140,8 @@ pub fn object_name(f: &impl FunctionCode, pc: usize, register: usize) -> Option<
 
 /// What the program calls an upvalue.
 pub fn upvalue_name(f: &impl FunctionCode, index: usize) -> Option<Named> {
-    Some(("upvalue", f.upvalue_name(index)?))
+    let name = f.upvalue_name(index)?;
+    Some(("upvalue", if &name[..] == NO_NAME { unknown() } else { name }))
 }
 
 /// What the instruction at `pc` calls: a function by its name, or a metamethod. None if there is no name for it.
@@ -215,7 +220,7 @@ fn simple_name(f: &impl FunctionCode, pc: &mut Option<usize>, register: usize) -
         match bc::op(word) {
             Op::Move if bc::b(word) < bc::a(word) => register = bc::b(word),
             Op::GetCell => return Some(("local", local_name(f, (*pc)?, bc::b(word))?.name.clone())),
-            Op::GetUpval => return Some(("upvalue", f.upvalue_name(bc::b(word))?)),
+            Op::GetUpval => return upvalue_name(f, bc::b(word)),
             Op::LoadK => return string_name(f, bc::bx(word)),
             Op::LoadKX => return string_name(f, f.word((*pc)? + 1) as usize),
             _ => return None,

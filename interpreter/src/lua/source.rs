@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use super::load::SIGNATURE;
+
 /// Room for a chunk's name in a message, one byte for C's terminator included.
 const ID_SIZE: usize = 60;
 
@@ -34,15 +36,19 @@ impl std::error::Error for SyntaxError {}
 /// The result of reading some source text.
 pub type Parsed<T> = Result<T, Box<SyntaxError>>;
 
-/// The text of a script file without a byte order mark and a first line that begins with `#`. The line's end stays, so
-/// that lines keep their numbers.
+/// The content of a script file without a byte order mark and a first line that begins with `#`. The line's end stays in
+/// front of text, so that lines keep their numbers.
 pub fn skip_prefix(file: &[u8]) -> &[u8] {
     let text = file.strip_prefix(b"\xef\xbb\xbf").unwrap_or(file);
     if text.first() != Some(&b'#') {
         return text;
     }
     let end = text.iter().position(|&c| c == b'\n').unwrap_or(text.len());
-    &text[end..]
+    match &text[end..] {
+        // In front of a binary chunk there is no empty line.
+        [b'\n', rest @ ..] if rest.first() == Some(&SIGNATURE) => rest,
+        rest => rest,
+    }
 }
 
 /// How messages name a chunk: `=name` and `@file` without their mark, text as `[string "..."]`, all of limited length.

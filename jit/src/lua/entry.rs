@@ -123,11 +123,14 @@ pub(super) unsafe extern "C-unwind" fn deoptimize(saved: &mut ExitState, context
     let sync = machine.syncs.last().map(|sync| sync.at);
     let Some(trace) = machine.known_mut(number) else { return leave::NOWHERE };
     trace.last_exit = exit;
-    let exit = &trace.exits[exit as usize];
+    let exit = &mut trace.exits[exit as usize];
     let at = sync.filter(|_| exit.synced).unwrap_or_else(|| Entered::top(state));
     let values = Saved { state: saved, locations: &exit.locations };
     let snapshot = trace.ir.snapshots.get(exit.snapshot);
     let outcome = deopt::restore(state, at, &trace.ir, snapshot, &values);
+    if exit.collects {
+        deopt::clear_dead(state, snapshot.pc, &mut exit.live);
+    }
     let left = Left { trace: number, snapshot: exit.snapshot, at, outcome, counts: !forced && !exit.collects };
     if exit.synced {
         machine.syncs.pop();

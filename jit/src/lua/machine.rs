@@ -15,6 +15,7 @@ use super::emit::{self, FrameHelpers, Layout, Site, Surroundings};
 use super::entry;
 use super::explain;
 use super::ir::{Ir, Link, Ref};
+use super::record::live::Registers;
 use super::trace::Trace;
 use crate::code::CodeError;
 use crate::code::arena::Arena;
@@ -43,6 +44,8 @@ pub struct Exit {
     pub synced: bool,
     /// Whether it is the collector's.
     pub collects: bool,
+    /// What is live behind it, once that was asked for.
+    pub live: Option<Registers>,
     /// The jumps that lead to it; none if it is no exit but a place where slots are stored.
     sites: Vec<Site>,
     /// Its stub's address.
@@ -367,6 +370,7 @@ impl Machine {
                 locations: point.locations.clone(),
                 synced: point.synced,
                 collects: collectors.contains(&(number as u16)),
+                live: None,
                 stub: sites.first().map_or(Ok(0), |site| self.arena.target(site.offset))?,
                 sites,
             })

@@ -8,7 +8,7 @@
 use std::cell::{Cell as StdCell, RefCell};
 use std::rc::Rc;
 
-use super::bytecode::Word;
+use super::bytecode::{Op, Word, op_number};
 use super::heap::{Gc, Header, Heap, Kind, OutOfMemory};
 use super::prototype::{LocalVariable, UpvalueSource};
 use super::shape::Shape;
@@ -98,8 +98,25 @@ impl Gc<LuaFunction> {
     }
 }
 
-/// The signature of functions written in Rust. The results are the topmost values of the stack; it answers how many.
+/// The signature of functions written in Rust. The results are the topmost values of the stack; it answers how many, or by
+/// [`goes_on_with`] that there is a call to be made first.
 pub type NativeFn = fn(&mut State, CallFrame) -> Result<u32, Raised>;
+
+/// Set in the answer of a native function that wants a call.
+const CALL: u32 = 1 << 31;
+
+/// A native function's answer: the topmost `values` values are a function and its arguments, whose results, `wanted` of them
+/// (none: all), are the native function's results. What is called so may yield.
+pub fn goes_on_with(values: u32, wanted: Option<u8>) -> u32 {
+    CALL | wanted.map_or(0, |n| u32::from(n) + 1) << 16 | values
+}
+
+/// What [`goes_on_with`] says in a native function's answer, if that is one: the values, and one more than the results
+/// wanted, 0 being all.
+#[inline]
+pub fn call_in_answer(answer: u32) -> Option<(usize, u16)> {
+    (answer & CALL != 0).then_some(((answer & 0xffff) as usize, (answer >> 16 & 0x1ff) as u16))
+}
 
 /// What a call of a native function means to the interpreter: most are called, a few it does itself, so that neither
 /// they nor what they call take native stack.
@@ -267,6 +284,17 @@ impl Proto {
     /// Number of constants.
     pub fn constant_count(&self) -> usize {
         self.constant_count as usize
+    }
+
+    /// The first instruction behind those that see to extra arguments and captured parameters, which belong to no line.
+    pub fn body_start(&self) -> usize {
+        let first = usize::from(self.is_vararg);
+        (first..self.code_len())
+            .take_while(|pc| {
+                first + usize::from(self.parameters) > *pc && op_number(self.word(*pc)) == Op::NewCell as u8
+            })
+            .last()
+            .map_or(first, |pc| pc + 1)
     }
 
     /// A word of the code as it is now, patched or not.

@@ -2,13 +2,15 @@
 //!
 //! `State` is data; running code is the interpreter's business, which also supplies the library.
 
+use std::collections::HashMap;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use super::function::{NativeFn, Proto, ProtoParts, Special};
 use super::heap::{Gc, Heap, OutOfMemory, Roots};
 use super::prototype::{Constant, Prototype};
-use super::string::Str;
+use super::string::{MAX_SHORT, Str};
 use super::table::Table;
 use super::thread::{MAX_STACK, NATIVE_STACK, Status, Thread};
 use super::tier::Tier;
@@ -324,9 +326,14 @@ impl State {
 
     /// Gives a compiled function and all inside it their place in the heap.
     pub fn load_prototype(&mut self, from: &Prototype) -> Result<Gc<Proto>, Raised> {
+        self.load_with(from, &mut HashMap::new())
+    }
+
+    /// `long` has the long strings met so far: one that occurs in several functions becomes one object.
+    fn load_with(&mut self, from: &Prototype, long: &mut HashMap<Rc<[u8]>, Gc<Str>>) -> Result<Gc<Proto>, Raised> {
         let mut functions = Vec::with_capacity(from.functions.len());
         for f in &from.functions {
-            functions.push(self.load_prototype(f)?);
+            functions.push(self.load_with(f, long)?);
         }
         let mut constants = Vec::with_capacity(from.constants.len());
         for c in &from.constants {
@@ -335,7 +342,15 @@ impl State {
                 Constant::Boolean(b) => Value::boolean(*b),
                 Constant::Integer(i) => Value::integer(*i),
                 Constant::Float(f) => Value::float(*f),
-                Constant::String(s) => Value::from(self.heap.string(s)?),
+                Constant::String(s) if s.len() <= MAX_SHORT => Value::from(self.heap.string(s)?),
+                Constant::String(s) => match long.get(s) {
+                    Some(known) => Value::from(*known),
+                    None => {
+                        let string = self.heap.string(s)?;
+                        long.insert(s.clone(), string);
+                        Value::from(string)
+                    }
+                },
             });
         }
         let mut code = from.code.clone().into_boxed_slice();

@@ -43,7 +43,7 @@ pub mod frame_flag {
     pub const FINISH: u8 = 2;
     /// Called in place of its caller's frame.
     pub const TAIL: u8 = 4;
-    /// Is a finalizer's call.
+    /// Catches the errors of a finalizer; no level of its own.
     pub const FINALIZER: u8 = 8;
     /// Called by a hook.
     pub const HOOK: u8 = 16;
@@ -152,6 +152,8 @@ pub struct Thread {
     pub hook_mask: Cell<u8>,
     /// The hook itself runs.
     pub hook_running: Cell<bool>,
+    /// For the hook: the first of the slots with arguments or results that are handed over, and how many there are.
+    pub hook_transfer: Cell<(u32, u32)>,
     /// For the hook: the last instruction.
     pub hook_seen: Cell<HookSeen>,
     /// Instructions between two count hooks.
@@ -334,6 +336,7 @@ impl Heap {
                 hook: Cell::new(Value::NIL),
                 hook_mask: Cell::new(0),
                 hook_running: Cell::new(false),
+                hook_transfer: Cell::new((0, 0)),
                 hook_seen: Cell::new(HookSeen { depth: u32::MAX, at: 0, left: false }),
                 hook_count: Cell::new(0),
                 hook_left: Cell::new(0),

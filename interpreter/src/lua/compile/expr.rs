@@ -60,6 +60,7 @@ impl Compiler<'_> {
                 return self.call(base, args, line);
             }
             Expr::And(_, right) => {
+                self.line = line;
                 self.go_if_true(&mut e);
                 let mut right = self.expr(right);
                 self.discharge(&mut right);
@@ -67,13 +68,17 @@ impl Compiler<'_> {
                 return right;
             }
             Expr::Or(_, right) => {
+                self.line = line;
                 self.go_if_false(&mut e);
                 let mut right = self.expr(right);
                 self.discharge(&mut right);
                 self.concat_lists(&mut right, &e);
                 return right;
             }
-            Expr::Binary(op, _, right) => return self.binary(op, e, right, line),
+            Expr::Binary(op, _, right) => {
+                self.line = line;
+                return self.binary(op, e, right, line);
+            }
             _ => {}
         }
         e

@@ -57,8 +57,8 @@ impl Compiler<'_> {
             StatKind::Repeat { body, condition, exit } => self.repeat_stat(body, condition, exit),
             StatKind::If { branches, otherwise } => self.if_stat(branches, otherwise),
             StatKind::NumericFor { local, range, body, exit } => self.numeric_for(local, range, body, exit, stat.line),
-            StatKind::GenericFor { first, count, values, body, exit } => {
-                self.generic_for((first, count), values, body, exit, stat.line);
+            StatKind::GenericFor { first, count, values, body, exit, line } => {
+                self.generic_for((first, count), values, body, exit, line);
             }
             StatKind::Return(values) => self.return_stat(values, stat.end_line),
             StatKind::Goto(goto) => self.goto(goto),
@@ -225,8 +225,9 @@ impl Compiler<'_> {
     // ------------------------------------------------------------------------------------------------------- control
 
     /// Goes on if the condition is true; answers the jumps for when it is not.
-    fn condition(&mut self, condition: ExprId) -> usize {
+    fn condition(&mut self, condition: ExprId, line: Option<u32>) -> usize {
         let mut e = self.expr(condition);
+        self.line = line.unwrap_or(self.line);
         self.go_if_true(&mut e);
         self.drop_values(e.if_false);
         e.if_false
@@ -235,7 +236,7 @@ impl Compiler<'_> {
     fn while_stat(&mut self, condition: ExprId, body: Block, exit: LabelId) {
         self.chunk.labels[exit.0 as usize].level = self.var_level();
         let start = self.here();
-        let otherwise = self.condition(condition);
+        let otherwise = self.condition(condition, None);
         self.block(body);
         self.jump_back(start);
         self.jump_to_label(exit, otherwise);
@@ -277,12 +278,13 @@ impl Compiler<'_> {
             let next = if let Some(label) = self.forward_jump(branch.block) {
                 // The block only jumps away: the condition's jump can go there itself.
                 let mut e = self.expr(branch.condition);
+                self.line = branch.line;
                 self.go_if_false(&mut e);
                 self.drop_values(e.if_true);
                 self.jump_to_label(label, e.if_true);
                 continue;
             } else {
-                self.condition(branch.condition)
+                self.condition(branch.condition, Some(branch.line))
             };
             self.block(branch.block);
             if n + 1 < branches.len() || otherwise.is_some() {
@@ -376,6 +378,7 @@ impl Compiler<'_> {
         self.set_bx(repeat, self.pc() - (prepare + 1));
         // `break` comes here, too: the loop's own variable is closed on both ways.
         self.define_label(exit);
+        self.line = line;
         self.leave_scope(outside);
     }
 

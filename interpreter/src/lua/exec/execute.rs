@@ -601,7 +601,7 @@ pub(super) unsafe fn execute<const RECORD: bool>(st: *mut State) -> Flow {
                                 Err(_) => slow!(slow::raised(&mut *st)),
                             }
                             if (*st).heap.debt > 0 {
-                                slow!(slow::collect(&mut *st));
+                                slow!(slow::collect_after(&mut *st, word));
                             }
                         }
                         Op::AddI => {

@@ -24,8 +24,7 @@ pub(super) fn before(st: &mut State, pc: *const Word) -> Result<(), Raised> {
     let Some(proto) = frame_proto(thread, frame) else { return Ok(()) };
     let at = (pc.addr() - proto.code_ptr().addr()) / size_of::<Word>();
     let op = bc::op(proto.word(at));
-    // What puts extra arguments aside comes before the function's first line.
-    let first = usize::from(proto.is_vararg);
+    let first = proto.body_start();
     let mut seen = thread.hook_seen.get();
     let fresh = at == first && (seen.left || depth > seen.depth);
     let last = match fresh {
@@ -38,22 +37,41 @@ pub(super) fn before(st: &mut State, pc: *const Word) -> Result<(), Raised> {
     thread.hook_seen.set(seen);
     if fresh && wanted(st, hook::CALL) {
         let event = if frame.flags & frame_flag::TAIL != 0 { "tail call" } else { "call" };
-        run(st, Some(pc), event, None)?;
+        run(st, Some(pc), event, None, (frame.base as usize, proto.parameters.into()))?;
     }
     if wanted(st, hook::COUNT) {
         let left = thread.hook_left.get().saturating_sub(1);
         thread.hook_left.set(if left == 0 { thread.hook_count.get() } else { left });
         if left == 0 {
-            run(st, Some(pc), "count", None)?;
+            run(st, Some(pc), "count", None, (0, 0))?;
         }
     }
     if wanted(st, hook::LINE) && at >= first && (at <= last || proto.line(at) != proto.line(last)) {
-        run(st, Some(pc), "line", Some(proto.line(at)))?;
+        run(st, Some(pc), "line", Some(proto.line(at)).filter(|line| *line > 0), (0, 0))?;
     }
-    if wanted(st, hook::RETURN) && matches!(op, Op::Return | Op::Return0 | Op::Return1) {
-        run(st, Some(pc), "return", None)?;
+    // One that closes variables first says itself when it has done so.
+    let closes = op == Op::Return && bc::k(proto.word(at));
+    if wanted(st, hook::RETURN) && matches!(op, Op::Return | Op::Return0 | Op::Return1) && !closes {
+        let word = proto.word(at);
+        let first = frame.base as usize + bc::a(word);
+        let count = match op {
+            Op::Return0 => 0,
+            Op::Return1 => 1,
+            _ if bc::b(word) == 0 => st.top() - first,
+            _ => bc::b(word) - 1,
+        };
+        run(st, Some(pc), "return", None, (first, count))?;
     }
     Ok(())
+}
+
+/// The function of the top frame, which has closed its variables, returns the values below the top.
+#[cold]
+pub(super) fn returns(st: &mut State, results: (usize, usize)) -> Result<(), Raised> {
+    let Some(frame) = st.thread.frames().last().copied() else { return Ok(()) };
+    // The instruction is still in progress.
+    let pc = frame.pc.wrapping_sub(1);
+    if wanted(st, hook::RETURN) { run(st, Some(pc), "return", None, results) } else { Ok(()) }
 }
 
 fn wanted(st: &State, event: u8) -> bool {
@@ -63,17 +81,26 @@ fn wanted(st: &State, event: u8) -> bool {
 /// A native function, whose frame is on top, is about to run.
 #[cold]
 pub fn native_begins(st: &mut State) -> Result<(), Raised> {
-    if wanted(st, hook::CALL) { run(st, None, "call", None) } else { Ok(()) }
+    let Some(frame) = st.thread.frames().last().copied() else { return Ok(()) };
+    let base = frame.base as usize;
+    if wanted(st, hook::CALL) { run(st, None, "call", None, (base, st.top() - base)) } else { Ok(()) }
 }
 
-/// A native function, whose frame is still on top, has left its results.
+/// A native function, whose frame is still on top, has left so many results from a slot on.
 #[cold]
-pub fn native_ends(st: &mut State) -> Result<(), Raised> {
-    if wanted(st, hook::RETURN) { run(st, None, "return", None) } else { Ok(()) }
+pub fn native_ends(st: &mut State, results: (usize, usize)) -> Result<(), Raised> {
+    if wanted(st, hook::RETURN) { run(st, None, "return", None, results) } else { Ok(()) }
 }
 
-/// Calls the hook. `pc`: the instruction that the top frame, a Lua function's, is about to execute.
-fn run(st: &mut State, pc: Option<*const Word>, event: &str, line: Option<u32>) -> Result<(), Raised> {
+/// Calls the hook. `pc`: the instruction that the top frame, a Lua function's, is about to execute. `transfer`: the first of
+/// the slots with what is handed over by a call or a return, and how many there are.
+fn run(
+    st: &mut State,
+    pc: Option<*const Word>,
+    event: &str,
+    line: Option<u32>,
+    transfer: (usize, usize),
+) -> Result<(), Raised> {
     let thread = st.thread;
     let (top, free, index) = (st.top(), free_top(st), thread.frames().len() - 1);
     ensure_stack(st, free + 3 + NATIVE_STACK)?;
@@ -89,6 +116,7 @@ fn run(st: &mut State, pc: Option<*const Word>, event: &str, line: Option<u32>) 
         frame.pc = pc.wrapping_add(1);
     }
     thread.hook_running.set(true);
+    thread.hook_transfer.set((transfer.0 as u32, transfer.1 as u32));
     let result = call(st, 2, 0);
     thread.hook_running.set(false);
     let frame = &mut thread.frames()[index];

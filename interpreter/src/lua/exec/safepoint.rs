@@ -6,10 +6,11 @@ use std::io::Write;
 
 use perilune_runtime::lua::event::Event;
 use perilune_runtime::lua::state::State;
-use perilune_runtime::lua::thread::NATIVE_STACK;
+use perilune_runtime::lua::thread::{FrameKind, NATIVE_STACK};
+use perilune_runtime::lua::value::Value;
 
 use super::super::api::to_bytes;
-use super::super::call::{call_protected, ensure_stack, free_top};
+use super::super::call::{call_finalizer, ensure_stack, free_top};
 use super::super::meta::metafield;
 
 /// A safepoint's slow path: a step of the collector, and the finalizers that are due then.
@@ -18,6 +19,21 @@ use super::super::meta::metafield;
 pub fn collect(st: &mut State) {
     st.collect_step();
     run_finalizers(st);
+}
+
+/// As [`collect`], where the registers of the top frame, a Lua function's, hold nothing any more from a slot on: what they
+/// held must not be kept alive by that.
+#[cold]
+#[inline(never)]
+pub fn collect_above(st: &mut State, dead: usize) {
+    let frame = st.thread.frames().last();
+    if frame.is_some_and(|f| f.kind == FrameKind::Lua) {
+        for slot in dead..free_top(st) {
+            st.set_slot(slot, Value::NIL);
+        }
+        st.set_top(dead);
+    }
+    collect(st);
 }
 
 /// Calls the finalizers that are due, unless one is running. Their errors become warnings.
@@ -37,7 +53,7 @@ pub fn run_finalizers(st: &mut State) {
         st.set_slot(free, handler);
         st.set_slot(free + 1, object);
         st.set_top(free + 2);
-        if let Ok(Err(error)) = call_protected(st, 1, 0) {
+        if let Ok(Err(error)) = call_finalizer(st) {
             let text = to_bytes(error).unwrap_or_else(|| b"error object is not a string".to_vec());
             warn(st, &[b"error in __gc (", &text[..], b")"].concat());
         }

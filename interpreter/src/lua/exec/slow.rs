@@ -92,6 +92,14 @@ pub(super) fn collect(st: &mut State) -> Step {
     Ok(Flow::Go)
 }
 
+/// A safepoint of the loop behind an instruction that sets a new temporary: the registers above that are free.
+#[cold]
+#[inline(never)]
+pub(super) fn collect_after(st: &mut State, word: Word) -> Step {
+    super::collect_above(st, base(st) + bc::a(word) + 1);
+    Ok(Flow::Go)
+}
+
 /// Memory has run out.
 #[cold]
 #[inline(never)]
@@ -300,7 +308,9 @@ pub(super) fn concat_values(st: &mut State, first: usize, mut left: usize) -> St
         st.set_slot(at, value);
         left -= n - 1;
     }
-    safepoint(st);
+    if st.heap.debt > 0 {
+        super::collect_above(st, first + 1);
+    }
     Ok(Flow::Go)
 }
 
@@ -358,8 +368,7 @@ pub(super) fn closure(st: &mut State, word: Word) -> Step {
     });
     let f = st.heap.lua_function(proto, cells)?;
     st.set_slot(base + bc::a(word), Value::from(f));
-    safepoint(st);
-    Ok(Flow::Go)
+    if st.heap.debt > 0 { collect_after(st, word) } else { Ok(Flow::Go) }
 }
 
 /// VARARG
@@ -484,6 +493,10 @@ pub(super) fn return_values(st: &mut State, word: Word) -> Step {
             return Ok(flow);
         }
         top_frame(st).pending = 0;
+        if st.thread.is_hooked() {
+            st.set_top(first + n);
+            super::hook::returns(st, (first, n))?;
+        }
     }
     let to = function_slot(st);
     let frame = *top_frame(st);

@@ -5,18 +5,18 @@
 use std::io::Read;
 
 use perilune_runtime::lua::event::Event;
-use perilune_runtime::lua::function::Special;
+use perilune_runtime::lua::function::{Special, goes_on_with};
 use perilune_runtime::lua::number;
 use perilune_runtime::lua::state::{CallFrame, Raised, State};
 use perilune_runtime::lua::table::{InvalidKey, SetError};
 use perilune_runtime::lua::value::{Value, tag, type_name};
 
 use super::super::api::{
-    self, Mode, arg_error, call, call_caught_late, check_any, check_int, check_option, check_string, check_table,
-    error, is_given, is_none_or_nil, metafield, opt_int, opt_string, plain_error, set_natives, special, to_string,
-    type_error,
+    self, Mode, arg_error, call_caught_late, check_any, check_int, check_option, check_string, check_table, error,
+    is_given, is_none_or_nil, metafield, opt_int, opt_string, plain_error, set_natives, special, to_string, type_error,
 };
 use super::super::exec;
+use super::super::load::SIGNATURE;
 use super::super::source::skip_prefix;
 use super::os::reason;
 use super::{closure, give, give_bytes, library, set};
@@ -109,6 +109,10 @@ fn collectgarbage(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
         "incremental",
     ];
     let option = check_option(st, f, 0, Some("collect"), &OPTIONS)?;
+    if st.in_finalizer {
+        // The collector's work is not begun inside of it.
+        return give(st, Value::NIL);
+    }
     let result = match OPTIONS[option] {
         "collect" => {
             st.collect_all();
@@ -217,7 +221,7 @@ fn pairs(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     } else {
         st.push(handler)?;
         st.push(object)?;
-        call(st, 1, 3)?;
+        return Ok(goes_on_with(2, Some(3)));
     }
     Ok(3)
 }
@@ -346,6 +350,7 @@ fn integer_in_base(text: &[u8], base: i64) -> Option<i64> {
     }
     let (negative, digits) = match text {
         [b'-', rest @ ..] => (true, rest),
+        [b'+', rest @ ..] => (false, rest),
         _ => (false, text),
     };
     if digits.is_empty() {
@@ -426,7 +431,7 @@ fn load_text(
     let loaded = match mode {
         Ok(mode) => api::load(st, text, name, mode, env),
         Err(mode) => {
-            let kind = if text.first() == Some(&0x1b) { "binary" } else { "text" };
+            let kind = if text.first() == Some(&SIGNATURE) { "binary" } else { "text" };
             Err(plain_error(st, format_args!("attempt to load a {kind} chunk (mode is '{mode}')")))
         }
     };
@@ -524,8 +529,6 @@ fn dofile(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     };
     let env = Value::from(st.globals);
     let function = api::load(st, &text, &name, Mode::Any, env)?;
-    let top = st.top();
     st.push(Value::from(function))?;
-    call(st, 0, -1)?;
-    Ok((st.top() - top) as u32)
+    Ok(goes_on_with(1, None))
 }

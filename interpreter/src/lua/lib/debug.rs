@@ -7,6 +7,7 @@
 
 use std::ops::ControlFlow;
 
+use perilune_runtime::lua::bytecode::{self as bc, Op};
 use perilune_runtime::lua::event::Event;
 use perilune_runtime::lua::function::{Cell, Proto};
 use perilune_runtime::lua::heap::Gc;
@@ -53,6 +54,12 @@ pub(super) fn open(st: &mut State) -> Result<Gc<Table>, Raised> {
     let (registry, main, globals) = (st.registry, Value::from(st.main), Value::from(st.globals));
     raw_set(st, registry, Value::integer(1), main)?;
     raw_set(st, registry, Value::integer(2), globals)?;
+    // Where programs find the hooks of coroutines; the coroutines themselves know them, too.
+    let hooks = new_table(st, 0)?;
+    set(st, registry, HOOKS, Value::from(hooks))?;
+    let meta = new_table(st, 1)?;
+    set_text(st, meta, "__mode", b"k")?;
+    hooks.set_metatable(&mut st.heap, Some(meta))?;
     Ok(table)
 }
 
@@ -112,8 +119,13 @@ fn getinfo(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
                 set(st, table, "istailcall", Value::boolean(is_tail))?;
             }
             b'r' => {
-                set(st, table, "ftransfer", Value::integer(0))?;
-                set(st, table, "ntransfer", Value::integer(0))?;
+                let hooked = frame.map(|i| thread.frames()[i]).filter(|f| f.flags & frame_flag::HOOK != 0);
+                let (first, count) = hooked.map_or((0, 0), |f| {
+                    let (first, count) = thread.hook_transfer.get();
+                    (if first == 0 { 0 } else { i64::from(first) - i64::from(f.base) + 1 }, count)
+                });
+                set(st, table, "ftransfer", Value::integer(first))?;
+                set(st, table, "ntransfer", Value::integer(count.into()))?;
             }
             b'L' => set_active_lines(st, table, proto)?,
             _ => set(st, table, "func", function)?,
@@ -166,8 +178,7 @@ fn set_active_lines(st: &mut State, table: Gc<Table>, proto: Option<Gc<Proto>>) 
     let Some(proto) = proto else { return Ok(()) };
     let active = st.heap.table(0, 0)?;
     set(st, table, "activelines", Value::from(active))?;
-    // The instruction that puts extra arguments aside belongs to no line.
-    for pc in usize::from(proto.is_vararg)..proto.lines.len() {
+    for pc in proto.body_start()..proto.lines.len() {
         let line = proto.line(pc);
         if line > 0 {
             raw_set(st, active, Value::integer(line.into()), Value::TRUE)?;
@@ -256,9 +267,10 @@ fn setlocal(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     let Some(frame) = level else { return Err(arg_error(st, f, first, "level out of range")) };
     let value = check_any(st, f, first + 2)?;
     let Some((name, slot)) = find_local(thread, frame, n) else { return give(st, Value::NIL) };
-    if name.first() == Some(&b'(') && name[..] != b"(vararg)"[..] {
-        // Loops' states, temporaries and the arguments of native functions can be seen only: the machine relies on their
-        // types and on their being alive.
+    let is_temporary = name[..] == b"(temporary)"[..] && !is_loop_state(thread, frame, slot);
+    if name.first() == Some(&b'(') && name[..] != b"(vararg)"[..] && !is_temporary {
+        // Loops' states and the arguments of native functions can be seen only: the machine relies on their types and on
+        // their being alive.
         return give(st, Value::NIL);
     }
     exec::locals_changed(st);
@@ -267,6 +279,23 @@ fn setlocal(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
         None => thread.set_slot(slot, value),
     }
     give_vec(st, name)
+}
+
+/// Does a slot hold part of the state of a numeric loop that is under way?
+fn is_loop_state(thread: Gc<Thread>, frame: usize, slot: usize) -> bool {
+    let frame = thread.frames()[frame];
+    let Some(proto) = frame_proto(thread, frame) else { return false };
+    let (code, now) = (proto.original_code(), frame_pc(proto, frame));
+    let mut pc = 0;
+    while pc < code.len() {
+        let (word, op) = (code[pc], bc::op(code[pc]));
+        let first = frame.base as usize + bc::a(word);
+        if op == Op::ForPrep && (pc..=pc + bc::bx(word)).contains(&now) && (first..first + 3).contains(&slot) {
+            return true;
+        }
+        pc += op.words();
+    }
+    false
 }
 
 // ---- upvalues
@@ -447,6 +476,9 @@ fn prompt(st: &mut State) -> ControlFlow<(), Vec<u8>> {
 
 // ---- hooks
 
+/// The name of the table of hooks in the registry.
+const HOOKS: &str = "_HOOKKEY";
+
 /// The letters of a mask.
 const LETTERS: [(u8, u8); 3] = [(b'c', hook::CALL), (b'r', hook::RETURN), (b'l', hook::LINE)];
 
@@ -473,8 +505,14 @@ fn sethook(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     thread.hook_mask.set(mask);
     thread.hook_count.set(count);
     thread.hook_left.set(count);
-    thread.hook_seen.set(HookSeen { depth: u32::MAX, at: 0, left: false });
+    // A coroutine that has not started has not missed anything.
+    let depth = if thread.frames().is_empty() && thread != st.main { 0 } else { u32::MAX };
+    thread.hook_seen.set(HookSeen { depth, at: 0, left: false });
     st.heap.barrier(thread.header());
+    let key = Value::from(st.string(HOOKS.as_bytes())?);
+    if let Some(hooks) = st.registry.get(key).as_table() {
+        raw_set(st, hooks, Value::from(thread), thread.hook.get())?;
+    }
     Ok(0)
 }
 

@@ -28,6 +28,7 @@ pub(super) fn open(st: &mut State) -> Result<Gc<Table>, Raised> {
         &[
             ("byte", byte),
             ("char", char_),
+            ("dump", dump),
             ("find", find),
             ("format", format_),
             ("gmatch", gmatch),
@@ -82,6 +83,16 @@ fn arithmetic_of(st: &mut State, f: CallFrame, event: Event) -> Result<u32, Rais
     }
     call(st, 2, 1)?;
     Ok(1)
+}
+
+/// A function as a binary chunk.
+fn dump(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
+    let function = api::check_function(st, f, 0)?;
+    let strip = !st.arg(f, 1).is_falsy();
+    match function.as_lua_function() {
+        Some(function) => give_vec(st, crate::lua::binary::dump(function.proto(), strip)),
+        None => Err(error(st, format_args!("unable to dump given function"))),
+    }
 }
 
 // ---- parts and simple transformations

@@ -100,9 +100,10 @@ impl Parser<'_> {
         loop {
             self.advance()?;
             let condition = self.expr()?;
+            let line = self.lexer.line;
             self.expect(Token::Then)?;
             let block = self.block(None)?;
-            self.pending_branches.push(Branch { condition, block });
+            self.pending_branches.push(Branch { condition, line, block });
             match self.token {
                 Token::Elseif => continue,
                 Token::Else => {
@@ -190,10 +191,11 @@ impl Parser<'_> {
             count += 1;
         }
         self.expect(Token::In)?;
+        let line = self.lexer.line;
         let values = self.expr_list()?;
         self.show(4);
         let body = self.for_body(count as usize)?;
-        Ok(StatKind::GenericFor { first, count, values, body, exit })
+        Ok(StatKind::GenericFor { first, count, values, body, exit, line })
     }
 
     /// `do` and the body of a `for` loop, in whose scope the `count` variables become visible.

@@ -26,6 +26,8 @@ pub const NO_BARRIER: u8 = 3;
 pub const FIRST_CYCLE: isize = -(256 * 1024);
 /// Bytes allocated between two steps of a cycle.
 const STEP: isize = 64 * 1024;
+/// What a step that the program asks for counts in the generational mode: enough for a cycle of a heap of some megabytes.
+const GENERATIONAL_STEP: usize = 4 * 1024 * 1024;
 
 /// What a state wants to be kept.
 #[derive(Default)]
@@ -264,7 +266,9 @@ impl Heap {
 
     /// One step asked for by the program, of `bytes` allocated (0: a basic one). Answers whether a cycle was finished.
     pub fn explicit_step(&mut self, roots: &dyn Fn(&mut Roots), bytes: usize) -> bool {
-        let finished = self.work(roots, bytes.max(STEP as usize).saturating_mul(4));
+        // In the generational mode programs expect a step to find what has died since the last one.
+        let basic = if self.collector.generational { GENERATIONAL_STEP } else { STEP as usize };
+        let finished = self.work(roots, bytes.max(basic).saturating_mul(4));
         if finished {
             self.set_pause_debt();
         }
@@ -497,12 +501,12 @@ impl Heap {
         table.retain_elements(|v| strings(self, v));
         table.retain_fields(|v| strings(self, v));
         table.retain_nodes(|k, v| {
-            if weak_keys {
-                strings(self, k)
-            } else {
+            // Where the value may die, its key waits for that.
+            if !weak_keys {
                 self.mark_value(k);
-                true
-            };
+            } else if !v.is_collectable() || v.is_string() {
+                strings(self, k);
+            }
             strings(self, v)
         });
     }
@@ -584,7 +588,13 @@ impl Heap {
             } else {
                 table.retain_elements(|v| !is_dead(v));
                 table.retain_fields(|v| !is_dead(v));
-                table.retain_nodes(|_, v| !is_dead(v));
+                table.retain_nodes(|k, v| {
+                    let alive = !is_dead(v);
+                    if alive && k.is_string() {
+                        mark_cell(object_of(k).cast());
+                    }
+                    alive
+                });
             }
         }
     }

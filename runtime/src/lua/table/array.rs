@@ -160,6 +160,7 @@ impl Gc<Table> {
             len -= 1;
         }
         self.len.set(len as u32);
+        self.header.flags.set(self.header.flags.get() | flag::SHORTENED);
     }
 
     /// Fills in the tag area.

@@ -39,6 +39,8 @@ pub mod flag {
     pub const WEAK_VALUES: u8 = 2;
     /// Is on the list of objects with a finalizer.
     pub const FINALIZER: u8 = 4;
+    /// Elements were taken away from the end of its array.
+    pub const SHORTENED: u8 = 8;
 }
 
 /// Most slots inside of a table's own cell.

@@ -3,7 +3,7 @@
 
 use super::super::heap::Gc;
 use super::super::value::{Value, tag};
-use super::Table;
+use super::{Table, flag};
 
 /// The key given to `next` is not in the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,7 +16,8 @@ impl Gc<Table> {
         let slots = self.shape.get().count();
         let key = match key.tag() {
             tag::NIL => return Ok(0),
-            tag::FLOAT => super::super::number::float_to_int(key.raw_float()).map_or(key, Value::integer),
+            // No key is a float with an integer's value.
+            tag::FLOAT if super::super::number::float_to_int(key.raw_float()).is_some() => return Err(InvalidKey),
             _ => key,
         };
         if let Some(i) = key.as_integer() {
@@ -25,7 +26,8 @@ impl Gc<Table> {
                 return Ok(i as usize);
             }
             // The array may have got shorter since: what follows its end comes next.
-            if index < u64::from(self.capacity.get()) && self.node_of(key).is_none() {
+            let shortened = self.header.flags.get() & flag::SHORTENED != 0;
+            if shortened && index < u64::from(self.capacity.get()) && self.node_of(key).is_none() {
                 return Ok(len);
             }
         }
