@@ -304,7 +304,7 @@ fn simple(code: &Code<'_>, pc: usize, s: &mut Registers) -> Verdict {
         }
         Op::NewTable => s.give(a, Some(1)),
         Op::Closure => {
-            captures(code, bc::bx(w), s)?;
+            captures(code, bc::bx(w), a, s)?;
             s.give(a, Some(1));
         }
         _ => {
@@ -327,12 +327,12 @@ fn reads(op: Op, b: usize, c: usize, s: &Registers) -> Verdict {
     }
 }
 
-/// What a new closure captures is there.
-fn captures(code: &Code<'_>, function: usize, s: &Registers) -> Verdict {
+/// What a new closure captures is there, below it.
+fn captures(code: &Code<'_>, function: usize, a: usize, s: &Registers) -> Verdict {
     for upvalue in &code.f.functions[function].upvalues {
         let index = usize::from(upvalue.index);
         if upvalue.in_register {
-            claim(index < s.held.len(), "invalid register")?;
+            claim(index < a, "invalid register")?;
             s.cell(index)?;
         } else {
             claim(index < code.f.upvalues.len(), "invalid upvalue")?;

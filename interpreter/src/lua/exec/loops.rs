@@ -88,7 +88,11 @@ pub(super) fn enter(st: &mut State, trace: u32) -> Step {
         return Err(raised);
     }
     match outcome {
-        Outcome::Continue => Ok(Flow::Go),
+        Outcome::Continue => {
+            // The exit has collected, perhaps.
+            super::run_finalizers(st);
+            Ok(Flow::Go)
+        }
         Outcome::Record => Ok(Flow::Record),
         Outcome::Raised => Err(Raised),
     }

@@ -501,7 +501,7 @@ impl Recorder {
                 return self.set_mixed(o, index, len, key, value);
             }
         }
-        let fits = key - 1 == o.table.length() && o.table.length() > 0 && o.table.array_kind() == ty.tag();
+        let fits = key.wrapping_sub(1) == o.table.length() && o.table.length() > 0 && o.table.array_kind() == ty.tag();
         if fits && !o.table.has_hash() && (o.table.length() as usize) < o.table.array_capacity() {
             return self.append(o, index, len, value);
         }

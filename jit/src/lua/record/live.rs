@@ -184,10 +184,14 @@ fn transfer(code: &[Word], pc: usize, max: usize, set: &mut Registers) {
         | Op::LFalseSkip
         | Op::LoadTrue
         | Op::GetUpval
-        | Op::GetTabUp
-        | Op::NewTable => set.remove(a),
-        // A closure captures the cells of registers; which ones its prototype says.
-        Op::Closure => set.add_from(0, max),
+        | Op::GetTabUp => set.remove(a),
+        // A new temporary: those above are free.
+        Op::NewTable => set.remove_from(a, max),
+        // So is this. A closure captures the cells of registers; which ones its prototype says.
+        Op::Closure => {
+            set.remove_from(a, max);
+            set.add_from(0, a);
+        }
         Op::LoadNil => set.remove_from(a, (a + b + 1).min(max)),
         Op::SetUpval | Op::NewCell | Op::Close | Op::Tbc => set.add(a),
         Op::SetCell => {
