@@ -383,3 +383,15 @@ fn sessions_share_local_variables() -> Result<()> {
     assert_eq!((error.message().as_ref(), error.place()), ("s:1: unexpected symbol near '='", Some(4)));
     Ok(())
 }
+
+#[test]
+fn binary_chunks_are_accepted_where_that_is_said() -> Result<()> {
+    let lua = Lua::new();
+    let chunk = lua.eval::<Bytes>("string.dump(load('return ... + 1'), true)")?.0;
+    let error = lua.load(&chunk).into_function().map(|_| ()).unwrap_err();
+    assert!(error.message().contains("attempt to load a binary chunk"), "{}", error.message());
+    assert_eq!(lua.load(&chunk).binary(true).into_function()?.call::<i64>(1)?, 2);
+    let error = lua.load(&chunk[..chunk.len() - 1]).name("=c").binary(true).into_function().map(|_| ()).unwrap_err();
+    assert_eq!(error.message(), "c: bad binary format (truncated chunk)");
+    Ok(())
+}

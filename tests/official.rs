@@ -12,8 +12,7 @@ use perilune_oracle::finish;
 
 const VARIABLE: &str = "PERILUNE_LUA_TESTES";
 /// The ways to run a file; the last two need the compiler.
-const ENGINES: &[(&str, &[&str])] =
-    &[("off", &["-joff"]), ("on", &[]), ("hot", &["-Ohotloop=1", "-Ohotexit=1"])];
+const ENGINES: &[(&str, &[&str])] = &[("off", &["-joff"]), ("on", &[]), ("hot", &["-Ohotloop=1", "-Ohotexit=1"])];
 /// Run alone these do nothing sensible, with the reason.
 const LEFT_OUT: &[(&str, &str)] = &[
     ("all", "it is run whole"),

@@ -168,7 +168,7 @@ impl Lua {
 
     /// A chunk of Lua code, to be run or made a function.
     pub fn load<'a>(&'a self, text: &'a (impl AsRef<[u8]> + ?Sized)) -> Chunk<'a> {
-        Chunk { lua: self, text: text.as_ref(), name: None }
+        Chunk { lua: self, text: text.as_ref(), name: None, binary: false }
     }
 
     /// Runs code.
@@ -187,7 +187,7 @@ impl Lua {
         self.load(&text).eval()
     }
 
-    /// Reads a script. A byte order mark and a first line that begins with `#` are skipped.
+    /// Reads a script, or a binary chunk. A byte order mark and a first line that begins with `#` are skipped.
     ///
     /// # Errors
     /// When it cannot be read, and syntax errors.
@@ -206,7 +206,7 @@ impl Lua {
 
     fn load_chunk(&self, path: Option<&[u8]>) -> Result<Function> {
         let (text, name) = self.with(|state| read_chunk(state, path)).map_err(Error::new)?;
-        self.load(&text).name(&name).into_function()
+        self.load(&text).name(&name).binary(true).into_function()
     }
 
     // ---- the standard input, whose buffer Lua code reads from as well
@@ -378,9 +378,17 @@ pub struct Chunk<'a> {
     lua: &'a Lua,
     text: &'a [u8],
     name: Option<&'a [u8]>,
+    binary: bool,
 }
 
 impl<'a> Chunk<'a> {
+    /// Whether a binary chunk, which `string.dump` has made, is accepted, too; else it is an error. One that was damaged or made
+    /// up is refused as well as wrong text is.
+    pub fn binary(mut self, accepted: bool) -> Chunk<'a> {
+        self.binary = accepted;
+        self
+    }
+
     /// How messages name the chunk: `@` stands before a file's name, `=` before any other; a name without either is taken
     /// for the code itself and quoted.
     pub fn name(mut self, name: &'a (impl AsRef<[u8]> + ?Sized)) -> Chunk<'a> {
@@ -393,7 +401,7 @@ impl<'a> Chunk<'a> {
     /// # Errors
     /// Syntax errors.
     pub fn into_function(self) -> Result<Function> {
-        let value = machine::load(self.lua, self.text, self.name.unwrap_or(self.text))?;
+        let value = machine::load(self.lua, self.text, self.name.unwrap_or(self.text), self.binary)?;
         self.lua.unpack(value)
     }
 
@@ -420,7 +428,7 @@ impl<'a> Chunk<'a> {
     pub fn into_expression(self) -> Result<Function> {
         let name = self.name.unwrap_or(self.text);
         let expression = [b"return ", self.text].concat();
-        match (Chunk { lua: self.lua, text: &expression, name: Some(name) }).into_function() {
+        match (Chunk { lua: self.lua, text: &expression, name: Some(name), binary: false }).into_function() {
             Ok(function) => Ok(function),
             Err(_) => self.into_function(),
         }

@@ -206,11 +206,11 @@ pub(super) fn note_finalizer(state: &mut State, object: Raw) {
 }
 
 /// Compiles a chunk. Each message names chunk and line, those too that C Lua gives without.
-pub(super) fn load(lua: &Lua, text: &[u8], name: &[u8]) -> Result<Value> {
+pub(super) fn load(lua: &Lua, text: &[u8], name: &[u8], binary: bool) -> Result<Value> {
     loaded(lua, name, |state| {
         let globals = Raw::from(state.globals);
         if text.first() == Some(&SIGNATURE) {
-            return Ok(api::load(state, text, name, Mode::Any, globals));
+            return Ok(api::load(state, text, name, if binary { Mode::Any } else { Mode::Text }, globals));
         }
         compile(text, name).map(|prototype| close_over(state, &prototype, globals))
     })

@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
+use perilune_interpreter::lua::error::frame_proto;
 use perilune_runtime::lua::heap::Roots;
 use perilune_runtime::lua::state::State;
 use perilune_runtime::lua::tier::Outcome;
 use perilune_runtime::lua::value::Value;
 
-use super::deopt::{Entered, pop_frames, push_frames, restore, set_pc, store_slots};
+use super::deopt::{Entered, clear_dead, pop_frames, push_frames, restore, set_pc, store_slots};
 use super::entry::{self, Left};
 use super::eval;
 use super::ir::{Ir, Link, Ref, Type};
@@ -263,6 +264,11 @@ impl eval::Host for Host {
 
     fn collect(&mut self) -> bool {
         let state = self.state_mut();
+        let frame = state.thread.frames().last().copied();
+        if let Some((frame, proto)) = frame.and_then(|f| frame_proto(state.thread, f).map(|p| (f, p))) {
+            let pc = (frame.pc.addr() - proto.code_ptr().addr()) / size_of::<u32>();
+            clear_dead(state, pc as u32, &mut None);
+        }
         state.collect_step();
         !state.heap.has_finalizers_due()
     }

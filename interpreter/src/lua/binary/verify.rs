@@ -141,6 +141,7 @@ impl<'a> Code<'a> {
     fn jump(&self, pc: usize) -> Verdict {
         let to = self.target(pc);
         claim(to.is_some_and(|to| self.op_at(to).is_some()), "invalid jump")?;
+        claim(!self.f.is_vararg || to != Some(0), "extra arguments are prepared for twice")?;
         // Only back edges are asked whether the program shall stop.
         let back = to.is_some_and(|to| to <= pc);
         let is_back = matches!(bc::op(self.word(pc)), Op::JmpBack | Op::ForLoop | Op::TForLoop);
@@ -238,7 +239,7 @@ impl<'a> Code<'a> {
                 self.registers(&[a, b, c])
             }
             Op::BAnd | Op::BOr | Op::BXor | Op::Shl | Op::Shr => self.registers(&[a, b, c]),
-            Op::Concat => claim(b >= 2, "nothing is concatenated").and(self.r(a + b - 1)),
+            Op::Concat => claim(b >= 2, "nothing is concatenated").and(self.r(a + b.max(1) - 1)),
             Op::Jmp | Op::JmpBack => self.jump(pc),
             Op::Eq | Op::Lt | Op::Le | Op::TestSet => self.registers(&[a, b]).and(self.test(pc)),
             Op::EqK => self.r(a).and(self.k(b)).and(self.test(pc)),

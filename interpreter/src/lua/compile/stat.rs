@@ -58,7 +58,7 @@ impl Compiler<'_> {
             StatKind::If { branches, otherwise } => self.if_stat(branches, otherwise),
             StatKind::NumericFor { local, range, body, exit } => self.numeric_for(local, range, body, exit, stat.line),
             StatKind::GenericFor { first, count, values, body, exit, line } => {
-                self.generic_for((first, count), values, body, exit, line);
+                self.generic_for((first, count), values, body, exit, (line, stat.end_line));
             }
             StatKind::Return(values) => self.return_stat(values, stat.end_line),
             StatKind::Goto(goto) => self.goto(goto),
@@ -358,7 +358,14 @@ impl Compiler<'_> {
         self.define_label(exit);
     }
 
-    fn generic_for(&mut self, locals: (LocalId, u32), values: Span, body: Block, exit: LabelId, line: u32) {
+    fn generic_for(
+        &mut self,
+        locals: (LocalId, u32),
+        values: Span,
+        body: Block,
+        exit: LabelId,
+        (line, end_line): (u32, u32),
+    ) {
         let outside = self.active.len();
         let base = self.free;
         let last = self.expr_list(values);
@@ -378,7 +385,7 @@ impl Compiler<'_> {
         self.set_bx(repeat, self.pc() - (prepare + 1));
         // `break` comes here, too: the loop's own variable is closed on both ways.
         self.define_label(exit);
-        self.line = line;
+        self.line = end_line;
         self.leave_scope(outside);
     }
 
