@@ -67,3 +67,10 @@ print(string.format("%p", s1) == string.format("%p", inner()))
 local many = {}
 for i = 1, 300 do many[i] = "x = " .. i .. ".5" end
 print(pcall(load(table.concat(many, " ") .. " local t = {} t:method()", "=many")))
+-- a handler sees the errors of closing, too
+local function closes(f) return setmetatable({}, { __close = f }) end
+print(xpcall(function()
+  local a <close> = closes(function(_, m) error("third after " .. m, 0) end)
+  local b <close> = closes(function(_, m) error("second after " .. m, 0) end)
+  error("first", 0)
+end, function(m) return "[" .. m .. "]" end))

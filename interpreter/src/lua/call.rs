@@ -455,13 +455,14 @@ fn catch(st: &mut State, frame: Frame) -> Step {
     let thread = st.thread;
     let error = st.take_error();
     st.handled = false;
-    st.set_slot(frame.base as usize, error);
+    let at = error_slot(frame);
+    st.set_slot(at, error);
     if let Some(top) = thread.frames().last_mut() {
         top.detail = CLOSING;
     }
-    st.set_top(frame.base as usize + 1);
+    st.set_top(at + 1);
     if thread.size() > MAX_STACK {
-        let live = thread.closing().last().map_or(0, |slot| *slot as usize).max(frame.base as usize) + NATIVE_STACK;
+        let live = thread.closing().last().map_or(0, |slot| *slot as usize).max(at) + NATIVE_STACK;
         if live < MAX_STACK {
             thread.shrink(&mut st.heap, MAX_STACK);
         }
@@ -469,17 +470,25 @@ fn catch(st: &mut State, frame: Frame) -> Step {
     close_after_error(st)
 }
 
+/// Where the error that ends at a frame waits until variables are closed: in place of the function that was called. The
+/// handler of `xpcall` stays where it is, for further errors.
+fn error_slot(frame: Frame) -> usize {
+    let has_handler = frame.kind == FrameKind::Xpcall && frame.flags & frame_flag::ENTRY == 0;
+    frame.base as usize + usize::from(has_handler)
+}
+
 /// Closes the variables above the topmost frame, a `pcall`'s, and then returns false and the error from it.
 fn close_after_error(st: &mut State) -> Step {
     let Some(frame) = st.thread.frames().last().copied() else { return Ok(Flow::Leave) };
     let base = frame.base as usize;
     while let Some(slot) = next_to_close(st, base) {
-        let error = st.slot(base);
+        let error = st.slot(error_slot(frame));
         if let Some(flow) = call_closer(st, slot, error, slot + 1)? {
             return Ok(flow);
         }
     }
     st.set_slot(base - 1, Value::FALSE);
+    st.set_slot(base, st.slot(error_slot(frame)));
     leave_native(st, base - 1, 2)?;
     deliver(st, base - 1, frame.wanted, frame.flags, base - 1, 2)
 }
