@@ -192,6 +192,9 @@ fn rep(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
         return give_bytes(st, b"");
     }
     let piece = s.len() + separator.len();
+    if piece == 0 {
+        return give_bytes(st, b"");
+    }
     if piece > MAX_REPEATED / usize::try_from(n).unwrap_or(usize::MAX) {
         return Err(error(st, format_args!("resulting string too large")));
     }
