@@ -194,13 +194,16 @@ unsafe fn evaluate(state: *mut State, mut number: u32, mut at: Entered) -> Optio
             // SAFETY: the state is alive, and the evaluator has returned.
             let (state, snapshot) = (unsafe { &mut *state }, ir.snapshots.get(exit));
             store_slots(state, at, ir, snapshot, &left);
+            // SAFETY: the compiler is alive.
+            let mut goes_on = unsafe { (*jit).trace(next) }.is_some();
             if !ir.snapshots.frames(snapshot).is_empty() {
                 push_frames(state, at, ir, snapshot);
                 at = Entered::top(state);
-                if !ensure_room(state) {
-                    set_pc(state, snapshot.pc);
-                    return Some(Left { trace: number, snapshot: exit, at, outcome: Outcome::Continue, counts: false });
-                }
+                goes_on &= ensure_room(state);
+            }
+            if !goes_on {
+                set_pc(state, snapshot.pc);
+                return Some(Left { trace: number, snapshot: exit, at, outcome: Outcome::Continue, counts: false });
             }
             number = next;
             parent = None;

@@ -36,6 +36,9 @@ const WASTED: u32 = 8;
 /// How many thresholds that may come to.
 const MAX_WASTE: u32 = 100;
 
+/// How often in a row a trace may be left at once, where nothing can be recorded.
+const MAX_USELESS: u32 = 500;
+
 /// The tracing compiler of a state.
 pub struct Jit {
     options: Options,
@@ -339,6 +342,42 @@ impl Jit {
         self.pending_exit = Some(PendingExit { trace: number, exit, at });
         true
     }
+
+    /// A trace was entered and left. One that is left at once, again and again, where nothing can be recorded, costs more than
+    /// it saves: it is given up.
+    fn watch_use(&mut self, entered: u32, left: u32, exit: u32) {
+        let threshold = self.options.hotexit;
+        let recording = self.recorder.is_some();
+        let Some(trace) = self.trace_mut(entered) else { return };
+        let exit = exit as usize;
+        let shallow = left == entered && trace.exits[exit].threshold > threshold && trace.is_before_loop(exit);
+        trace.useless = if shallow { trace.useless + 1 } else { 0 };
+        if trace.useless >= MAX_USELESS && !recording {
+            self.retire(entered);
+        }
+    }
+
+    /// Drops a root trace and its tree for good; its loop belongs to the interpreter again.
+    fn retire(&mut self, number: u32) {
+        let Some(trace) = self.trace(number) else { return };
+        let (proto, Origin::Loop(site)) = (trace.proto, trace.origin) else { return };
+        if self.options.verbosity >= Verbosity::Lines {
+            let (place, what) = self.describe(proto, trace.origin);
+            self.options.say(format_args!("retire  {place} {what}: left at once each time\n"));
+        }
+        unpatch_loop(proto, site);
+        set_counter(proto, site, self.options.hotloop.saturating_mul(1 << MAX_PENALTY));
+        let prototypes = self.prototypes.clone();
+        let mut prototypes = prototypes.borrow_mut();
+        let known = prototypes.of(proto);
+        known.penalties.insert(site, MAX_PENALTY);
+        known.traces.retain(|trace| self.trace(*trace).is_some_and(|t| t.root != number));
+        self.engine.drop_trace(number);
+        // The numbers stay taken: other traces' links name them.
+        for place in &mut self.traces {
+            place.take_if(|trace| trace.root == number);
+        }
+    }
 }
 
 fn set_counter(proto: Gc<Proto>, site: u32, value: u32) {
@@ -361,6 +400,15 @@ fn patch_loop(proto: Gc<Proto>, site: u32, number: u32) {
         proto.set_word(site as usize + 1, number);
         proto.set_word(site as usize, bc::with_op(w, op));
     }
+}
+
+/// Makes a loop's back edge what it was.
+fn unpatch_loop(proto: Gc<Proto>, site: u32) {
+    let mut patched = proto.patched.borrow_mut();
+    let Some(at) = patched.iter().position(|(pc, ..)| *pc == site) else { return };
+    let (_, w, _) = patched.swap_remove(at);
+    // SAFETY: the instruction was there before.
+    unsafe { proto.set_word(site as usize, w) };
 }
 
 impl Drop for Jit {
@@ -462,6 +510,9 @@ unsafe fn enter(state: *mut State, number: u32) -> Outcome {
         let Some(left) = Engine::run(state, number, at) else { return Outcome::Continue };
         // While there is a hook nothing is recorded.
         let counts = left.counts && !(*state).thread.is_hooked();
+        if counts {
+            (*Jit::of(state)).watch_use(number, left.trace, left.snapshot as u32);
+        }
         if counts && (*Jit::of(state)).took_exit(left.trace, left.snapshot as u32, left.at, left.outcome) {
             Outcome::Record
         } else {

@@ -52,6 +52,8 @@ pub struct Trace {
     pub start: (u32, usize),
     /// How many traces in a row up to this one each begin where their parent does: they expect other values there.
     pub variants: u32,
+    /// How often in a row it was left at once, where nothing can be recorded.
+    pub useless: u32,
 }
 
 impl Trace {
@@ -72,7 +74,13 @@ impl Trace {
             allocates: recorded.allocates,
             start: (recorded.pc, recorded.depth),
             variants: 0,
+            useless: 0,
         }
+    }
+
+    /// Whether an exit comes before the first iteration is complete.
+    pub fn is_before_loop(&self, exit: usize) -> bool {
+        self.ir.loop_index().is_none_or(|at| (self.ir.snapshots.get(exit).at as usize) < at)
     }
 
     /// Whether enough traces begin where this one does: what is different each time is left to the interpreter.
