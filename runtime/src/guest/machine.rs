@@ -1,0 +1,202 @@
+//! The machine: all that a guest is, in one place, and the slow paths to its memory that processor and monitor share.
+
+use std::collections::VecDeque;
+
+use super::cpu::{Cpu, attention, cr0, cr4, flag};
+use super::exception::{Exception, vector};
+use super::exit::{Counters, Exit, Reasons};
+use super::memory::{self, Memory, page};
+use super::paging::{self, Accessor};
+use super::tlb::{Access, PAGE_MASK, PAGE_SIZE, Tags, Tlb};
+
+const PAGE_BYTES: u64 = PAGE_SIZE as u64;
+
+/// A guest.
+///
+/// Compiled code holds a pointer to it, and reaches what [`super::layout`] names. It lives in a box: [`Machine::new`].
+#[derive(Debug)]
+#[repr(C)]
+pub struct Machine {
+    /// The processor.
+    pub cpu: Cpu,
+    /// The soft TLB.
+    pub tlb: Tlb,
+    /// Guest-physical memory.
+    pub memory: Memory,
+    /// The reasons for which the monitor wants to be asked.
+    pub intercepts: Reasons,
+    /// How often each reason occurred.
+    pub exits: Counters,
+    /// Exits that are to be reported before the next instruction ([`attention::EXIT`]).
+    pub pending: VecDeque<Exit>,
+}
+
+impl Machine {
+    /// A machine with `size` bytes of RAM, after a reset.
+    pub fn new(size: u64) -> Result<Box<Machine>, memory::Error> {
+        let mut machine = Box::new(Machine {
+            cpu: Cpu::default(),
+            tlb: Tlb::default(),
+            memory: Memory::new(size)?,
+            intercepts: Reasons::NONE,
+            exits: Counters::default(),
+            pending: VecDeque::new(),
+        });
+        machine.refresh();
+        Ok(machine)
+    }
+
+    /// Puts the processor into the state after a reset. Memory and time stay.
+    pub fn reset(&mut self) {
+        let (budget, horizon) = (self.cpu.budget, self.cpu.horizon);
+        self.cpu = Cpu { budget, horizon, ..Cpu::default() };
+        self.tlb.flush_all();
+        self.refresh();
+        self.cpu.attention |= attention::LOOKUP;
+    }
+
+    /// Asks the dispatch loop to report an exit before the next instruction.
+    pub fn request_exit(&mut self, exit: Exit) {
+        self.pending.push_back(exit);
+        self.cpu.attention |= attention::EXIT;
+    }
+
+    /// The PCID of the current address space.
+    pub fn pcid(&self) -> u16 {
+        if self.cpu.cr4 & cr4::PCIDE != 0 { (self.cpu.cr3 & 0xfff) as u16 } else { 0 }
+    }
+
+    /// Computes what depends on control registers, segments, privilege and flags: the mode, and the TLB's address space. To be called
+    /// after any of these was changed.
+    pub fn refresh(&mut self) {
+        self.cpu.update_mode();
+        self.select();
+    }
+
+    /// Selects the TLB's address space.
+    fn select(&mut self) {
+        let user = self.cpu.cpl == 3;
+        if user && self.cpu.cr0 & cr0::AM != 0 && self.cpu.has(flag::AC) {
+            // Each access has to be checked for its alignment: nothing may hit.
+            self.tlb.space = 0;
+        } else {
+            let pcid = self.pcid();
+            self.tlb.select(pcid, user);
+        }
+    }
+
+    /// Forgets all translations.
+    pub fn flush_tlb(&mut self) {
+        self.tlb.flush_all();
+        self.select();
+        self.cpu.attention |= attention::LOOKUP;
+    }
+
+    /// Forgets the translations of one PCID.
+    pub fn flush_pcid(&mut self, pcid: u16) {
+        self.tlb.flush(pcid);
+        self.select();
+        self.cpu.attention |= attention::LOOKUP;
+    }
+
+    /// Forgets the translation of one page.
+    pub fn flush_page(&mut self, va: u64) {
+        self.tlb.invalidate(va);
+        self.select();
+        self.cpu.attention |= attention::LOOKUP;
+    }
+
+    /// Translates `va` for an access with the current privilege, enters it into the TLB if accesses of that kind may go the
+    /// fast path from now on, and answers the guest-physical address.
+    #[cold]
+    pub fn translate(&mut self, va: u64, access: Access) -> Result<u64, Exception> {
+        let by = Accessor { user: self.cpu.cpl == 3, implicit: false, silent: false };
+        let found = match paging::translate(&self.cpu, &mut self.memory, va, access, by) {
+            Ok(found) => found,
+            Err(code) => return Err(self.page_fault(va, code)),
+        };
+        let facts = self.memory.facts(found.physical);
+        if facts & (page::RAM | page::ROM) != 0 && facts & page::WATCHED == 0 {
+            let write = access == Access::Write && found.writable && self.memory.prepare_write(found.physical);
+            // A user page under SMAP can be reached while AC is set only: no entry that outlives it.
+            let lasting = self.cpu.cpl == 3 || self.cpu.cr4 & cr4::SMAP == 0 || !self.cpu.has(flag::AC);
+            let tags = Tags { read: found.readable && lasting, write: write && lasting, execute: found.executable };
+            let host = self.memory.base().wrapping_add(found.physical & !PAGE_MASK);
+            self.tlb.fill(va, host.wrapping_sub(va & !PAGE_MASK), tags, found.large);
+        }
+        Ok(found.physical)
+    }
+
+    /// Translates `va` for an access of the processor itself, with the rights of the supervisor.
+    pub fn translate_implicit(&mut self, va: u64, access: Access) -> Result<u64, Exception> {
+        let by = Accessor { user: false, implicit: true, silent: false };
+        match paging::translate(&self.cpu, &mut self.memory, va, access, by) {
+            Ok(found) => Ok(found.physical),
+            Err(code) => Err(self.page_fault(va, code)),
+        }
+    }
+
+    /// Where `va` is mapped for the supervisor, without leaving a mark: for the monitor.
+    pub fn probe(&mut self, va: u64) -> Option<u64> {
+        let by = Accessor { user: false, implicit: false, silent: true };
+        if self.cpu.long() && !canonical(va) {
+            return None;
+        }
+        // With AC set, SMAP does not get in the way of looking.
+        let ac = self.cpu.rflags;
+        self.cpu.rflags |= flag::AC;
+        let found = paging::translate(&self.cpu, &mut self.memory, va, Access::Read, by);
+        self.cpu.rflags = ac;
+        found.ok().map(|found| found.physical)
+    }
+
+    fn page_fault(&mut self, va: u64, code: u32) -> Exception {
+        self.cpu.cr2 = va;
+        Exception::with_code(vector::PAGE, code)
+    }
+
+    /// Notes that instructions were decoded in lines of a page: writes to it take the slow path from now on.
+    pub fn add_code(&mut self, page: u32, lines: u64) {
+        if self.memory.add_code(page, lines) {
+            let host = self.memory.base() + u64::from(page) * PAGE_BYTES;
+            self.tlb.forget_host_page(host, false);
+        }
+    }
+
+    /// Writes to physical memory on behalf of a device or the monitor. Answers whether all of it is RAM or ROM.
+    pub fn write_physical(&mut self, address: u64, bytes: &[u8]) -> bool {
+        let written = self.memory.write(address, bytes);
+        self.note_modified();
+        written
+    }
+
+    /// Asks for attention when code was modified: after each write to [`Memory`] outside of the TLB.
+    #[inline]
+    pub fn note_modified(&mut self) {
+        if self.memory.has_modified() {
+            self.cpu.attention |= attention::CODE;
+        }
+    }
+
+    /// Takes the list of dirty pages.
+    pub fn take_dirty(&mut self) -> Vec<u32> {
+        self.tlb.forget_writes();
+        self.memory.take_dirty()
+    }
+
+    /// Sees or no longer sees each access to the pages of a range of physical memory.
+    pub fn watch(&mut self, address: u64, length: u64, on: bool) {
+        let mut at = address & !PAGE_MASK;
+        while at < address.saturating_add(length) {
+            self.memory.set_facts(at, page::WATCHED, on);
+            self.tlb.forget_host_page(self.memory.base().wrapping_add(at), true);
+            at += PAGE_BYTES;
+        }
+    }
+}
+
+/// Whether an address is canonical: bits 48 to 63 are copies of bit 47.
+#[inline]
+pub const fn canonical(va: u64) -> bool {
+    ((va as i64) << 16 >> 16) as u64 == va
+}

@@ -1,0 +1,17 @@
+//! The guest machine, as data: an AMD64 processor, its memory, its devices.
+//!
+//! [`machine::Machine`] holds all of it. Nothing here executes an instruction: the interpreter (`perilune-interpreter`) and a
+//! translator that is plugged into it by [`tier`] do, and both work on these types. Virtual time is the number of
+//! instructions retired, so that a run can be repeated exactly.
+
+#![forbid(unsafe_code)]
+
+pub mod cpu;
+pub mod exception;
+pub mod exit;
+pub mod layout;
+pub mod machine;
+pub mod memory;
+pub mod paging;
+pub mod tier;
+pub mod tlb;
