@@ -45,3 +45,20 @@ print(pcall(function()
   end
   return total
 end))
+
+
+-- A side trace that leaves by a return of its own function with an open list behind other results.
+local number = 0
+local function spread(t, i, j) return table.unpack(t, i or 1, j or t.n) end
+local function numbered()
+  number = number + 1
+  local row = { n = 3 }
+  for i = 1, 3 do row[i] = number * i end
+  return number, spread(row)
+end
+local counts = {}
+for _ = 1, 200 do
+  local results = table.pack(numbered())
+  counts[#counts + 1] = results.n
+end
+print(table.concat(counts, "", 1, 200))

@@ -156,6 +156,13 @@ impl Recorder {
     }
 
     pub(super) fn op_return(&mut self, w: Word) -> Rec<Next> {
+        if self.frames.is_empty() {
+            return match self.origin {
+                // The caller's frame is not this trace's.
+                super::Origin::Exit { .. } => self.leave(),
+                super::Origin::Loop(_) => Err(Abort::Reason("return from the loop")),
+            };
+        }
         let (a, count) = match bc::op(w) {
             Op::Return0 => (0, 0),
             Op::Return1 => (bc::a(w), 1),
@@ -170,13 +177,6 @@ impl Recorder {
                 (bc::a(w), count)
             }
         };
-        if self.frames.is_empty() {
-            return match self.origin {
-                // The caller's frame is not this trace's.
-                super::Origin::Exit { .. } => self.leave(),
-                super::Origin::Loop(_) => Err(Abort::Reason("return from the loop")),
-            };
-        }
         let mut values = Vec::with_capacity(count);
         for i in 0..count {
             values.push(self.get(a + i)?);
