@@ -276,6 +276,11 @@ pub fn mov_byte(asm: &mut Assembler, operand: Mem, imm: u8) {
     rm_imm(asm, one(0xc6).byte_sized(), 0, Rm::Mem(operand), &[imm]);
 }
 
+/// Emits `test dword rm, imm`.
+pub fn test_dword(asm: &mut Assembler, operand: Mem, imm: i32) {
+    rm_imm(asm, one(0xf7).dword(), 0, Rm::Mem(operand), &imm.to_le_bytes());
+}
+
 /// Emits `mov dword rm, imm`.
 pub fn mov_dword(asm: &mut Assembler, operand: Mem, imm: i32) {
     rm_imm(asm, one(0xc7).dword(), 0, Rm::Mem(operand), &imm.to_le_bytes());
@@ -359,6 +364,11 @@ pub fn pop(asm: &mut Assembler, operand: Rm) {
 /// Emits `call rm`.
 pub fn call(asm: &mut Assembler, target: Rm) {
     rm(asm, one(0xff).dword(), 2, target);
+}
+
+/// `jmp target`, to an address in a register or in memory.
+pub fn jump(asm: &mut Assembler, target: Rm) {
+    rm(asm, one(0xff).dword(), 4, target);
 }
 
 #[cfg(test)]

@@ -49,6 +49,8 @@ pub const CALLER_SAVED: u16 = 1 << Rq::RAX as u8
 pub const ARGUMENTS: [u8; 6] = [Rq::RDI as u8, Rq::RSI as u8, Rq::RDX as u8, Rq::RCX as u8, Rq::R8 as u8, Rq::R9 as u8];
 /// Where it leaves its result.
 pub const RESULT: u8 = Rq::RAX as u8;
+/// Where it leaves the second half of a result of two words.
+pub const SECOND_RESULT: u8 = Rq::RDX as u8;
 
 /// Names of the 64-bit general registers, by number.
 pub const GENERAL_NAMES: [&str; 16] =

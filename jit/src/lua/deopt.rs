@@ -3,7 +3,12 @@
 //! It cannot fail: the entry of a trace has made sure that the stack has room for the deepest snapshot. It allocates
 //! nothing in the heap, collects nothing and raises nothing before the frames stand.
 
-use perilune_interpreter::lua::call::nesting_of;
+use perilune_interpreter::lua::call::{nesting_of, place_results};
+use perilune_interpreter::lua::error::frame_proto;
+use perilune_interpreter::lua::exec::function_slot;
+use perilune_runtime::lua::bytecode::Word;
+use perilune_runtime::lua::function::Proto;
+use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::state::State;
 use perilune_runtime::lua::thread::{Frame, FrameKind, frame_flag};
 use perilune_runtime::lua::tier::Outcome;
@@ -11,6 +16,7 @@ use perilune_runtime::lua::value::Value;
 
 use super::ir::{Ir, Ref};
 use super::record::live::{Liveness, Registers};
+use super::returns::ReturnPlace;
 use super::snapshot::{ExitMode, Snapshot};
 
 /// Tells the 64 bits that an instruction's result had at the exit.
@@ -105,6 +111,55 @@ pub fn set_pc(state: &mut State, pc: u32) {
     {
         frame.pc = f.proto().code_ptr().cast_const().wrapping_add(pc as usize);
     }
+}
+
+/// Where the top frame returns `count` results to, if its caller is a Lua function that has just called it.
+pub fn return_place(state: &State, count: u16) -> Option<ReturnPlace> {
+    let frames = state.thread.frames();
+    let [.., caller, callee] = &**frames else { return None };
+    if callee.flags & !frame_flag::TAIL != 0 || caller.kind != FrameKind::Lua {
+        return None;
+    }
+    Some(ReturnPlace { address: caller.pc.addr(), open: (callee.wanted < 0).then_some(count) })
+}
+
+/// The top frame's caller, a Lua function: its frame, its function, and where it goes on.
+pub fn caller(state: &State) -> Option<(Entered, Gc<Proto>, u32)> {
+    let frames = state.thread.frames();
+    let depth = frames.len().checked_sub(1)?;
+    let frame = *frames.get(depth.checked_sub(1)?)?;
+    let proto = frame_proto(state.thread, frame)?;
+    let pc = (frame.pc.addr() - proto.code_ptr().addr()) / size_of::<Word>();
+    Some((Entered { base: frame.base, depth }, proto, pc as u32))
+}
+
+/// How many frames below the top one are looked at for another call of its function.
+const NEAR: usize = 24;
+
+/// Whether the function of the top frame has been called by itself, directly or by way of a few others.
+pub fn recurs(state: &State, proto: Gc<Proto>) -> bool {
+    let below = state.thread.frames().iter().rev().skip(1).take(NEAR);
+    below.filter_map(|frame| frame_proto(state.thread, *frame)).any(|p| p == proto)
+}
+
+/// The top frame belongs to another function now, called by the one that it belonged to.
+pub fn note_tail_call(state: &State) {
+    if let Some(frame) = state.thread.frames().last_mut() {
+        frame.flags |= frame_flag::TAIL;
+    }
+}
+
+/// Executes a return of the `count` values from register `first` on, to a place that [`return_place`] has told.
+pub fn return_to_caller(state: &mut State, first: u8, count: u16) {
+    let to = function_slot(state);
+    let Some(callee) = state.thread.frames().pop() else { return };
+    place_results(state, to, callee.wanted, callee.base as usize + usize::from(first), count.into());
+}
+
+/// Before a return is executed by the interpreter: a list with an open number of values ends at the top.
+pub fn set_results(state: &mut State, first: u8, count: u16) {
+    let base = state.thread.frames().last().map_or(0, |f| f.base as usize);
+    state.set_top(base + usize::from(first) + usize::from(count));
 }
 
 /// Rebuilds the frames, and says how the interpreter goes on.

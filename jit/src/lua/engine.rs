@@ -8,7 +8,10 @@ use perilune_runtime::lua::state::State;
 use perilune_runtime::lua::tier::Outcome;
 use perilune_runtime::lua::value::Value;
 
-use super::deopt::{Entered, clear_dead, pop_frames, push_frames, restore, set_pc, store_slots};
+use super::deopt::{
+    Entered, clear_dead, note_tail_call, pop_frames, push_frames, restore, return_place, return_to_caller, set_pc,
+    store_slots,
+};
 use super::entry::{self, Left};
 use super::eval;
 use super::ir::{Ir, Link, Ref, Type};
@@ -76,7 +79,7 @@ impl Engine {
         }
         let Some(machine) = &mut self.machine else { return Ok(()) };
         let parent = match trace.origin {
-            Origin::Loop(_) => None,
+            Origin::Loop(_) | Origin::Entry | Origin::Return { .. } => None,
             Origin::Exit { parent, exit } => Some((parent, exit as usize)),
         };
         // SAFETY: the state is alive; what compiled code finds through it lies in a box of ours.
@@ -190,13 +193,15 @@ unsafe fn evaluate(state: *mut State, mut number: u32, mut at: Entered) -> Optio
         let exit = result.snapshot();
         let ended = matches!(result.exit, eval::Exit::End { .. });
         let left = Evaluated { result, ir };
-        if ended && let Link::Trace(next) = ir.link {
+        if ended && let Some(next) = ir.link.target() {
             // SAFETY: the state is alive, and the evaluator has returned.
             let (state, snapshot) = (unsafe { &mut *state }, ir.snapshots.get(exit));
             store_slots(state, at, ir, snapshot, &left);
             // SAFETY: the compiler is alive.
             let mut goes_on = unsafe { (*jit).trace(next) }.is_some();
-            if !ir.snapshots.frames(snapshot).is_empty() {
+            if let Link::TailCall(_) = ir.link {
+                note_tail_call(state);
+            } else if !ir.snapshots.frames(snapshot).is_empty() {
                 push_frames(state, at, ir, snapshot);
                 at = Entered::top(state);
                 goes_on &= ensure_room(state);
@@ -207,6 +212,17 @@ unsafe fn evaluate(state: *mut State, mut number: u32, mut at: Entered) -> Optio
             }
             number = next;
             parent = None;
+            continue;
+        }
+        if ended && let Link::Return { first, count } = ir.link {
+            // SAFETY: the state is alive, and the evaluator has returned.
+            let (state, snapshot) = (unsafe { &mut *state }, ir.snapshots.get(exit));
+            store_slots(state, at, ir, snapshot, &left);
+            // SAFETY: the compiler is alive.
+            let next = return_place(state, count).and_then(|place| unsafe { (*jit).return_trace(place) });
+            let Some(next) = next else { return Some(entry::leave_at_return(state, number, ir, first, count)) };
+            return_to_caller(state, first, count);
+            (at, number, parent) = (Entered::top(state), next, None);
             continue;
         }
         // SAFETY: the compiler is alive.

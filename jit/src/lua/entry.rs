@@ -6,7 +6,7 @@
 use super::allocate::Location;
 use super::deopt::{self, Entered, Values};
 use super::emit::leave;
-use super::ir::Ref;
+use super::ir::{Ir, Link, Ref};
 use super::machine::{Machine, MachineTrace, Sync};
 use crate::code::exit::{ExitState, spill_offset};
 use perilune_runtime::lua::heap::{Header, Roots};
@@ -94,6 +94,12 @@ pub unsafe fn enter(state: *mut State, number: u32) -> Option<Left> {
     let (how, number) = ((answer >> 32) as u32, answer as u32);
     // SAFETY: the code has ended; the caller's promise holds again.
     let (known, machine) = unsafe { (&mut *state, &mut *machine) };
+    if how == leave::RETURN {
+        // The slots were stored, and the interpreter executes the return.
+        let ir = &machine.known(number)?.ir;
+        let Link::Return { first, count } = ir.link else { return None };
+        return Some(leave_at_return(known, number, ir, first, count));
+    }
     if how == leave::EXIT {
         let left = machine.last.take();
         if known.heap.debt > 0 {
@@ -108,6 +114,40 @@ pub unsafe fn enter(state: *mut State, number: u32) -> Option<Left> {
     let snapshot = ir.snapshots.len().checked_sub(1)?;
     deopt::set_pc(known, ir.snapshots.get(snapshot).pc);
     Some(Left { trace: number, snapshot, at, outcome: Outcome::Continue, counts: false })
+}
+
+/// At the end of a trace that returns, where the slots are stored and no other trace goes on: the interpreter executes the
+/// return.
+pub(super) fn leave_at_return(state: &mut State, number: u32, ir: &Ir, first: u8, count: u16) -> Left {
+    let snapshot = ir.snapshots.len() - 1;
+    deopt::set_pc(state, ir.snapshots.get(snapshot).pc);
+    deopt::set_results(state, first, count);
+    Left { trace: number, snapshot, at: Entered::top(state), outcome: Outcome::Continue, counts: true }
+}
+
+/// Where code goes on, and with which base.
+#[repr(C)]
+pub(super) struct Target {
+    /// The address of a trace's code; 0: nowhere.
+    code: usize,
+    /// The address of the first register.
+    base: usize,
+}
+
+/// At the end of a trace that returns: executes the return if there is a trace for what the caller does next.
+///
+/// # Safety
+/// Called by compiled code, which has stored the slots of its last snapshot.
+pub(super) unsafe extern "C-unwind" fn return_to_caller(state: *mut State, first: u8, count: u16) -> Target {
+    // SAFETY: compiled code's context is its state, whose tier is a `Jit`; nobody holds a reference while it runs.
+    let (known, machine, jit) =
+        unsafe { (&mut *state, &mut *(*state).compiled.cast::<Machine>(), &*super::tier::Jit::of(state)) };
+    let place = deopt::return_place(known, count);
+    let found = place.and_then(|place| Some((place, machine.get(jit.return_trace(place)?)?.entry())));
+    let Some((place, code)) = found else { return Target { code: 0, base: 0 } };
+    machine.returns.insert(place, code);
+    deopt::return_to_caller(known, first, count);
+    Target { code, base: base(known) }
 }
 
 /// What exits of compiled code call: restores stack and frames.

@@ -14,8 +14,9 @@ use super::emit::thunks::{ThunkFunctions, Thunks};
 use super::emit::{self, FrameHelpers, Layout, Site, Surroundings};
 use super::entry;
 use super::explain;
-use super::ir::{Ir, Link, Ref};
+use super::ir::{Ir, Ref};
 use super::record::live::Registers;
+use super::returns::ReturnCache;
 use super::trace::Trace;
 use crate::code::CodeError;
 use crate::code::arena::Arena;
@@ -195,6 +196,8 @@ pub struct Machine {
     pub(super) depth: usize,
     /// How machine code was left last.
     pub(super) last: Option<entry::Left>,
+    /// Where returns go on.
+    pub(super) returns: ReturnCache,
     /// Traces that were dropped and are not yet freed.
     dropped: usize,
     /// Exit stress: what is known of the guards of traces that are gone.
@@ -221,6 +224,7 @@ impl Machine {
             syncs: Vec::new(),
             depth: 0,
             last: None,
+            returns: ReturnCache::default(),
             dropped: 0,
             stress_of_dropped: StressCounts::default(),
         }))
@@ -274,8 +278,8 @@ impl Machine {
             features: self.options.features,
         };
         let allocation = allocate(&ir, options)?;
-        let target = match ir.link {
-            Link::Trace(target) if target != number => {
+        let target = match ir.link.target() {
+            Some(target) if target != number => {
                 Some(self.get(target).map(MachineTrace::entry).ok_or(CompileError::NoTarget)?)
             }
             _ => None,
@@ -288,12 +292,14 @@ impl Machine {
             number,
             interrupt: state.interrupt.as_ptr() as usize,
             // A trace may lead to its own start.
-            link: target.or((ir.link == Link::Trace(number)).then(|| buffer.start())),
+            link: target.or((ir.link.target() == Some(number)).then(|| buffer.start())),
             frames: FrameHelpers {
                 sync: entry::sync_frames as *const () as usize,
                 unsync: entry::unsync_frames as *const () as usize,
                 push: entry::push_frames as *const () as usize,
+                leave: entry::return_to_caller as *const () as usize,
             },
+            returns: self.returns.address(),
             features: self.options.features,
             reached: stress.as_ref().map(Guards::reached),
         };
@@ -333,7 +339,7 @@ impl Machine {
     }
 
     fn insert(&mut self, number: u32, trace: Box<MachineTrace>) {
-        if let Link::Trace(target) = trace.ir.link
+        if let Some(target) = trace.ir.link.target()
             && target != number
             && let Some(target) = self.known_mut(target)
         {
@@ -435,6 +441,7 @@ impl Machine {
 
     /// Drops a trace and the side traces that begin in it, and theirs. Nothing leads to them any more.
     pub fn drop_trace(&mut self, number: u32) -> Result<(), CodeError> {
+        self.returns.clear();
         let mut work = vec![number];
         while let Some(number) = work.pop() {
             let Some(trace) = self.known_mut(number).filter(|t| !t.dropped) else { continue };
@@ -458,7 +465,7 @@ impl Machine {
                     patches.push(Patch { site: from.entry() + site, target: from.entry() + leave });
                 }
             }
-            if let Link::Trace(next) = link
+            if let Some(next) = link.target()
                 && let Some(next) = self.known_mut(next)
             {
                 next.incoming.retain(|from| *from != number);

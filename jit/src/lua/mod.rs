@@ -13,6 +13,7 @@
 //! | `record` | from bytecode to IR |
 //! | `ir`, `opt` | the IR and the passes over it |
 //! | `snapshot`, `deopt` | what the interpreter's frames must look like at an exit, and making them so |
+//! | `returns` | where compiled code goes on after a return |
 //! | `trace`, `prototypes` | a finished trace; which traces a prototype has |
 //! | `allocate`, `emit` | registers, machine code |
 //! | `machine`, `entry` | traces as machine code: links, exits, the way in and out |
@@ -36,6 +37,7 @@ pub mod options;
 pub mod prototypes;
 pub mod record;
 pub mod report;
+pub mod returns;
 pub mod snapshot;
 pub mod tier;
 pub mod trace;

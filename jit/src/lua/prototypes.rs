@@ -18,6 +18,12 @@ pub struct Known {
     pub traces: Vec<u32>,
     /// How often recording failed, by the loop's back edge.
     pub penalties: FxHashMap<u32, u32>,
+    /// How often recording failed at the entry.
+    pub entry_penalty: u32,
+    /// A recording has met a call of it inside of itself.
+    pub recursive: bool,
+    /// How often a return to a place, with so many values in an open list, found no trace there; and how often it has to.
+    pub returns: FxHashMap<(u32, Option<u16>), (u32, u32)>,
     /// Which registers are alive where.
     liveness: Option<Rc<Liveness>>,
 }

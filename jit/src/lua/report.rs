@@ -30,6 +30,8 @@ impl Jit {
                 };
                 (place(proto, head as usize), "loop".to_string())
             }
+            Origin::Entry => (place(proto, 0), format!("function at line {}", proto.line_defined)),
+            Origin::Return { pc, .. } => (place(proto, pc as usize - 1), "return".to_string()),
             Origin::Exit { parent, exit } => {
                 let (proto, pc) = self.trace(parent).map_or((proto, 0), |t| t.innermost(exit as usize));
                 (place(proto, pc), format!("exit {parent}/{exit}"))
@@ -43,6 +45,8 @@ impl Jit {
         let link = match trace.ir.link {
             Link::Loop => "loop".to_string(),
             Link::Trace(n) => format!("-> trace {n}"),
+            Link::TailCall(n) => format!("-> trace {n}, tail call"),
+            Link::Return { .. } => "-> caller".to_string(),
             Link::Interpreter => "-> interpreter".to_string(),
         };
         let live = trace.ir.insts.iter().filter(|i| i.op != ir::Op::Nop).count();

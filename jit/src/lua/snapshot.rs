@@ -93,6 +93,8 @@ pub struct Frame {
     pub function: Ref,
     /// Where the calling frame goes on after the return.
     pub return_pc: u32,
+    /// The address of that instruction; 0 in IR that comes from text.
+    pub return_address: usize,
     /// Its base, relative to the base at the trace's entry.
     pub base: i16,
     /// How many results the caller wants; -1 for all.

@@ -16,7 +16,7 @@ use perilune_runtime::lua::state::{MAX_NESTING, State};
 use perilune_runtime::lua::thread::EXTRA_STACK;
 use perilune_runtime::lua::tier::{Answer, Entry, Outcome, Site, Tier};
 
-use super::deopt::Entered;
+use super::deopt::{self, Entered};
 use super::engine::Engine;
 use super::ir::Link;
 use super::machine::StressCounts;
@@ -24,6 +24,7 @@ use super::options::{Options, Verbosity};
 use super::prototypes::Prototypes;
 use super::record::native::Intrinsics;
 use super::record::{Inherited, MAX_FRAMES, MAX_SLOTS, Next, Origin, Recorder, Setup};
+use super::returns::{ReturnPlace, ReturnTraces};
 use super::snapshot::{ExitMode, Frame};
 use super::trace::Trace;
 
@@ -48,8 +49,10 @@ pub struct Jit {
     prototypes: Rc<RefCell<Prototypes>>,
     /// Numbers of traces that are gone.
     free: Vec<u32>,
-    /// The exit that the next recording begins at.
-    pending_exit: Option<PendingExit>,
+    /// Where the next recording begins.
+    pending: Option<Pending>,
+    /// The traces for what is done behind calls.
+    returns: ReturnTraces,
     pub(super) engine: Engine,
     /// Kinds of guards and how many of each there are in all traces.
     guards: BTreeMap<String, u64>,
@@ -58,12 +61,13 @@ pub struct Jit {
     wasted: u32,
 }
 
-/// An exit that got hot: the frames stand as its snapshot says.
+/// What got hot when compiled code was left.
 #[derive(Clone, Copy)]
-struct PendingExit {
-    trace: u32,
-    exit: u32,
-    at: Entered,
+enum Pending {
+    /// An exit: the frames stand as its snapshot says.
+    Exit { trace: u32, exit: u32, at: Entered },
+    /// A place behind a call: the called function is about to return to it.
+    Return(ReturnPlace),
 }
 
 impl Jit {
@@ -78,7 +82,8 @@ impl Jit {
             recorder: None,
             prototypes: Rc::default(),
             free: Vec::new(),
-            pending_exit: None,
+            pending: None,
+            returns: ReturnTraces::default(),
             engine,
             guards: BTreeMap::new(),
             aborts: 0,
@@ -92,6 +97,7 @@ impl Jit {
             return;
         }
         state.hot_loop = options.hotloop;
+        state.hot_function = options.hotloop;
         let jit = Jit::new(state, options);
         state.tier = Some(Box::new(jit));
     }
@@ -186,6 +192,11 @@ impl Jit {
     fn drop_trace(&mut self, number: u32) -> Option<Box<Trace>> {
         self.engine.drop_trace(number);
         let trace = self.traces[number as usize].take();
+        if let Some(trace) = &trace
+            && let Some(place) = trace.behind
+        {
+            self.returns.remove(&place);
+        }
         self.free.push(number);
         trace
     }
@@ -207,17 +218,48 @@ impl Jit {
         Answer::Record
     }
 
+    /// Begins to record a function that calls itself: only those are worth a trace of their own, all others are inlined.
+    fn begin_entry(&mut self, state: *mut State, proto: Gc<Proto>) -> Answer {
+        // SAFETY: the state is alive; the borrow ends here.
+        let (at, recurs) = unsafe { (Entered::top(&*state), deopt::recurs(&*state, proto)) };
+        if !recurs && !self.prototypes.borrow_mut().of(proto).recursive {
+            return Answer::Continue;
+        }
+        let setup = self.setup(state);
+        self.recorder = Some(Box::new(Recorder::at_entry(setup, (at.base, at.depth, proto))));
+        Answer::Record
+    }
+
+    /// Begins to record where the top frame is about to return to.
+    fn begin_return(&mut self, state: *mut State, place: ReturnPlace) -> Result<(), &'static str> {
+        // SAFETY: the state is alive; the borrow ends here.
+        let Some((at, proto, pc)) = deopt::caller(unsafe { &*state }) else { return Err("no caller") };
+        // The list begins where the function was.
+        let call = proto.original_code()[pc as usize - 1];
+        let open = place.open.map(|count| ((bc::a(call) + usize::from(count)) as i16, count));
+        let mut setup = self.setup(state);
+        // The called function may have allocated without looking at the collector.
+        setup.allocates = true;
+        self.recorder = Some(Box::new(Recorder::at_return(setup, (at.base, at.depth, proto), pc, open)));
+        Ok(())
+    }
+
+    /// The trace for what is done behind a call.
+    pub(super) fn return_trace(&self, place: ReturnPlace) -> Option<u32> {
+        self.returns.get(&place).copied()
+    }
+
     /// Begins to record where a trace was just left.
-    fn begin_exit(&mut self, state: *mut State, pending: PendingExit) -> Result<(), &'static str> {
-        let Some(trace) = self.trace(pending.trace) else { return Err("the trace is gone") };
-        let varies = trace.is_variant(pending.exit as usize);
+    fn begin_exit(&mut self, state: *mut State, (from, exit, at): (u32, u32, Entered)) -> Result<(), &'static str> {
+        let Some(trace) = self.trace(from) else { return Err("the trace is gone") };
+        let varies = trace.is_variant(exit as usize);
         let setup = Setup { allocates: trace.allocates, varies, ..self.setup(state) };
-        let snapshot = *trace.ir.snapshots.get(pending.exit as usize);
+        let snapshot = *trace.ir.snapshots.get(exit as usize);
         // SAFETY: the state is alive; the borrow ends with this statement.
         let thread = unsafe { (*state).thread };
         let mut inlined: Vec<(Frame, Gc<Proto>)> = Vec::new();
         for f in trace.ir.snapshots.frames(&snapshot) {
-            let function = thread.slot((i64::from(pending.at.base) + i64::from(f.base)) as usize - 1);
+            let function = thread.slot((i64::from(at.base) + i64::from(f.base)) as usize - 1);
             let Some(function) = function.as_lua_function() else { return Err("no function") };
             inlined.push((*f, function.proto()));
         }
@@ -233,10 +275,9 @@ impl Jit {
                 constant: trace.ir.constant(s.value).map(|c| c.payload()),
             })
             .collect();
-        let entry = (pending.at.base, pending.at.depth, trace.proto);
-        let recorder =
-            Recorder::at_exit(setup, pending.trace, pending.exit, entry, &inlined, &inherited, snapshot.resume())
-                .map_err(|_| "cannot begin")?;
+        let entry = (at.base, at.depth, trace.proto);
+        let recorder = Recorder::at_exit(setup, from, exit, entry, &inlined, &inherited, snapshot.resume())
+            .map_err(|_| "cannot begin")?;
         self.recorder = Some(Box::new(recorder));
         Ok(())
     }
@@ -246,7 +287,7 @@ impl Jit {
         let recorded = recorder.finish();
         let number = self.next_number();
         let root = match recorded.origin {
-            Origin::Loop(_) => number,
+            Origin::Loop(_) | Origin::Entry | Origin::Return { .. } => number,
             Origin::Exit { parent, .. } => self.trace(parent).map_or(parent, |t| t.root),
         };
         let mut trace = Box::new(Trace::new(number, root, recorded, self.options.hotexit));
@@ -273,6 +314,14 @@ impl Jit {
         }
         match origin {
             Origin::Loop(site) => patch_loop(proto, site, number),
+            Origin::Entry => {
+                proto.entry_trace.set(number);
+                proto.hot.set(1);
+            }
+            Origin::Return { .. } => {
+                let place = self.trace(number).and_then(|t| t.behind);
+                self.returns.extend(place.map(|place| (place, number)));
+            }
             Origin::Exit { parent, exit } => {
                 // A side trace that nothing leads to does no harm.
                 if self.engine.link(parent, exit, number).is_ok()
@@ -309,6 +358,18 @@ impl Jit {
                 let start = self.options.hotloop.saturating_mul(1 << *count).max(4 << *count);
                 set_counter(proto, site, start);
             }
+            Origin::Entry => {
+                let mut prototypes = self.prototypes.borrow_mut();
+                let known = prototypes.of(proto);
+                known.entry_penalty = (known.entry_penalty + weight).min(MAX_PENALTY);
+                proto.hot.set(self.options.hotloop.saturating_mul(1 << known.entry_penalty).max(4));
+            }
+            Origin::Return { pc, open } => {
+                let mut prototypes = self.prototypes.borrow_mut();
+                if let Some((missed, threshold)) = prototypes.of(proto).returns.get_mut(&(pc, open)) {
+                    (*missed, *threshold) = (0, threshold.saturating_mul(3u32.pow(weight)).max(16));
+                }
+            }
             Origin::Exit { parent, exit } => {
                 if let Some(trace) = self.trace_mut(parent) {
                     let exit = &mut trace.exits[exit as usize];
@@ -324,12 +385,17 @@ impl Jit {
     }
 
     /// An exit to the interpreter was taken. Answers whether to record from there.
-    fn took_exit(&mut self, number: u32, exit: u32, at: Entered, outcome: Outcome) -> bool {
+    fn took_exit(&mut self, state: &State, number: u32, exit: u32, at: Entered, outcome: Outcome) -> bool {
         let root = self.trace(number).map_or(number, |t| t.root);
         let sides = self.trace(root).map_or(0, |t| t.sides);
         let full = self.is_full() || self.recorder.is_some() || sides >= self.options.maxside;
         let Some(trace) = self.trace_mut(number) else { return false };
         let is_end = trace.ir.link == Link::Interpreter && exit as usize + 1 == trace.exits.len();
+        if let Link::Return { count, .. } = trace.ir.link
+            && exit as usize + 1 == trace.exits.len()
+        {
+            return !full && self.missed_return(state, count);
+        }
         // Where nobody knows how many values there are, no trace begins.
         let is_end = is_end || trace.ir.snapshots.get(exit as usize).mode == ExitMode::Open;
         let is_end = is_end || trace.is_variant(exit as usize) && trace.is_last_variant();
@@ -339,8 +405,24 @@ impl Jit {
         if !hot || full {
             return false;
         }
-        self.pending_exit = Some(PendingExit { trace: number, exit, at });
+        self.pending = Some(Pending::Exit { trace: number, exit, at });
         true
+    }
+
+    /// The interpreter executes a return, since there is no trace for what the caller does next. Answers whether to record it.
+    fn missed_return(&mut self, state: &State, count: u16) -> bool {
+        let (Some(place), Some((_, proto, pc))) = (deopt::return_place(state, count), deopt::caller(state)) else {
+            return false;
+        };
+        let mut prototypes = self.prototypes.borrow_mut();
+        let (missed, threshold) =
+            prototypes.of(proto).returns.entry((pc, place.open)).or_insert((0, self.options.hotexit));
+        *missed += 1;
+        let hot = *missed >= *threshold;
+        if hot {
+            self.pending = Some(Pending::Return(place));
+        }
+        hot
     }
 
     /// A trace was entered and left. One that is left at once, again and again, where nothing can be recorded, costs more than
@@ -360,17 +442,32 @@ impl Jit {
     /// Drops a root trace and its tree for good; its loop belongs to the interpreter again.
     fn retire(&mut self, number: u32) {
         let Some(trace) = self.trace(number) else { return };
-        let (proto, Origin::Loop(site)) = (trace.proto, trace.origin) else { return };
+        let (proto, origin) = (trace.proto, trace.origin);
         if self.options.verbosity >= Verbosity::Lines {
             let (place, what) = self.describe(proto, trace.origin);
             self.options.say(format_args!("retire  {place} {what}: left at once each time\n"));
         }
-        unpatch_loop(proto, site);
-        set_counter(proto, site, self.options.hotloop.saturating_mul(1 << MAX_PENALTY));
         let prototypes = self.prototypes.clone();
         let mut prototypes = prototypes.borrow_mut();
         let known = prototypes.of(proto);
-        known.penalties.insert(site, MAX_PENALTY);
+        let never = self.options.hotloop.saturating_mul(1 << MAX_PENALTY);
+        match origin {
+            Origin::Loop(site) => {
+                unpatch_loop(proto, site);
+                set_counter(proto, site, never);
+                known.penalties.insert(site, MAX_PENALTY);
+            }
+            Origin::Entry => {
+                proto.entry_trace.set(0);
+                proto.hot.set(never);
+                known.entry_penalty = MAX_PENALTY;
+            }
+            Origin::Return { pc, open } => {
+                self.returns.retain(|_, trace| *trace != number);
+                known.returns.insert((pc, open), (0, never));
+            }
+            Origin::Exit { .. } => return,
+        }
         known.traces.retain(|trace| self.trace(*trace).is_some_and(|t| t.root != number));
         self.engine.drop_trace(number);
         // The numbers stay taken: other traces' links name them.
@@ -425,23 +522,34 @@ impl Drop for Jit {
 
 impl Tier for Jit {
     fn hot(&mut self, state: *mut State, proto: Gc<Proto>, site: Site) -> Answer {
-        let Site::Loop(pc) = site else { return Answer::Continue };
-        set_counter(proto, pc, self.options.hotloop);
+        if let Site::Loop(pc) = site {
+            set_counter(proto, pc, self.options.hotloop);
+        }
         if self.recorder.is_some() || self.is_full() || !self.options.on {
             return Answer::Continue;
         }
-        self.begin_loop(state, proto, pc)
+        match site {
+            Site::Loop(pc) => self.begin_loop(state, proto, pc),
+            Site::Function => self.begin_entry(state, proto),
+        }
     }
 
     fn record(&mut self, state: *mut State, pc: *const Word) -> Answer {
-        if let Some(pending) = self.pending_exit.take()
-            && let Err(reason) = self.begin_exit(state, pending)
-        {
-            if let Some(trace) = self.trace(pending.trace) {
-                let (proto, origin) = (trace.proto, Origin::Exit { parent: pending.trace, exit: pending.exit });
-                self.failed(proto, origin, 1, reason);
+        match self.pending.take() {
+            None => {}
+            Some(Pending::Exit { trace: parent, exit, at }) => {
+                if let Err(reason) = self.begin_exit(state, (parent, exit, at)) {
+                    if let Some(proto) = self.trace(parent).map(|t| t.proto) {
+                        self.failed(proto, Origin::Exit { parent, exit }, 1, reason);
+                    }
+                    return Answer::Continue;
+                }
             }
-            return Answer::Continue;
+            Some(Pending::Return(place)) => {
+                if self.begin_return(state, place).is_err() {
+                    return Answer::Continue;
+                }
+            }
         }
         let Some(mut recorder) = self.recorder.take() else { return Answer::Continue };
         match recorder.step(pc) {
@@ -462,7 +570,7 @@ impl Tier for Jit {
     }
 
     fn abort(&mut self, _state: *mut State, reason: &'static str) {
-        self.pending_exit = None;
+        self.pending = None;
         if let Some(recorder) = self.recorder.take() {
             let (proto, origin) = recorder.place();
             self.failed(proto, origin, 1, reason);
@@ -513,7 +621,7 @@ unsafe fn enter(state: *mut State, number: u32) -> Outcome {
         if counts {
             (*Jit::of(state)).watch_use(number, left.trace, left.snapshot as u32);
         }
-        if counts && (*Jit::of(state)).took_exit(left.trace, left.snapshot as u32, left.at, left.outcome) {
+        if counts && (*Jit::of(state)).took_exit(&*state, left.trace, left.snapshot as u32, left.at, left.outcome) {
             Outcome::Record
         } else {
             left.outcome

@@ -6,6 +6,7 @@ use perilune_runtime::lua::value::Value;
 
 use super::ir::Ir;
 use super::record::{Origin, Pinned, Recorded};
+use super::returns::ReturnPlace;
 use super::snapshot::ExitMode;
 
 /// Most traces for the values at one place.
@@ -54,13 +55,23 @@ pub struct Trace {
     pub variants: u32,
     /// How often in a row it was left at once, where nothing can be recorded.
     pub useless: u32,
+    /// Which returns lead to it, if it begins behind a call.
+    pub behind: Option<ReturnPlace>,
 }
 
 impl Trace {
     /// From a recording.
     pub fn new(number: u32, root: u32, recorded: Recorded, hotexit: u32) -> Trace {
         let exits = vec![Exit { threshold: hotexit, ..Exit::default() }; recorded.ir.snapshots.len()];
+        let behind = match recorded.origin {
+            Origin::Return { pc, open } => {
+                let address = recorded.proto.code_ptr().wrapping_add(pc as usize).addr();
+                Some(ReturnPlace { address, open })
+            }
+            _ => None,
+        };
         Trace {
+            behind,
             number,
             origin: recorded.origin,
             root,

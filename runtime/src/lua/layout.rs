@@ -4,12 +4,13 @@
 
 use std::mem::offset_of;
 
+use super::frames::Frames;
 use super::function::{Cell, InlineCache, LuaFunction, NativeFunction, Proto};
 use super::heap::{FreeRun, Gc, Header, Heap};
 use super::state::State;
 use super::string::Str;
 use super::table::Table;
-use super::thread::Thread;
+use super::thread::{Frame, FrameKind, Thread, frame_flag};
 use super::value::{Value, tag};
 
 /// Bytes of a value.
@@ -73,6 +74,29 @@ pub const THREAD_STACK: usize = Thread::STACK_OFFSET;
 pub const THREAD_SIZE: usize = Thread::SIZE_OFFSET;
 /// The first free slot of a thread, 32 bits.
 pub const THREAD_TOP: usize = Thread::TOP_OFFSET;
+
+/// Behind the last call frame of a thread.
+pub const THREAD_FRAMES_END: usize = Thread::FRAMES_OFFSET + Frames::END_OFFSET;
+/// Behind the memory that a thread has for call frames.
+pub const THREAD_FRAMES_LIMIT: usize = Thread::FRAMES_OFFSET + Frames::LIMIT_OFFSET;
+/// Bytes of a call frame.
+pub const FRAME_SIZE: usize = size_of::<Frame>();
+/// Where a call frame's function goes on.
+pub const FRAME_PC: usize = offset_of!(Frame, pc);
+/// The first slot of a call frame, 32 bits.
+pub const FRAME_BASE: usize = offset_of!(Frame, base);
+/// How many results a call frame's caller wants, 32 bits; behind it lies [`FRAME_EXTRA`].
+pub const FRAME_WANTED: usize = offset_of!(Frame, wanted);
+/// The number of extra arguments of a call frame, 32 bits; behind it lie, in this order, kind and flags, bytes, and detail, 16 bits.
+/// All that is 0 for a Lua function without extra arguments that was just called by another one.
+pub const FRAME_EXTRA: usize = offset_of!(Frame, extra);
+/// Behind [`FRAME_EXTRA`]: the four bytes of a Lua function that was called in place of its caller.
+pub const FRAME_TAIL: i32 = (frame_flag::TAIL as i32) << 8;
+/// How many results of a call frame's wait to be returned, 32 bits.
+pub const FRAME_PENDING: usize = offset_of!(Frame, pending);
+const _: () = assert!(FRAME_SIZE == 32 && FRAME_EXTRA == FRAME_WANTED + 4 && FRAME_PENDING == FRAME_EXTRA + 8);
+const _: () = assert!(offset_of!(Frame, kind) == FRAME_EXTRA + 4 && offset_of!(Frame, flags) == FRAME_EXTRA + 5);
+const _: () = assert!(FrameKind::Lua as u8 == 0);
 
 /// The running thread.
 pub const STATE_THREAD: usize = offset_of!(State, thread);

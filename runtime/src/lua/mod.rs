@@ -2,6 +2,7 @@
 
 pub mod bytecode;
 pub mod event;
+pub mod frames;
 pub mod function;
 pub mod heap;
 pub mod layout;

@@ -6,6 +6,7 @@
 use std::cell::{Cell, UnsafeCell};
 
 use super::bytecode::Word;
+use super::frames::Frames;
 use super::heap::{Gc, Header, Heap, Kind, OutOfMemory};
 use super::value::Value;
 
@@ -129,7 +130,7 @@ pub struct Thread {
     size: Cell<u32>,
     /// The first free slot.
     pub top: Cell<u32>,
-    frames: UnsafeCell<Vec<Frame>>,
+    frames: UnsafeCell<Frames>,
     /// Slots of to-be-closed variables, in the order of their declaration.
     pub to_close: UnsafeCell<Vec<u32>>,
     /// What it is doing.
@@ -166,6 +167,7 @@ impl Thread {
     pub(super) const STACK_OFFSET: usize = std::mem::offset_of!(Thread, stack);
     pub(super) const SIZE_OFFSET: usize = std::mem::offset_of!(Thread, size);
     pub(super) const TOP_OFFSET: usize = std::mem::offset_of!(Thread, top);
+    pub(super) const FRAMES_OFFSET: usize = std::mem::offset_of!(Thread, frames);
 
     /// The first slot of the stack. Moves when the stack grows.
     #[inline(always)]
@@ -203,7 +205,7 @@ impl Thread {
         clippy::mut_from_ref,
         reason = "threads are used by one Rust thread; each borrow ends before the next begins"
     )]
-    pub fn frames(&self) -> &mut Vec<Frame> {
+    pub fn frames(&self) -> &mut Frames {
         // SAFETY: see above.
         unsafe { &mut *self.frames.get() }
     }

@@ -411,7 +411,7 @@ pub(super) fn vararg_prepare(st: &mut State, word: Word) -> Step {
 // ---- calls and returns
 
 /// The slot of a Lua frame's function as its caller put it there: where its results go.
-fn function_slot(st: &State) -> usize {
+pub fn function_slot(st: &State) -> usize {
     let frame = top_frame(st);
     let shift = match frame.extra as usize {
         0 => 0,

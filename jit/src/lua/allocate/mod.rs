@@ -25,8 +25,13 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
+use crate::code::x64;
 use crate::lua::ir::{Ir, Ref, Type};
 use std::fmt;
+
+/// Registers that are free at the end of a trace that does not loop, beside the one for results: what its snapshot needs is
+/// elsewhere.
+pub const END_TEMPS: [u8; 3] = [x64::ARGUMENTS[3], x64::ARGUMENTS[2], x64::ARGUMENTS[1]];
 
 /// A machine register: 0 to 15 are general registers by their hardware numbers, 16 to 31 vector registers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -56,7 +61,7 @@ impl fmt::Display for Reg {
         if self.is_vector() {
             write!(f, "xmm{}", self.number())
         } else {
-            f.write_str(crate::code::x64::GENERAL_NAMES[self.0 as usize])
+            f.write_str(x64::GENERAL_NAMES[self.0 as usize])
         }
     }
 }

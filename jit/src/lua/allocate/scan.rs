@@ -6,7 +6,7 @@
 
 use super::constraint::{self, CALL, Shape, Tie, Want};
 use super::facts::Facts;
-use super::{AllocateError, Allocation, Assigned, Location, Move, Options, Place, Point, Reg, Root};
+use super::{AllocateError, Allocation, Assigned, END_TEMPS, Location, Move, Options, Place, Point, Reg, Root};
 use crate::code::exit::SPILL_SLOTS;
 use crate::code::x64;
 use crate::lua::ir::{Class, Effect, Ir, Op, Ref, Type};
@@ -572,7 +572,7 @@ impl<'a> Scan<'a> {
     /// The state at the end of the trace.
     fn tail(&mut self) {
         if self.facts.loop_at.is_none() {
-            let forbidden = Reg(x64::RESULT).bit();
+            let forbidden = Reg(x64::RESULT).bit() | END_TEMPS.iter().fold(0, |bits, r| bits | Reg(*r).bit());
             self.out.last = Some(self.point(self.ir.insts.len(), forbidden));
             return;
         }

@@ -1,12 +1,11 @@
 //! Calls of helpers, and what stands on the Lua stack around them.
 #![forbid(unsafe_code)]
 
-use super::{Emitter, moves};
+use super::Emitter;
 use crate::code::encode::{self, Mem, Rm, op};
 use crate::code::x64::{self, Condition};
-use crate::lua::allocate::{Assigned, Location, Place, Reg};
+use crate::lua::allocate::{Assigned, Place, Reg};
 use crate::lua::ir::{Failure, Inst, Type};
-use dynasmrt::DynamicLabel;
 use perilune_runtime::lua::layout;
 
 impl Emitter<'_> {
@@ -16,7 +15,7 @@ impl Emitter<'_> {
     }
 
     /// Calls a Rust function, which may lie anywhere.
-    fn call_address(&mut self, address: usize) {
+    pub(super) fn call_address(&mut self, address: usize) {
         let place = self.pooled(address as u64);
         encode::call(self.asm, place);
     }
@@ -58,21 +57,8 @@ impl Emitter<'_> {
         for slot in self.ir.snapshots.slots(snapshot) {
             let (slot, r) = (slot.slot, slot.value);
             let place = Mem::at(x64::BASE, i32::from(slot) * layout::VALUE_SIZE as i32);
-            match point.locations.iter().find(|(known, _)| *known == r) {
-                Some((_, Location::Register(reg))) => self.store_reg(place, *reg),
-                Some((_, Location::Spill(spilled))) => {
-                    encode::rm(self.asm, op::MOV, temp, moves::spill(*spilled));
-                    encode::rm(self.asm, op::MOV_TO, temp, Rm::Mem(place));
-                }
-                None => match self.immediate(Place::Const(r)) {
-                    Some(imm) => encode::mov_qword(self.asm, place, imm),
-                    None => {
-                        encode::mov_imm(self.asm, temp, self.payload(r));
-                        encode::rm(self.asm, op::MOV_TO, temp, Rm::Mem(place));
-                    }
-                },
-            }
-            self.store_tag(place, self.ir.ty(r));
+            let location = point.locations.iter().find(|(known, _)| *known == r).map(|(_, l)| *l);
+            self.store_located(place, r, location, temp);
         }
     }
 
@@ -90,22 +76,7 @@ impl Emitter<'_> {
         encode::rm(self.asm, op::MOV, x64::BASE, Rm::Reg(x64::RESULT));
     }
 
-    /// Pushes the frames of the trace's end for good, if there are any, and moves to the base of the innermost one.
-    /// Answers the jump that is taken when there is no room for another trace.
-    pub(super) fn push_frames(&mut self, point: u16) -> Option<DynamicLabel> {
-        let snapshot = self.allocation.points[point as usize].snapshot;
-        if snapshot >= self.ir.snapshots.len() || self.ir.snapshots.frames(self.ir.snapshots.get(snapshot)).is_empty() {
-            return None;
-        }
-        self.call_frames(self.around.frames.push, point);
-        encode::rm(self.asm, op::TEST, x64::RESULT, Rm::Reg(x64::RESULT));
-        let no_room = self.asm.new_dynamic_label();
-        x64::jump_if(self.asm, Condition::Equal, no_room);
-        encode::rm(self.asm, op::MOV, x64::BASE, Rm::Reg(x64::RESULT));
-        Some(no_room)
-    }
-
-    fn call_frames(&mut self, function: usize, point: u16) {
+    pub(super) fn call_frames(&mut self, function: usize, point: u16) {
         encode::rm(self.asm, op::MOV, x64::ARGUMENTS[0], Rm::Reg(x64::CONTEXT));
         encode::mov_imm(self.asm, x64::ARGUMENTS[1], self.around.number.into());
         encode::mov_imm(self.asm, x64::ARGUMENTS[2], point.into());

@@ -13,12 +13,14 @@
 //! | `memory` | loads and stores, the write barrier |
 //! | `guard` | comparisons, interrupt and collection checks, exits |
 //! | `call` | calls of helpers, the stores and frames of full calls |
+//! | `frames` | the ends of traces that go on in another frame |
 //! | `moves` | between registers and spill slots |
 //! | `thunks` | what all traces of an arena share |
 #![forbid(unsafe_code)]
 
 mod arithmetic;
 mod call;
+mod frames;
 mod guard;
 mod memory;
 mod moves;
@@ -40,6 +42,8 @@ pub mod leave {
     pub const EXIT: u32 = 0;
     /// All slots were stored at the end of the trace, but the trace that it led to is gone.
     pub const LINK: u32 = 1;
+    /// All slots were stored at the end of a trace that returns, and nothing compiled goes on there.
+    pub const RETURN: u32 = 2;
     /// An exit of a trace that nobody knows.
     pub const NOWHERE: u64 = u64::MAX;
 }
@@ -59,6 +63,8 @@ pub struct Surroundings<'a> {
     pub link: Option<usize>,
     /// The functions for frames around full calls.
     pub frames: FrameHelpers,
+    /// The address of the cache of places to return to.
+    pub returns: usize,
     /// What the processor can do.
     pub features: Features,
     /// Test mode: the address of a byte for each point, set when the point's guard is reached.
@@ -74,6 +80,8 @@ pub struct FrameHelpers {
     pub unsync: usize,
     /// `(state, trace, point) -> base`: pushes the point's frames for good.
     pub push: usize,
+    /// `(state, first, count) -> (code, base)`: returns from the top frame, if there is code that goes on.
+    pub leave: usize,
 }
 
 /// A jump to an exit.
@@ -207,9 +215,12 @@ impl Emitter<'_> {
     /// The end of a trace that does not loop.
     fn end(&mut self) {
         let Some(point) = self.allocation.last else { return };
-        if let (Link::Trace(_), Some(target)) = (self.ir.link, self.around.link) {
+        if let (Some(_), Some(target)) = (self.ir.link.target(), self.around.link) {
             self.store_slots(point, x64::RESULT);
-            let no_room = self.push_frames(point);
+            let no_room = match self.ir.link {
+                Link::TailCall(_) => self.note_tail_call(),
+                _ => self.push_frames(point),
+            };
             let site = x64::jump_to(self.asm, target);
             let leave = self.asm.offset().0;
             if let Some(no_room) = no_room {
@@ -217,6 +228,9 @@ impl Emitter<'_> {
             }
             self.leave(leave::LINK);
             self.layout.link = Some((site, leave));
+        } else if let Link::Return { first, count } = self.ir.link {
+            self.return_to_caller(point, first, count);
+            self.leave(leave::RETURN);
         } else {
             let site = x64::jump(self.asm, self.exits[point as usize]);
             self.layout.sites.push(Site { exit: point, offset: site, condition: None, can_be_forced: false });

@@ -300,6 +300,7 @@ impl Recorder<'_> {
             return_pc: 1,
             base: 2,
             wanted: 1,
+            return_address: 0,
             varargs: 0,
             proto: 0,
         };

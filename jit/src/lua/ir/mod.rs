@@ -358,8 +358,29 @@ pub enum Link {
     Loop,
     /// Into another trace, after all slots of the last snapshot have been stored.
     Trace(u32),
+    /// Into the trace at the entry of the function that has taken the place of the one it was entered in, by a tail call,
+    /// after all slots of the last snapshot have been stored.
+    TailCall(u32),
+    /// Returns from the frame it was entered in: into the trace for what the caller does next, after the slots of the
+    /// last snapshot have been stored. If there is none, the interpreter executes the return.
+    Return {
+        /// The register of the first result.
+        first: u8,
+        /// How many results there are.
+        count: u16,
+    },
     /// Back to the interpreter, through the last snapshot.
     Interpreter,
+}
+
+impl Link {
+    /// The trace that it names.
+    pub const fn target(self) -> Option<u32> {
+        match self {
+            Link::Trace(number) | Link::TailCall(number) => Some(number),
+            _ => None,
+        }
+    }
 }
 
 /// The IR of a trace.

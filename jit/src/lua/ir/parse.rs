@@ -65,6 +65,11 @@ impl<'t> Parser<'t> {
             None if text == "loop" => Link::Loop,
             None if text == "interpreter" => Link::Interpreter,
             Some(("trace", number)) => Link::Trace(number_of(number)?),
+            Some(("tailcall", number)) => Link::TailCall(number_of(number)?),
+            Some(("return", results)) => {
+                let (first, count) = results.split_once(' ').ok_or("expected a register and a number of results")?;
+                Link::Return { first: number_of(first)?, count: number_of(count)? }
+            }
             _ => return Err(format!("unknown link '{text}'")),
         };
         Ok(())
@@ -168,6 +173,7 @@ impl<'t> Parser<'t> {
             return_pc: keyed(words.next(), "ret")?,
             base: keyed(words.next(), "base")?,
             wanted: keyed(words.next(), "want")?,
+            return_address: 0,
             varargs: keyed(words.next(), "va")?,
             proto: 0,
         })

@@ -49,6 +49,8 @@ impl Display for Ir {
         match self.link {
             Link::Loop => writeln!(f, "link loop"),
             Link::Trace(number) => writeln!(f, "link trace {number}"),
+            Link::TailCall(number) => writeln!(f, "link tailcall {number}"),
+            Link::Return { first, count } => writeln!(f, "link return {first} {count}"),
             Link::Interpreter => writeln!(f, "link interpreter"),
         }
     }

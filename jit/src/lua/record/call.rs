@@ -2,14 +2,14 @@
 //! would have are in the snapshots.
 
 use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
-use perilune_runtime::lua::function::{LuaFunction, NativeFunction, Special};
+use perilune_runtime::lua::function::{LuaFunction, NativeFunction, Proto, Special};
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::value::Value;
 
 use super::super::helpers::H;
-use super::super::ir::{Field, Op as Ins, Ref};
+use super::super::ir::{Field, Link, Op as Ins, Ref};
 use super::super::snapshot::{ExitMode, Frame, FrameKind};
-use super::{Abort, BELOW, Inlined, MAX_FRAMES, MAX_RECURSION, MAX_SLOTS, Next, OpenCall, Rec, Recorder};
+use super::{Abort, BELOW, Inlined, MAX_FRAMES, MAX_RECURSION, MAX_SLOTS, Next, OpenCall, Origin, Rec, Recorder};
 
 impl Recorder {
     /// The number of arguments of a call at register `a`.
@@ -62,16 +62,7 @@ impl Recorder {
             return Err(Abort::Reason("calls too deep"));
         }
         let same = self.frames.iter().filter(|i| i.proto == proto).count() + usize::from(self.entry_proto == proto);
-        if same >= MAX_RECURSION {
-            return Err(Abort::Reason("recursion"));
-        }
-        let function = self.get(a)?;
-        if !function.is_const() {
-            let found = self.b.fload(function, Field::FunctionProto)?;
-            let expected = self.b.ptr(proto.address() as u64);
-            self.guard_value(found, expected)?;
-        }
-        self.pinned.protos.push(proto);
+        let function = self.guard_prototype(a, proto)?;
         let call_slot = self.at(a);
         let parameters = usize::from(proto.parameters);
         let extra = if proto.is_vararg { arguments.saturating_sub(parameters) } else { 0 };
@@ -90,11 +81,24 @@ impl Recorder {
         }
         let caller = self.proto;
         let (varargs, address) = (extra as u16, proto.address());
-        let frame = Frame { kind, function, return_pc, base, wanted, varargs, proto: address };
+        let return_address = caller.code_ptr().wrapping_add(return_pc as usize).addr();
+        let frame = Frame { kind, function, return_pc, return_address, base, wanted, varargs, proto: address };
         self.frames.push(Inlined { frame, proto, caller, call_slot });
         self.base = base;
         self.proto = proto;
-        Ok(Next::More)
+        if same >= MAX_RECURSION { self.recur() } else { Ok(Next::More) }
+    }
+
+    /// The function just called runs already several times: it is not inlined once more, but goes on in the trace that begins
+    /// at its entry.
+    fn recur(&mut self) -> Rec<Next> {
+        let own = self.origin == Origin::Entry && self.entry_proto == self.proto;
+        let trace = if own { self.number } else { self.proto.entry_trace.get() };
+        if trace == 0 {
+            self.prototypes.borrow_mut().of(self.proto).recursive = true;
+            return Err(Abort::Reason("recursion"));
+        }
+        self.link_to(trace, 0)
     }
 
     /// Moves the function and its fixed parameters above the extra arguments.
@@ -157,11 +161,7 @@ impl Recorder {
 
     pub(super) fn op_return(&mut self, w: Word) -> Rec<Next> {
         if self.frames.is_empty() {
-            return match self.origin {
-                // The caller's frame is not this trace's.
-                super::Origin::Exit { .. } => self.leave(),
-                super::Origin::Loop(_) => Err(Abort::Reason("return from the loop")),
-            };
+            return self.return_from_entry(w);
         }
         let (a, count) = match bc::op(w) {
             Op::Return0 => (0, 0),
@@ -184,6 +184,25 @@ impl Recorder {
         let actual = if count > 0 { self.actual(a) } else { Value::NIL };
         self.pop(&values, actual)?;
         Ok(Next::More)
+    }
+
+    /// The frame in which the trace was entered returns: the trace goes on wherever its caller does.
+    fn return_from_entry(&mut self, w: Word) -> Rec<Next> {
+        if matches!(self.origin, Origin::Loop(_)) {
+            return Err(Abort::Reason("return from the loop"));
+        }
+        let first = bc::a(w);
+        let count = match (bc::op(w), bc::b(w)) {
+            (Op::Return0, _) => 0,
+            (Op::Return1, _) => 1,
+            (_, 0) => self.open_top.ok_or(Abort::Reason("open list"))? - self.at(first),
+            (_, b) => b as i16 - 1,
+        };
+        self.snapshot_here();
+        if self.allocates {
+            self.b.plain(Ins::Gcstep)?;
+        }
+        self.end(Link::Return { first: first as u8, count: count as u16 })
     }
 
     /// Leaves the innermost inlined call with these results; `actual` is what the first one is.
@@ -219,10 +238,12 @@ impl Recorder {
     pub(super) fn op_tail_call(&mut self, w: Word) -> Rec<Next> {
         let a = bc::a(w);
         if self.frames.is_empty() {
-            return match self.origin {
-                super::Origin::Exit { .. } => self.leave(),
-                super::Origin::Loop(_) => Err(Abort::Reason("tail call from the loop")),
-            };
+            if matches!(self.origin, Origin::Loop(_)) {
+                return Err(Abort::Reason("tail call from the loop"));
+            }
+            if self.actual(a).as_native().is_none() {
+                return self.tail_call_from_entry(w);
+            }
         }
         let arguments = self.arguments(a, bc::b(w))?;
         let callee = self.actual(a);
@@ -247,6 +268,51 @@ impl Recorder {
         let register = (to - self.base) as usize;
         let Frame { wanted, return_pc, kind, .. } = inlined.frame;
         self.inline(register, arguments, wanted, f, return_pc, kind.tail())
+    }
+
+    /// The function in whose frame the trace was entered ends by calling another one, in its place: the trace goes on in the one
+    /// that begins at that function's entry.
+    fn tail_call_from_entry(&mut self, w: Word) -> Rec<Next> {
+        let a = bc::a(w);
+        let Some(f) = self.actual(a).as_lua_function() else { return self.leave() };
+        let proto = f.proto();
+        let own = self.origin == Origin::Entry && self.entry_proto == proto;
+        let trace = if own { self.number } else { proto.entry_trace.get() };
+        // Extra arguments would lie where the function goes.
+        if trace == 0 || self.proto.is_vararg {
+            self.prototypes.borrow_mut().of(proto).recursive |= !proto.is_vararg;
+            return self.leave();
+        }
+        self.guard_prototype(a, proto)?;
+        self.snapshot_here();
+        self.b.plain(Ins::Interrupt)?;
+        if self.allocates {
+            self.b.plain(Ins::Gcstep)?;
+        }
+        let arguments = self.arguments(a, bc::b(w))?;
+        let mut values = Vec::with_capacity(arguments + 1);
+        for i in 0..=arguments.min(proto.parameters.into()) {
+            values.push(self.get(a + i)?);
+        }
+        values.resize(usize::from(proto.parameters) + 1, Ref::NIL);
+        for (slot, value) in (self.base - 1..).zip(values) {
+            self.set_slot(slot, value);
+        }
+        self.proto = proto;
+        self.snapshot(ExitMode::Reexecute, 0);
+        self.end(Link::TailCall(trace))
+    }
+
+    /// Checks that the function in a register is a closure of a prototype. Answers it.
+    fn guard_prototype(&mut self, a: usize, proto: Gc<Proto>) -> Rec<Ref> {
+        let function = self.get(a)?;
+        if !function.is_const() {
+            let found = self.b.fload(function, Field::FunctionProto)?;
+            let expected = self.b.ptr(proto.address() as u64);
+            self.guard_value(found, expected)?;
+        }
+        self.pinned.protos.push(proto);
+        Ok(function)
     }
 
     // ---- native functions

@@ -79,7 +79,7 @@ impl Recorder {
     }
 
     /// The trace has come to the head of another one, at `pc`. The frames of inlined calls are pushed for good.
-    fn link_to(&mut self, trace: u32, pc: u32) -> Rec<Next> {
+    pub(super) fn link_to(&mut self, trace: u32, pc: u32) -> Rec<Next> {
         self.snapshot(ExitMode::Reexecute, pc);
         self.b.plain(Ins::Interrupt)?;
         if self.allocates {

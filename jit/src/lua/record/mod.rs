@@ -146,6 +146,15 @@ struct OpenCall {
 pub enum Origin {
     /// At a loop's head; the back edge's place in the code.
     Loop(u32),
+    /// At a function's entry.
+    Entry,
+    /// Behind a call, where the called function has returned to.
+    Return {
+        /// The place in the code.
+        pc: u32,
+        /// How many results there are, where the call wants all.
+        open: Option<u16>,
+    },
     /// At an exit of a trace.
     Exit {
         /// The trace.
@@ -293,6 +302,22 @@ impl Recorder {
     pub fn at_loop(setup: Setup, entry: (u32, usize, Gc<Proto>), site: u32, head: u32) -> Recorder {
         let mut r = Recorder::new(setup, Origin::Loop(site), entry, head);
         r.head = Some(head);
+        r
+    }
+
+    /// Begins at a function's entry. `entry` as for loops.
+    pub fn at_entry(setup: Setup, entry: (u32, usize, Gc<Proto>)) -> Recorder {
+        let mut r = Recorder::new(setup, Origin::Entry, entry, 0);
+        r.head = Some(0);
+        r
+    }
+
+    /// Begins behind a call, whose callee's frame still stands: at `pc` of the frame that `entry` names. An open list of
+    /// results ends at the register `open.0`, and holds `open.1` values.
+    pub fn at_return(setup: Setup, entry: (u32, usize, Gc<Proto>), pc: u32, open: Option<(i16, u16)>) -> Recorder {
+        let mut r = Recorder::new(setup, Origin::Return { pc, open: open.map(|o| o.1) }, entry, pc);
+        r.head = open.is_none().then_some(pc);
+        r.open_top = open.map(|o| o.0);
         r
     }
 
@@ -480,6 +505,10 @@ impl Recorder {
         }
         let depth = self.thread.frames().len();
         let Some(frame) = self.thread.frames().last().copied() else { return Err(Abort::Reason("no frame")) };
+        if !self.started && depth == self.entry_depth + 1 && matches!(self.origin, Origin::Return { .. }) {
+            // The return itself.
+            return Ok(Next::More);
+        }
         if depth != self.entry_depth + self.frames.len()
             || frame.base as i64 != i64::from(self.entry_base) + i64::from(self.base)
         {
