@@ -48,8 +48,6 @@ pub mod frame_flag {
     pub const FINALIZER: u8 = 8;
     /// Called by a hook.
     pub const HOOK: u8 = 16;
-    /// Has to-be-closed variables.
-    pub const TBC: u8 = 32;
     /// An error handler's call: its result replaces the error.
     pub const HANDLER: u8 = 64;
 }

@@ -191,6 +191,10 @@ impl Recorder {
         if matches!(self.origin, Origin::Loop(_)) {
             return Err(Abort::Reason("return from the loop"));
         }
+        if bc::op(w) == Op::Return && bc::k(w) {
+            // It closes variables first.
+            return self.leave();
+        }
         let first = bc::a(w);
         let count = match (bc::op(w), bc::b(w)) {
             (Op::Return0, _) => 0,
