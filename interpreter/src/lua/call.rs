@@ -365,7 +365,7 @@ fn settle_error(st: &mut State) -> Flow {
 /// Finds who catches the error on its way and goes on there. `Err`: another error was raised meanwhile.
 #[cold]
 pub fn throw(st: &mut State) -> Step {
-    exec::stop_recording(st, "error");
+    exec::record_error(st);
     if !st.handled
         && st.has_error()
         && let Some(flow) = call_handler(st)
@@ -594,6 +594,19 @@ pub fn call(st: &mut State, nargs: usize, wanted: i32) -> Result<(), Raised> {
         }
         Ok(())
     })
+}
+
+/// Calls a native function that the machine does itself: `pcall` and the like, or one that resumes a coroutine, which may yield
+/// back to it. As [`call`], but what is called does not count as nested in a native function.
+pub fn call_special(st: &mut State, func: usize, wanted: i32) -> Result<(), Raised> {
+    let nesting = st.nesting;
+    ensure_stack(st, st.top() + NATIVE_STACK)?;
+    let result = exec::unrecorded(st, |st| {
+        let step = begin_call(st, func, wanted, frame_flag::ENTRY);
+        exec::run(st, step)
+    });
+    st.nesting = nesting;
+    result
 }
 
 /// Calls a function for one result.

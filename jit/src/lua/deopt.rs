@@ -10,7 +10,7 @@ use perilune_runtime::lua::bytecode::Word;
 use perilune_runtime::lua::function::Proto;
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::state::State;
-use perilune_runtime::lua::thread::{Frame, FrameKind, frame_flag};
+use perilune_runtime::lua::thread::{Frame, FrameKind, Thread, frame_flag};
 use perilune_runtime::lua::tier::Outcome;
 use perilune_runtime::lua::value::Value;
 
@@ -67,9 +67,16 @@ pub fn push_frames(state: &mut State, at: Entered, ir: &Ir, snapshot: &Snapshot)
     for f in ir.snapshots.frames(snapshot) {
         set_pc(state, f.return_pc);
         let base = at.slot(f.base) as u32;
-        let finish = if f.kind.is_meta() { frame_flag::FINISH } else { 0 };
+        let finish = if f.kind.is_meta() || f.kind.is_protected() { frame_flag::FINISH } else { 0 };
         let tail = if f.kind.is_tail() { frame_flag::TAIL } else { 0 };
-        let frame = Frame::new(FrameKind::Lua, std::ptr::null(), base, f.wanted.into(), finish | tail);
+        let mut wanted = f.wanted.into();
+        if f.kind.is_protected() {
+            let kind = if f.kind.function_at() == 1 { FrameKind::Pcall } else { FrameKind::Xpcall };
+            let own = function_below(thread, base, f.varargs) - f.kind.function_at() as u32 + 1;
+            frames.push(Frame::new(kind, std::ptr::null(), own, wanted, 0));
+            wanted = -1;
+        }
+        let frame = Frame::new(FrameKind::Lua, std::ptr::null(), base, wanted, finish | tail);
         state.nesting += nesting_of(frame.flags);
         frames.push(Frame { extra: f.varargs.into(), ..frame });
     }
@@ -77,6 +84,14 @@ pub fn push_frames(state: &mut State, at: Entered, ir: &Ir, snapshot: &Snapshot)
     if snapshot.mode != ExitMode::Open {
         state.set_top(at.slot(snapshot.top));
     }
+}
+
+/// The slot of the function of a Lua frame as its caller put it there: below the extra arguments and the parameters, if there are
+/// any.
+fn function_below(thread: Gc<Thread>, base: u32, varargs: u16) -> u32 {
+    let function = thread.slot(base as usize - 1).as_lua_function();
+    let parameters = function.map_or(0, |f| u32::from(f.proto().parameters));
+    base - 1 - if varargs > 0 { u32::from(varargs) + parameters + 1 } else { 0 }
 }
 
 /// Before a collection: empties the registers of the top frame, a Lua function's, that hold nothing any more when it goes on

@@ -52,11 +52,28 @@ pub enum FrameKind {
     Meta,
     /// By a tail call in a metamethod's frame.
     TailMeta,
+    /// By `pcall`, whose own frame lies below it.
+    Pcall,
+    /// By a tail call in such a frame.
+    TailPcall,
+    /// By `xpcall`, whose own frame lies below it, with the handler in its first slot.
+    Xpcall,
+    /// By a tail call in such a frame.
+    TailXpcall,
 }
 
 impl FrameKind {
     /// All kinds.
-    pub const ALL: [FrameKind; 4] = [FrameKind::Call, FrameKind::TailCall, FrameKind::Meta, FrameKind::TailMeta];
+    pub const ALL: [FrameKind; 8] = [
+        FrameKind::Call,
+        FrameKind::TailCall,
+        FrameKind::Meta,
+        FrameKind::TailMeta,
+        FrameKind::Pcall,
+        FrameKind::TailPcall,
+        FrameKind::Xpcall,
+        FrameKind::TailXpcall,
+    ];
     /// The name in the text form.
     pub const fn name(self) -> &'static str {
         match self {
@@ -64,6 +81,10 @@ impl FrameKind {
             FrameKind::TailCall => "tailcall",
             FrameKind::Meta => "meta",
             FrameKind::TailMeta => "tailmeta",
+            FrameKind::Pcall => "pcall",
+            FrameKind::TailPcall => "tailpcall",
+            FrameKind::Xpcall => "xpcall",
+            FrameKind::TailXpcall => "tailxpcall",
         }
     }
     /// The kind with this name.
@@ -72,7 +93,12 @@ impl FrameKind {
     }
     /// The kind of the frame that takes this one's place in a tail call.
     pub const fn tail(self) -> FrameKind {
-        if self.is_meta() { FrameKind::TailMeta } else { FrameKind::TailCall }
+        match self {
+            FrameKind::Call | FrameKind::TailCall => FrameKind::TailCall,
+            FrameKind::Meta | FrameKind::TailMeta => FrameKind::TailMeta,
+            FrameKind::Pcall | FrameKind::TailPcall => FrameKind::TailPcall,
+            FrameKind::Xpcall | FrameKind::TailXpcall => FrameKind::TailXpcall,
+        }
     }
     /// Whether the result finishes the caller's instruction.
     pub const fn is_meta(self) -> bool {
@@ -80,7 +106,23 @@ impl FrameKind {
     }
     /// Whether it took another one's place.
     pub const fn is_tail(self) -> bool {
-        matches!(self, FrameKind::TailCall | FrameKind::TailMeta)
+        matches!(self, FrameKind::TailCall | FrameKind::TailMeta | FrameKind::TailPcall | FrameKind::TailXpcall)
+    }
+    /// Whether errors end at the frame below it.
+    pub const fn is_protected(self) -> bool {
+        self.function_at() > 0
+    }
+    /// How far above the slot where its results go the function lies.
+    pub const fn function_at(self) -> i16 {
+        match self {
+            FrameKind::Pcall | FrameKind::TailPcall => 1,
+            FrameKind::Xpcall | FrameKind::TailXpcall => 2,
+            _ => 0,
+        }
+    }
+    /// Number of frames that the interpreter has for it.
+    pub const fn frames(self) -> usize {
+        1 + self.is_protected() as usize
     }
 }
 

@@ -577,6 +577,10 @@ impl Tier for Jit {
         }
     }
 
+    fn follows_error(&mut self) -> bool {
+        self.recorder.as_mut().is_some_and(|recorder| recorder.follows_error())
+    }
+
     fn entry(&self, _trace: u32) -> Entry {
         enter
     }

@@ -53,6 +53,10 @@ pub trait Tier: std::any::Any {
     /// Recording cannot go on: an error, a hook, or a nested loop of the interpreter.
     fn abort(&mut self, state: *mut State, reason: &'static str);
 
+    /// An error is on its way while recording. Answers whether the recording has followed it to where it ends; if not, it is to be
+    /// given up.
+    fn follows_error(&mut self) -> bool;
+
     /// The entry point of a trace; the interpreter calls it, with the borrow of the tier ended.
     fn entry(&self, trace: u32) -> Entry;
 

@@ -111,6 +111,16 @@ pub fn stop_recording(st: &mut State, reason: &'static str) {
     }
 }
 
+/// An error is on its way: unless the recording under way has foreseen that, it cannot go on.
+pub fn record_error(st: &mut State) {
+    if st.recording
+        // SAFETY: the tier lives as long as the state, which does not take it away meanwhile.
+        && !tier_of(st).is_some_and(|tier| unsafe { (*tier).follows_error() })
+    {
+        stop_recording(st, "error");
+    }
+}
+
 /// The program has changed a variable of a running function from outside: whoever has its value elsewhere must forget that.
 pub fn locals_changed(st: &mut State) {
     abandon_recording(st, "a local variable was changed from outside");

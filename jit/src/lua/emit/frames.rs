@@ -9,7 +9,7 @@ use crate::lua::allocate::{END_TEMPS, Location, Place};
 use crate::lua::ir::Ref;
 use crate::lua::record::MAX_SLOTS;
 use crate::lua::returns::{ReturnCache, TARGET_CODE, TARGET_SIZE};
-use crate::lua::snapshot::Frame;
+use crate::lua::snapshot::{Frame, FrameKind};
 use dynasmrt::{DynamicLabel, DynasmLabelApi};
 use perilune_runtime::lua::layout;
 
@@ -21,6 +21,11 @@ const MAX_RETURNED: u16 = 4;
 const VALUE_SHIFT: u8 = layout::VALUE_SIZE.trailing_zeros() as u8;
 const FRAME_SIZE: i32 = layout::FRAME_SIZE as i32;
 const VALUE_SIZE: i32 = layout::VALUE_SIZE as i32;
+
+/// Whether a frame is one that can be pushed in place.
+fn is_plain(frame: &Frame) -> bool {
+    matches!(frame.kind, FrameKind::Call | FrameKind::TailCall) && frame.return_address != 0
+}
 
 /// A field of a frame that lies so many frames below an address.
 fn field(end: u8, below: i32, field: usize) -> Mem {
@@ -40,7 +45,7 @@ impl Emitter<'_> {
             return None;
         }
         let (slow, done) = (self.asm.new_dynamic_label(), self.asm.new_dynamic_label());
-        let in_place = frames.len() <= MAX_PUSHED && frames.iter().all(|f| !f.kind.is_meta() && f.return_address != 0);
+        let in_place = frames.len() <= MAX_PUSHED && frames.iter().all(is_plain);
         if in_place {
             self.push_in_place(frames, slow);
             x64::jump(self.asm, done);

@@ -63,11 +63,11 @@ impl Recorder {
         }
         let same = self.frames.iter().filter(|i| i.proto == proto).count() + usize::from(self.entry_proto == proto);
         let function = self.guard_prototype(a, proto)?;
-        let call_slot = self.at(a);
+        let call_slot = self.at(a) - kind.function_at();
         let parameters = usize::from(proto.parameters);
         let extra = if proto.is_vararg { arguments.saturating_sub(parameters) } else { 0 };
         // The callee's base as the interpreter has it before VARARGPREP.
-        let base = call_slot + 1;
+        let base = self.at(a) + 1;
         if base as usize + usize::from(proto.max_stack) * 2 + arguments + 260 > MAX_SLOTS {
             return Err(Abort::Reason("stack too deep"));
         }
@@ -224,7 +224,12 @@ impl Recorder {
             let result = (values.first().copied().unwrap_or(Ref::NIL), actual);
             return self.finish_instruction(inlined.caller, inlined.frame.return_pc, result);
         }
-        self.results(to, inlined.frame.wanted, values);
+        if inlined.frame.kind.is_protected() {
+            let all: Vec<Ref> = std::iter::once(Ref::TRUE).chain(values.iter().copied()).collect();
+            self.results(to, inlined.frame.wanted, &all);
+        } else {
+            self.results(to, inlined.frame.wanted, values);
+        }
         Ok(())
     }
 
@@ -265,7 +270,7 @@ impl Recorder {
         let Some(inlined) = self.frames.pop() else { return Err(Abort::Reason("no frame")) };
         self.proto = inlined.caller;
         self.base = self.frames.last().map_or(0, |i| i.frame.base);
-        let to = inlined.call_slot;
+        let to = inlined.call_slot + inlined.frame.kind.function_at();
         for (i, value) in values.iter().enumerate() {
             self.set_slot(to + i as i16, *value);
         }
@@ -326,6 +331,9 @@ impl Recorder {
         if self.is_intrinsic(f) {
             let expected = self.value_constant(Value::from(f))?;
             self.guard_value(function, expected)?;
+            if self.raises_error(a, arguments, f)? {
+                return Ok(Next::More);
+            }
             if let Some(values) = self.intrinsic(a, arguments, f)? {
                 self.results(self.at(a), wanted, &values);
                 return Ok(Next::More);
@@ -338,14 +346,20 @@ impl Recorder {
         }
         match f.special() {
             Special::None => self.full_call(a, arguments, wanted),
-            Special::Pcall | Special::Xpcall => Err(Abort::Never("protected call")),
-            Special::Resume | Special::Wrapped | Special::Yield => Err(Abort::Never("coroutine")),
+            Special::Pcall => self.pcall(a, arguments, wanted),
+            Special::Xpcall => self.xpcall(a, arguments, wanted),
+            Special::Resume | Special::Wrapped => {
+                self.resumed = Some(0);
+                self.full_call(a, arguments, wanted)
+            }
+            Special::Yield if matches!(self.origin, Origin::Loop(_)) => Err(Abort::Never("yield")),
+            Special::Yield => self.leave(),
             Special::Next | Special::IpairsNext => self.full_call(a, arguments, wanted),
         }
     }
 
     /// Calls a native function with the interpreter's frames standing: it may do anything.
-    fn full_call(&mut self, a: usize, arguments: usize, wanted: i16) -> Rec<Next> {
+    pub(super) fn full_call(&mut self, a: usize, arguments: usize, wanted: i16) -> Rec<Next> {
         self.allocates = true;
         // All arguments must lie in memory.
         let end = self.at(a) + 1 + arguments as i16;

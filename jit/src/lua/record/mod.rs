@@ -15,6 +15,7 @@
 //! | `arith` | arithmetic and comparisons |
 //! | `index` | tables: reads, writes, lengths |
 //! | `call`, `meta` | calls, returns, varargs; metamethods |
+//! | `protect` | `pcall`, `xpcall`, and errors that end there |
 //! | `native`, `tables` | native functions that become instructions |
 //! | `loops` | loops, and where traces end |
 //! | `live` | which registers a snapshot must hold |
@@ -27,6 +28,7 @@ mod loops;
 mod meta;
 pub mod native;
 mod ops;
+mod protect;
 mod tables;
 
 use std::cell::RefCell;
@@ -58,6 +60,9 @@ pub const MAX_SLOTS: usize = 1000;
 pub const MAX_FRAMES: usize = 20;
 /// Most inlined calls of one function inside one another.
 const MAX_RECURSION: usize = 3;
+
+/// Most instructions that a resumed coroutine may execute while a recording waits for it.
+const MAX_WAIT: u32 = 10_000;
 
 /// Why a recording was given up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -128,7 +133,7 @@ struct Inlined {
     proto: Gc<Proto>,
     /// The caller's.
     caller: Gc<Proto>,
-    /// The slot of the called function in the caller.
+    /// Where the results go in the caller: the slot of the called function, or of the `pcall` that calls it.
     call_slot: i16,
 }
 
@@ -220,6 +225,10 @@ pub struct Recorder {
     pc: u32,
     /// The first slot behind an open list of values.
     open_top: Option<i16>,
+    /// The native function that is executed now raises an error, and what follows that is recorded.
+    raises: bool,
+    /// The instruction recorded last resumes a coroutine, which has executed so many instructions.
+    resumed: Option<u32>,
     /// A native call that leaves an open list of results, to be looked at when it has been executed.
     open_call: Option<OpenCall>,
     back_edges: FxHashMap<(usize, u32), u32>,
@@ -284,6 +293,8 @@ impl Recorder {
             proto,
             pc,
             open_top: None,
+            raises: false,
+            resumed: None,
             open_call: None,
             back_edges: FxHashMap::default(),
             prototypes: setup.prototypes,
@@ -346,7 +357,8 @@ impl Recorder {
             let below = if frame.varargs > 0 { i16::from(proto.parameters) + frame.varargs as i16 + 1 } else { 0 };
             let function = r.slot(frame.base - 1).value;
             let frame = Frame { function, ..*frame };
-            r.frames.push(Inlined { frame, proto: *proto, caller, call_slot: frame.base - 1 - below });
+            let call_slot = frame.base - 1 - below - frame.kind.function_at();
+            r.frames.push(Inlined { frame, proto: *proto, caller, call_slot });
             r.base = frame.base;
             r.proto = *proto;
             r.pinned.protos.push(*proto);
@@ -501,15 +513,16 @@ impl Recorder {
     pub fn step(&mut self, pc: *const u32) -> Rec<Next> {
         // SAFETY: the state is alive; only a field is read.
         if unsafe { (*self.state).thread } != self.thread {
-            return Err(Abort::Reason("another coroutine"));
+            return self.wait();
         }
+        self.resumed = None;
         let depth = self.thread.frames().len();
         let Some(frame) = self.thread.frames().last().copied() else { return Err(Abort::Reason("no frame")) };
         if !self.started && depth == self.entry_depth + 1 && matches!(self.origin, Origin::Return { .. }) {
             // The return itself.
             return Ok(Next::More);
         }
-        if depth != self.entry_depth + self.frames.len()
+        if depth != self.entry_depth + self.frames.iter().map(|f| f.frame.kind.frames()).sum::<usize>()
             || frame.base as i64 != i64::from(self.entry_base) + i64::from(self.base)
         {
             return Err(Abort::Reason("left the recorded frames"));
@@ -537,6 +550,21 @@ impl Recorder {
             self.snapshot_here();
         }
         self.instruction()
+    }
+
+    /// An error is on its way: whether what follows it has been recorded.
+    pub fn follows_error(&mut self) -> bool {
+        std::mem::take(&mut self.raises)
+    }
+
+    /// A coroutine that this one has resumed is running: to the trace that is a call like any other.
+    fn wait(&mut self) -> Rec<Next> {
+        let waited = self.resumed.as_mut().ok_or(Abort::Reason("another coroutine"))?;
+        *waited += 1;
+        if *waited > MAX_WAIT {
+            return Err(Abort::Reason("long run of another coroutine"));
+        }
+        Ok(Next::More)
     }
 
     /// The finished recording.

@@ -31,6 +31,7 @@ define_intrinsics! {
     (Insert, "table", "insert"), (Unpack, "table", "unpack"),
     (SetMetatable, "", "setmetatable"), (GetMetatable, "", "getmetatable"), (RawGet, "", "rawget"),
     (RawEqual, "", "rawequal"), (Ipairs, "", "ipairs"), (Pairs, "", "pairs"), (Assert, "", "assert"),
+    (Error, "", "error"), (DoFile, "", "dofile"),
 }
 
 /// The native functions of a state that the recorder knows, by their objects.
@@ -61,6 +62,11 @@ impl Intrinsics {
 }
 
 impl Recorder {
+    /// Which known function is it?
+    pub(super) fn known(&self, f: Gc<NativeFunction>) -> Option<Intrinsic> {
+        self.intrinsics.0.get(&f.address()).copied()
+    }
+
     /// Is it a function that the recorder knows?
     pub(super) fn is_intrinsic(&self, f: Gc<NativeFunction>) -> bool {
         self.intrinsics.0.contains_key(&f.address())
@@ -120,6 +126,8 @@ impl Recorder {
             Intrinsic::RawGet if n == 2 => self.raw_get(x, actual, args[1]),
             Intrinsic::RawEqual if n == 2 && self.ty(x) != self.ty(args[1].0) => self.unequal_types(x, args[1].0),
             Intrinsic::Ipairs | Intrinsic::Pairs => self.iteration(which, x, actual, f),
+            // What it calls may yield.
+            Intrinsic::DoFile => Err(Abort::Reason("dofile")),
             Intrinsic::Assert => self.assert(&args),
             _ => Ok(None),
         }

@@ -1,0 +1,142 @@
+//! Protected calls: `pcall` and `xpcall` of Lua functions are inlined, with a frame of their own below the function's. An error
+//! that `error` or `assert` raises inside of one is a jump: the frames up to `pcall` go, and its results are false and the error.
+
+#![forbid(unsafe_code)]
+
+use perilune_interpreter::lua::call::is_plain;
+use perilune_interpreter::lua::source::chunk_id;
+use perilune_runtime::lua::function::{NativeFunction, Proto};
+use perilune_runtime::lua::heap::Gc;
+use perilune_runtime::lua::value::Value;
+
+use super::super::helpers::H;
+use super::super::ir::{Ref, Type};
+use super::super::snapshot::FrameKind;
+use super::native::Intrinsic;
+use super::{Abort, Next, Rec, Recorder, truth};
+
+impl Recorder {
+    /// `pcall`, in register `a`, of the function above it.
+    pub(super) fn pcall(&mut self, a: usize, arguments: usize, wanted: i16) -> Rec<Next> {
+        let callee = self.actual(a + 1);
+        if arguments == 0 {
+            return Err(Abort::Reason("pcall of nothing"));
+        }
+        if let Some(f) = callee.as_lua_function() {
+            return self.inline(a + 1, arguments - 1, wanted, f, self.pc + 1, FrameKind::Pcall);
+        }
+        match callee.as_native() {
+            // What these call may yield.
+            Some(f) if matches!(self.known(f), Some(Intrinsic::DoFile | Intrinsic::Pairs)) => {
+                Err(Abort::Reason("protected call of a function that may yield"))
+            }
+            Some(f) if is_plain(f) => {
+                let function = self.get(a + 1)?;
+                let expected = self.value_constant(callee)?;
+                self.guard_value(function, expected)?;
+                self.full_call(a, arguments, wanted)
+            }
+            _ => Err(Abort::Reason("protected call of something else than a function")),
+        }
+    }
+
+    /// `xpcall`, in register `a`, of the function above it with the handler above that: they change places.
+    pub(super) fn xpcall(&mut self, a: usize, arguments: usize, wanted: i16) -> Rec<Next> {
+        let Some(f) = self.actual(a + 1).as_lua_function() else {
+            return Err(Abort::Reason("protected call of something else than a Lua function"));
+        };
+        if arguments < 2 || !self.actual(a + 2).is_function() {
+            return Err(Abort::Reason("xpcall without a handler"));
+        }
+        let (function, handler) = (self.get(a + 1)?, self.get(a + 2)?);
+        self.set(a + 1, handler);
+        self.set(a + 2, function);
+        self.inline(a + 2, arguments - 2, wanted, f, self.pc + 1, FrameKind::Xpcall)
+    }
+
+    /// If `f`, in register `a`, is known to raise an error that ends at an inlined `pcall`: goes on there.
+    pub(super) fn raises_error(&mut self, a: usize, arguments: usize, f: Gc<NativeFunction>) -> Rec<bool> {
+        let Some(at) = self.frames.iter().rposition(|i| i.frame.kind.is_protected()) else { return Ok(false) };
+        if !matches!(self.frames[at].frame.kind, FrameKind::Pcall | FrameKind::TailPcall) {
+            // The handler is to see the stack.
+            return Ok(false);
+        }
+        let error = match self.known(f) {
+            Some(Intrinsic::Error) => self.error_value(a, arguments)?,
+            Some(Intrinsic::Assert) => self.failed_assertion(a, arguments)?,
+            _ => None,
+        };
+        let Some(error) = error else { return Ok(false) };
+        let inlined = self.frames[at];
+        let end = self.base + i16::from(self.proto.max_stack);
+        self.frames.truncate(at);
+        self.base = self.frames.last().map_or(0, |i| i.frame.base);
+        self.proto = inlined.caller;
+        self.open_top = None;
+        for s in inlined.call_slot..end {
+            self.forget_slot(s);
+        }
+        self.results(inlined.call_slot, inlined.frame.wanted, &[Ref::FALSE, error]);
+        self.raises = true;
+        Ok(true)
+    }
+
+    /// What `error` raises: a message gets the position of the function at its level.
+    fn error_value(&mut self, a: usize, arguments: usize) -> Rec<Option<Ref>> {
+        if arguments == 0 {
+            return Ok(Some(Ref::NIL));
+        }
+        let message = self.get(a + 1)?;
+        let level = match arguments {
+            1 => 1,
+            _ => {
+                let Some(level) = self.actual(a + 2).as_integer() else { return Ok(None) };
+                let (found, expected) = (self.get(a + 2)?, self.b.int(level));
+                self.guard_value(found, expected)?;
+                level
+            }
+        };
+        self.with_position(message, level)
+    }
+
+    /// An error's message with the position of the function at a level, if it is a string.
+    fn with_position(&mut self, message: Ref, level: i64) -> Rec<Option<Ref>> {
+        if self.ty(message) != Type::String || level == 0 {
+            return Ok(Some(message));
+        }
+        let place = match (level, self.frames.last()) {
+            (1, _) => Some((self.proto, self.pc)),
+            (2, Some(i)) if i.frame.kind == FrameKind::Call => Some((i.caller, i.frame.return_pc - 1)),
+            _ => None,
+        };
+        let Some(position) = place.and_then(|(proto, pc)| position(proto, pc)) else { return Ok(None) };
+        let position = self.text_constant(&position)?;
+        Ok(Some(self.call_helper(H::Concat2, &[position, message])?))
+    }
+
+    fn text_constant(&mut self, text: &[u8]) -> Rec<Ref> {
+        let text = self.state().string(text).map_err(|_| Abort::Reason("not enough memory"))?;
+        self.value_constant(Value::from(text))
+    }
+
+    /// What `assert` raises, if it does.
+    fn failed_assertion(&mut self, a: usize, arguments: usize) -> Rec<Option<Ref>> {
+        if arguments == 0 || !self.actual(a + 1).is_falsy() {
+            return Ok(None);
+        }
+        let condition = self.get(a + 1)?;
+        if truth(self.ty(condition)).is_none() {
+            self.guard_value(condition, Ref::FALSE)?;
+        }
+        let message = if arguments > 1 { self.get(a + 2)? } else { self.text_constant(b"assertion failed!")? };
+        self.with_position(message, 1)
+    }
+}
+
+/// How a message says where an instruction stands; none where the lines are not known.
+fn position(proto: Gc<Proto>, pc: u32) -> Option<Vec<u8>> {
+    let line = proto.line(pc as usize);
+    let mut text = chunk_id(&proto.source);
+    text.extend_from_slice(format!(":{line}: ").as_bytes());
+    (line > 0).then_some(text)
+}
