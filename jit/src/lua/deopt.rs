@@ -3,14 +3,14 @@
 //! It cannot fail: the entry of a trace has made sure that the stack has room for the deepest snapshot. It allocates
 //! nothing in the heap, collects nothing and raises nothing before the frames stand.
 
-use perilune_interpreter::lua::call::{nesting_of, place_results};
+use perilune_interpreter::lua::call::{begin_call, nesting_of, place_results};
 use perilune_interpreter::lua::error::frame_proto;
 use perilune_interpreter::lua::exec::function_slot;
-use perilune_runtime::lua::bytecode::Word;
-use perilune_runtime::lua::function::Proto;
+use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
+use perilune_runtime::lua::function::{Proto, Special};
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::state::State;
-use perilune_runtime::lua::thread::{Frame, FrameKind, Thread, frame_flag};
+use perilune_runtime::lua::thread::{Frame, FrameKind, Status, Thread, frame_flag};
 use perilune_runtime::lua::tier::Outcome;
 use perilune_runtime::lua::value::Value;
 
@@ -100,6 +100,10 @@ pub fn clear_dead(state: &mut State, pc: u32, live: &mut Option<Registers>) {
     let thread = state.thread;
     let Some(base) = thread.frames().last().map(|f| f.base as usize) else { return };
     let Some(proto) = thread.slot(base - 1).as_lua_function().map(|f| f.proto()) else { return };
+    if bc::takes_open_list(proto.word(pc as usize)) {
+        // It ends at the top.
+        return;
+    }
     let registers = usize::from(proto.max_stack);
     let live =
         live.get_or_insert_with(|| Liveness::new(&proto.original_code(), registers, &proto.locals).at(pc as usize));
@@ -136,6 +140,65 @@ pub fn return_place(state: &State, count: u16) -> Option<ReturnPlace> {
         return None;
     }
     Some(ReturnPlace { address: caller.pc.addr(), open: (callee.wanted < 0).then_some(count) })
+}
+
+/// Where the top frame, a Lua function's, goes on: behind a call that has just been executed.
+pub fn place_behind_call(state: &State) -> Option<(Entered, Gc<Proto>, u32, ReturnPlace)> {
+    let (at, frame) = (Entered::top(state), *state.thread.frames().last()?);
+    let proto = frame_proto(state.thread, frame)?;
+    let pc = ((frame.pc.addr() - proto.code_ptr().addr()) / size_of::<Word>()) as u32;
+    let call = proto.word(pc.checked_sub(1)? as usize);
+    let open = match bc::op(call) {
+        Op::Call if bc::c(call) == 0 => Some(state.top() - frame.base as usize - bc::a(call)),
+        Op::Call | Op::TForCall => None,
+        _ => return None,
+    };
+    let open = open.map(u16::try_from).transpose().ok()?;
+    Some((at, proto, pc, ReturnPlace { address: frame.pc.addr(), open }))
+}
+
+/// How a call went that was to switch coroutines.
+#[derive(Clone, Copy, Debug)]
+pub enum Switch {
+    /// It was not executed: that is for the interpreter to do.
+    Declined,
+    /// It has raised an error.
+    Raised,
+    /// It was executed; the top frame of the coroutine that runs now, a Lua function's, goes on behind a call.
+    Done(Option<ReturnPlace>),
+}
+
+/// Executes the call in `register` of the top frame, at `pc`, of a native function that resumes a coroutine or yields, if nothing
+/// stands in the way of going on in this loop of the interpreter's.
+pub fn switch(state: &mut State, (register, arguments, wanted): (u8, u16, i16), pc: u32) -> Switch {
+    let at = Entered::top(state).base as usize + usize::from(register);
+    state.set_top(at + 1 + usize::from(arguments));
+    set_pc(state, pc);
+    let Some(native) = state.slot(at).as_native() else { return Switch::Declined };
+    let is_plain = |frame: Option<&Frame>| frame.is_some_and(|f| f.flags == 0 && f.kind == FrameKind::Native);
+    let goes_on = match native.special() {
+        Special::Yield => {
+            let resumer = state.thread.resumer.get().filter(|_| state.thread.no_yield.get() == 0);
+            resumer.is_some_and(|r| is_plain(r.frames().last()) && !r.is_hooked())
+        }
+        _ => {
+            let co = match native.special() {
+                Special::Wrapped => native.value(0),
+                _ if arguments > 0 => state.slot(at + 1),
+                _ => Value::NIL,
+            };
+            let co = co.as_thread().filter(|co| co.status.get() == Status::Suspended);
+            co.is_some_and(|co| is_plain(co.frames().last()) && !co.is_hooked())
+        }
+    };
+    if !goes_on || state.thread.is_hooked() {
+        return Switch::Declined;
+    }
+    set_pc(state, pc + 1);
+    match begin_call(state, at, wanted.into(), 0) {
+        Err(_) => Switch::Raised,
+        Ok(_) => Switch::Done(place_behind_call(state).map(|(.., place)| place)),
+    }
 }
 
 /// The top frame's caller, a Lua function: its frame, its function, and where it goes on.

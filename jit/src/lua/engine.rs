@@ -9,8 +9,8 @@ use perilune_runtime::lua::tier::Outcome;
 use perilune_runtime::lua::value::Value;
 
 use super::deopt::{
-    Entered, clear_dead, note_tail_call, pop_frames, push_frames, restore, return_place, return_to_caller, set_pc,
-    store_slots,
+    Entered, Switch, clear_dead, note_tail_call, pop_frames, push_frames, restore, return_place, return_to_caller,
+    set_pc, store_slots, switch,
 };
 use super::entry::{self, Left};
 use super::eval;
@@ -213,6 +213,26 @@ unsafe fn evaluate(state: *mut State, mut number: u32, mut at: Entered) -> Optio
             number = next;
             parent = None;
             continue;
+        }
+        if ended && let Link::Switch { register, arguments, wanted } = ir.link {
+            // SAFETY: the state is alive, and the evaluator has returned.
+            let (state, snapshot) = (unsafe { &mut *state }, ir.snapshots.get(exit));
+            store_slots(state, at, ir, snapshot, &left);
+            push_frames(state, at, ir, snapshot);
+            let switched = switch(state, (register, arguments, wanted), snapshot.pc);
+            at = Entered::top(state);
+            let left = |outcome, counts| Some(Left { trace: number, snapshot: exit, at, outcome, counts });
+            match switched {
+                Switch::Declined => return left(Outcome::Continue, false),
+                Switch::Raised => return left(Outcome::Raised, false),
+                Switch::Done(place) => {
+                    // SAFETY: the compiler is alive.
+                    let next = place.and_then(|place| unsafe { (*jit).return_trace(place) });
+                    let Some(next) = next.filter(|_| ensure_room(state)) else { return left(Outcome::Continue, true) };
+                    (number, parent) = (next, None);
+                    continue;
+                }
+            }
         }
         if ended && let Link::Return { first, count } = ir.link {
             // SAFETY: the state is alive, and the evaluator has returned.

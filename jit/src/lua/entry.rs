@@ -94,6 +94,12 @@ pub unsafe fn enter(state: *mut State, number: u32) -> Option<Left> {
     let (how, number) = ((answer >> 32) as u32, answer as u32);
     // SAFETY: the code has ended; the caller's promise holds again.
     let (known, machine) = unsafe { (&mut *state, &mut *machine) };
+    if how == leave::SWITCHED || how == leave::RAISED {
+        let at = Entered::top(known);
+        let outcome = if how == leave::RAISED { Outcome::Raised } else { Outcome::Continue };
+        let snapshot = machine.known(number)?.ir.snapshots.len() - 1;
+        return Some(Left { trace: number, snapshot, at, outcome, counts: how == leave::SWITCHED });
+    }
     if how == leave::RETURN {
         // The slots were stored, and the interpreter executes the return.
         let ir = &machine.known(number)?.ir;
@@ -148,6 +154,32 @@ pub(super) unsafe extern "C-unwind" fn return_to_caller(state: *mut State, first
     machine.returns.insert(place, code);
     deopt::return_to_caller(known, first, count);
     Target { code, base: base(known) }
+}
+
+/// At the end of a trace that switches coroutines: executes the call, and finds the trace for what runs next.
+///
+/// # Safety
+/// As for [`return_to_caller`].
+pub(super) unsafe extern "C-unwind" fn switch(
+    state: *mut State,
+    register: u8,
+    arguments: u16,
+    wanted: i32,
+    pc: u32,
+) -> Target {
+    // SAFETY: as above.
+    let (known, machine, jit) =
+        unsafe { (&mut *state, &mut *(*state).compiled.cast::<Machine>(), &*super::tier::Jit::of(state)) };
+    let place = match deopt::switch(known, (register, arguments, wanted as i16), pc) {
+        deopt::Switch::Declined => return Target { code: 0, base: 0 },
+        deopt::Switch::Raised => return Target { code: 0, base: leave::RAISED as usize },
+        deopt::Switch::Done(place) => place,
+    };
+    let code = place.and_then(|place| Some(machine.get(jit.return_trace(place)?)?.entry()));
+    match code.filter(|_| super::tier::ensure_room(known)) {
+        Some(code) => Target { code, base: base(known) },
+        None => Target { code: 0, base: leave::SWITCHED as usize },
+    }
 }
 
 /// What exits of compiled code call: restores stack and frames.

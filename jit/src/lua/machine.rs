@@ -298,6 +298,7 @@ impl Machine {
                 unsync: entry::unsync_frames as *const () as usize,
                 push: entry::push_frames as *const () as usize,
                 leave: entry::return_to_caller as *const () as usize,
+                switch: entry::switch as *const () as usize,
             },
             returns: self.returns.address(),
             features: self.options.features,

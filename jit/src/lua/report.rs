@@ -47,6 +47,7 @@ impl Jit {
             Link::Trace(n) => format!("-> trace {n}"),
             Link::TailCall(n) => format!("-> trace {n}, tail call"),
             Link::Return { .. } => "-> caller".to_string(),
+            Link::Switch { .. } => "-> coroutine".to_string(),
             Link::Interpreter => "-> interpreter".to_string(),
         };
         let live = trace.ir.insts.iter().filter(|i| i.op != ir::Op::Nop).count();

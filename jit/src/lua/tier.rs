@@ -66,8 +66,16 @@ pub struct Jit {
 enum Pending {
     /// An exit: the frames stand as its snapshot says.
     Exit { trace: u32, exit: u32, at: Entered },
-    /// A place behind a call: the called function is about to return to it.
-    Return(ReturnPlace),
+    /// A place behind a call, that has returned or is about to.
+    Return(Behind),
+}
+
+/// A place behind a call: the frame, the place in its code, and what returns know of it.
+#[derive(Clone, Copy)]
+struct Behind {
+    at: Entered,
+    pc: u32,
+    place: ReturnPlace,
 }
 
 impl Jit {
@@ -230,10 +238,12 @@ impl Jit {
         Answer::Record
     }
 
-    /// Begins to record where the top frame is about to return to.
-    fn begin_return(&mut self, state: *mut State, place: ReturnPlace) -> Result<(), &'static str> {
-        // SAFETY: the state is alive; the borrow ends here.
-        let Some((at, proto, pc)) = deopt::caller(unsafe { &*state }) else { return Err("no caller") };
+    /// Begins to record what is done behind a call.
+    fn begin_return(&mut self, state: *mut State, Behind { at, pc, place }: Behind) -> Result<(), &'static str> {
+        // SAFETY: the state is alive; the borrow ends with this statement.
+        let thread = unsafe { (*state).thread };
+        let function = thread.slot(at.base as usize - 1).as_lua_function();
+        let Some(proto) = function.map(|f| f.proto()) else { return Err("no function") };
         // The list begins where the function was.
         let call = proto.original_code()[pc as usize - 1];
         let open = place.open.map(|count| ((bc::a(call) + usize::from(count)) as i16, count));
@@ -391,10 +401,12 @@ impl Jit {
         let full = self.is_full() || self.recorder.is_some() || sides >= self.options.maxside;
         let Some(trace) = self.trace_mut(number) else { return false };
         let is_end = trace.ir.link == Link::Interpreter && exit as usize + 1 == trace.exits.len();
-        if let Link::Return { count, .. } = trace.ir.link
-            && exit as usize + 1 == trace.exits.len()
-        {
-            return !full && self.missed_return(state, count);
+        if exit as usize + 1 == trace.exits.len() {
+            match trace.ir.link {
+                Link::Return { count, .. } => return !full && self.missed_return(state, count),
+                Link::Switch { .. } => return !full && self.missed_switch(state),
+                _ => {}
+            }
         }
         // Where nobody knows how many values there are, no trace begins.
         let is_end = is_end || trace.ir.snapshots.get(exit as usize).mode == ExitMode::Open;
@@ -411,16 +423,31 @@ impl Jit {
 
     /// The interpreter executes a return, since there is no trace for what the caller does next. Answers whether to record it.
     fn missed_return(&mut self, state: &State, count: u16) -> bool {
-        let (Some(place), Some((_, proto, pc))) = (deopt::return_place(state, count), deopt::caller(state)) else {
+        let (Some(place), Some((at, proto, pc))) = (deopt::return_place(state, count), deopt::caller(state)) else {
             return false;
         };
+        self.missed(proto, Behind { at, pc, place })
+    }
+
+    /// The interpreter goes on behind a call that has switched coroutines. Answers whether to record that.
+    fn missed_switch(&mut self, state: &State) -> bool {
+        let Some((at, proto, pc, place)) = deopt::place_behind_call(state) else { return false };
+        if self.returns.contains_key(&place) {
+            // There was no room for it.
+            return false;
+        }
+        self.missed(proto, Behind { at, pc, place })
+    }
+
+    fn missed(&mut self, proto: Gc<Proto>, behind: Behind) -> bool {
+        let Behind { pc, place, .. } = behind;
         let mut prototypes = self.prototypes.borrow_mut();
         let (missed, threshold) =
             prototypes.of(proto).returns.entry((pc, place.open)).or_insert((0, self.options.hotexit));
         *missed += 1;
         let hot = *missed >= *threshold;
         if hot {
-            self.pending = Some(Pending::Return(place));
+            self.pending = Some(Pending::Return(behind));
         }
         hot
     }
@@ -545,8 +572,8 @@ impl Tier for Jit {
                     return Answer::Continue;
                 }
             }
-            Some(Pending::Return(place)) => {
-                if self.begin_return(state, place).is_err() {
+            Some(Pending::Return(behind)) => {
+                if self.begin_return(state, behind).is_err() {
                     return Answer::Continue;
                 }
             }
@@ -644,7 +671,7 @@ pub(super) fn ensure_room(state: &mut State) -> bool {
 }
 
 /// How often a coroutine comes to compiled code before its stack grows for it: most coroutines live too short for that.
-const REFUSALS: u32 = 50;
+const REFUSALS: u32 = 3;
 
 #[cold]
 fn make_room(state: &mut State, wanted: usize) -> bool {

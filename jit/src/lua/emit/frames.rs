@@ -126,6 +126,30 @@ impl Emitter<'_> {
         self.asm.dynamic_label(nowhere);
     }
 
+    /// Executes a call that switches coroutines, and goes on in what runs then; or comes out behind that, if it was not executed.
+    pub(super) fn switch(&mut self, point: u16, (register, arguments, wanted): (u8, u16, i16)) {
+        let pc = self.ir.snapshots.get(self.allocation.points[point as usize].snapshot).pc;
+        encode::rm(self.asm, op::MOV, x64::ARGUMENTS[0], Rm::Reg(x64::CONTEXT));
+        for (argument, value) in [register.into(), arguments.into(), wanted as u32, pc].into_iter().enumerate() {
+            encode::mov_imm(self.asm, x64::ARGUMENTS[1 + argument], value.into());
+        }
+        self.call_address(self.around.frames.switch);
+        let (nowhere, declined) = (self.asm.new_dynamic_label(), self.asm.new_dynamic_label());
+        encode::rm(self.asm, op::TEST, x64::RESULT, Rm::Reg(x64::RESULT));
+        x64::jump_if(self.asm, Condition::Equal, nowhere);
+        encode::rm(self.asm, op::MOV, x64::BASE, Rm::Reg(x64::SECOND_RESULT));
+        encode::jump(self.asm, Rm::Reg(x64::RESULT));
+        self.asm.dynamic_label(nowhere);
+        // How it is left otherwise; 0: as traces are whose link is gone.
+        encode::rm(self.asm, op::TEST, x64::SECOND_RESULT, Rm::Reg(x64::SECOND_RESULT));
+        x64::jump_if(self.asm, Condition::Equal, declined);
+        encode::mov_imm(self.asm, x64::RESULT, self.around.number.into());
+        encode::shift_imm(self.asm, Shift::Shl, x64::SECOND_RESULT, 32);
+        encode::rm(self.asm, op::OR, x64::RESULT, Rm::Reg(x64::SECOND_RESULT));
+        x64::jump_to(self.asm, self.around.trampoline.epilogue());
+        self.asm.dynamic_label(declined);
+    }
+
     /// The usual return: of as many values as are wanted, from a function that was simply called, to a place that is in the
     /// cache.
     fn return_in_place(&mut self, point: u16, first: u8, count: u16, slow: DynamicLabel) {

@@ -44,6 +44,10 @@ pub mod leave {
     pub const LINK: u32 = 1;
     /// All slots were stored at the end of a trace that returns, and nothing compiled goes on there.
     pub const RETURN: u32 = 2;
+    /// Another coroutine runs, or the same one, behind a call that was executed, and nothing compiled goes on there.
+    pub const SWITCHED: u32 = 3;
+    /// The call that was to switch coroutines has raised an error.
+    pub const RAISED: u32 = 4;
     /// An exit of a trace that nobody knows.
     pub const NOWHERE: u64 = u64::MAX;
 }
@@ -82,6 +86,8 @@ pub struct FrameHelpers {
     pub push: usize,
     /// `(state, first, count) -> (code, base)`: returns from the top frame, if there is code that goes on.
     pub leave: usize,
+    /// `(state, register, arguments, wanted, pc) -> (code, base or what else)`: executes a call that switches coroutines.
+    pub switch: usize,
 }
 
 /// A jump to an exit.
@@ -231,6 +237,14 @@ impl Emitter<'_> {
         } else if let Link::Return { first, count } = self.ir.link {
             self.return_to_caller(point, first, count);
             self.leave(leave::RETURN);
+        } else if let Link::Switch { register, arguments, wanted } = self.ir.link {
+            self.store_slots(point, x64::RESULT);
+            let no_room = self.push_frames(point);
+            self.switch(point, (register, arguments, wanted));
+            if let Some(no_room) = no_room {
+                self.asm.dynamic_label(no_room);
+            }
+            self.leave(leave::LINK);
         } else {
             let site = x64::jump(self.asm, self.exits[point as usize]);
             self.layout.sites.push(Site { exit: point, offset: site, condition: None, can_be_forced: false });

@@ -369,6 +369,16 @@ pub enum Link {
         /// How many results there are.
         count: u16,
     },
+    /// Into the trace for what the coroutine does next that runs after a call of `coroutine.resume`, `coroutine.yield` or the
+    /// like, after all slots of the last snapshot have been stored. If there is none, the interpreter goes on there.
+    Switch {
+        /// The register of the called function.
+        register: u8,
+        /// The number of its arguments.
+        arguments: u16,
+        /// How many results are wanted; -1 for all.
+        wanted: i16,
+    },
     /// Back to the interpreter, through the last snapshot.
     Interpreter,
 }

@@ -66,6 +66,15 @@ impl<'t> Parser<'t> {
             None if text == "interpreter" => Link::Interpreter,
             Some(("trace", number)) => Link::Trace(number_of(number)?),
             Some(("tailcall", number)) => Link::TailCall(number_of(number)?),
+            Some(("switch", call)) => {
+                let mut words = call.split(' ');
+                let mut next = || words.next().ok_or("expected register, number of arguments and of results");
+                Link::Switch {
+                    register: number_of(next()?)?,
+                    arguments: number_of(next()?)?,
+                    wanted: number_of(next()?)?,
+                }
+            }
             Some(("return", results)) => {
                 let (first, count) = results.split_once(' ').ok_or("expected a register and a number of results")?;
                 Link::Return { first: number_of(first)?, count: number_of(count)? }

@@ -51,6 +51,7 @@ impl Display for Ir {
             Link::Trace(number) => writeln!(f, "link trace {number}"),
             Link::TailCall(number) => writeln!(f, "link tailcall {number}"),
             Link::Return { first, count } => writeln!(f, "link return {first} {count}"),
+            Link::Switch { register, arguments, wanted } => writeln!(f, "link switch {register} {arguments} {wanted}"),
             Link::Interpreter => writeln!(f, "link interpreter"),
         }
     }

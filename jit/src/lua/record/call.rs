@@ -9,7 +9,9 @@ use perilune_runtime::lua::value::Value;
 use super::super::helpers::H;
 use super::super::ir::{Field, Link, Op as Ins, Ref};
 use super::super::snapshot::{ExitMode, Frame, FrameKind};
-use super::{Abort, BELOW, Inlined, MAX_FRAMES, MAX_RECURSION, MAX_SLOTS, Next, OpenCall, Origin, Rec, Recorder};
+use super::{
+    Abort, BELOW, Inlined, MAX_FRAMES, MAX_RECURSION, MAX_SLOTS, Next, OpenCall, Origin, RESERVE, Rec, Recorder,
+};
 
 impl Recorder {
     /// The number of arguments of a call at register `a`.
@@ -68,7 +70,8 @@ impl Recorder {
         let extra = if proto.is_vararg { arguments.saturating_sub(parameters) } else { 0 };
         // The callee's base as the interpreter has it before VARARGPREP.
         let base = self.at(a) + 1;
-        if base as usize + usize::from(proto.max_stack) * 2 + arguments + 260 > MAX_SLOTS {
+        let moved = if proto.is_vararg { arguments + parameters + 1 } else { 0 };
+        if base as usize + moved + usize::from(proto.max_stack) + 1 > MAX_SLOTS {
             return Err(Abort::Reason("stack too deep"));
         }
         for i in arguments..parameters {
@@ -137,7 +140,7 @@ impl Recorder {
         for i in 0..count {
             values.push(if i < extra { self.get_slot(first + i as i16)? } else { Ref::NIL });
         }
-        if self.at(a) as usize + count + 300 > MAX_SLOTS {
+        if self.at(a) as usize + count + RESERVE > MAX_SLOTS {
             return Err(Abort::Reason("stack too deep"));
         }
         values.into_iter().enumerate().for_each(|(i, v)| self.set(a + i, v));
@@ -348,20 +351,24 @@ impl Recorder {
             Special::None => self.full_call(a, arguments, wanted),
             Special::Pcall => self.pcall(a, arguments, wanted),
             Special::Xpcall => self.xpcall(a, arguments, wanted),
-            Special::Resume | Special::Wrapped => {
-                self.resumed = Some(0);
-                self.full_call(a, arguments, wanted)
-            }
-            Special::Yield if matches!(self.origin, Origin::Loop(_)) => Err(Abort::Never("yield")),
-            Special::Yield => self.leave(),
+            Special::Resume | Special::Wrapped | Special::Yield => self.switch(a, arguments, wanted),
             Special::Next | Special::IpairsNext => self.full_call(a, arguments, wanted),
         }
     }
 
-    /// Calls a native function with the interpreter's frames standing: it may do anything.
-    pub(super) fn full_call(&mut self, a: usize, arguments: usize, wanted: i16) -> Rec<Next> {
-        self.allocates = true;
-        // All arguments must lie in memory.
+    /// Resumes or yields: the trace goes on wherever the coroutine does that runs then.
+    fn switch(&mut self, a: usize, arguments: usize, wanted: i16) -> Rec<Next> {
+        self.open_top = Some(self.arguments_in_memory(a, arguments));
+        self.snapshot_here();
+        self.b.plain(Ins::Interrupt)?;
+        if self.allocates {
+            self.b.plain(Ins::Gcstep)?;
+        }
+        self.end(Link::Switch { register: a as u8, arguments: arguments as u16, wanted })
+    }
+
+    /// A native function and its arguments are to lie in memory, as snapshots have it. Answers where they end.
+    fn arguments_in_memory(&mut self, a: usize, arguments: usize) -> i16 {
         let end = self.at(a) + 1 + arguments as i16;
         for s in self.at(a)..end {
             let slot = self.slot(s);
@@ -369,6 +376,13 @@ impl Recorder {
                 self.slot_mut(s).modified = true;
             }
         }
+        end
+    }
+
+    /// Calls a native function with the interpreter's frames standing: it may do anything.
+    pub(super) fn full_call(&mut self, a: usize, arguments: usize, wanted: i16) -> Rec<Next> {
+        self.allocates = true;
+        let end = self.arguments_in_memory(a, arguments);
         let saved = self.open_top.replace(end);
         self.snapshot(ExitMode::Raise, self.pc + 1);
         self.open_top = saved;
@@ -399,7 +413,7 @@ impl Recorder {
     /// A native function has left all its results: as many as now, or the trace is left before they are used.
     pub(super) fn open_results(&mut self, open: OpenCall) -> Rec<()> {
         let count = i64::from(self.thread.top.get()) - i64::from(self.entry_base) - i64::from(open.to);
-        if count < 0 || i64::from(open.to) + count + 300 > MAX_SLOTS as i64 {
+        if count < 0 || i64::from(open.to) + count + RESERVE as i64 > MAX_SLOTS as i64 {
             return Err(Abort::Reason("too many results"));
         }
         self.open_top = Some(open.to);

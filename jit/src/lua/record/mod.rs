@@ -54,15 +54,15 @@ use native::Intrinsics;
 
 /// Slots below the entry's base that a recording may touch: the function, and its extra arguments.
 const BELOW: i32 = 64;
-/// Most slots above the entry's base that a trace may use: entries check the stack for that many.
-pub const MAX_SLOTS: usize = 1000;
+/// Most slots above the entry's base that a trace may use: entries check the stack for that many. Small enough for the stacks of
+/// coroutines, which often live for a few instructions only.
+pub const MAX_SLOTS: usize = 256;
+/// Of these, what a list with an open number of values leaves for whoever takes it.
+const RESERVE: usize = 40;
 /// Most inlined calls inside one another.
 pub const MAX_FRAMES: usize = 20;
 /// Most inlined calls of one function inside one another.
 const MAX_RECURSION: usize = 3;
-
-/// Most instructions that a resumed coroutine may execute while a recording waits for it.
-const MAX_WAIT: u32 = 10_000;
 
 /// Why a recording was given up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -227,8 +227,6 @@ pub struct Recorder {
     open_top: Option<i16>,
     /// The native function that is executed now raises an error, and what follows that is recorded.
     raises: bool,
-    /// The instruction recorded last resumes a coroutine, which has executed so many instructions.
-    resumed: Option<u32>,
     /// A native call that leaves an open list of results, to be looked at when it has been executed.
     open_call: Option<OpenCall>,
     back_edges: FxHashMap<(usize, u32), u32>,
@@ -294,7 +292,6 @@ impl Recorder {
             pc,
             open_top: None,
             raises: false,
-            resumed: None,
             open_call: None,
             back_edges: FxHashMap::default(),
             prototypes: setup.prototypes,
@@ -323,7 +320,7 @@ impl Recorder {
         r
     }
 
-    /// Begins behind a call, whose callee's frame still stands: at `pc` of the frame that `entry` names. An open list of
+    /// Begins behind a call: at `pc` of the frame that `entry` names, above which the callee's may still stand. An open list of
     /// results ends at the register `open.0`, and holds `open.1` values.
     pub fn at_return(setup: Setup, entry: (u32, usize, Gc<Proto>), pc: u32, open: Option<(i16, u16)>) -> Recorder {
         let mut r = Recorder::new(setup, Origin::Return { pc, open: open.map(|o| o.1) }, entry, pc);
@@ -513,9 +510,8 @@ impl Recorder {
     pub fn step(&mut self, pc: *const u32) -> Rec<Next> {
         // SAFETY: the state is alive; only a field is read.
         if unsafe { (*self.state).thread } != self.thread {
-            return self.wait();
+            return Err(Abort::Reason("another coroutine"));
         }
-        self.resumed = None;
         let depth = self.thread.frames().len();
         let Some(frame) = self.thread.frames().last().copied() else { return Err(Abort::Reason("no frame")) };
         if !self.started && depth == self.entry_depth + 1 && matches!(self.origin, Origin::Return { .. }) {
@@ -555,16 +551,6 @@ impl Recorder {
     /// An error is on its way: whether what follows it has been recorded.
     pub fn follows_error(&mut self) -> bool {
         std::mem::take(&mut self.raises)
-    }
-
-    /// A coroutine that this one has resumed is running: to the trace that is a call like any other.
-    fn wait(&mut self) -> Rec<Next> {
-        let waited = self.resumed.as_mut().ok_or(Abort::Reason("another coroutine"))?;
-        *waited += 1;
-        if *waited > MAX_WAIT {
-            return Err(Abort::Reason("long run of another coroutine"));
-        }
-        Ok(Next::More)
     }
 
     /// The finished recording.
