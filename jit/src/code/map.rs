@@ -1,7 +1,7 @@
 //! The reserved range of addresses that holds all arenas of an owner, and its protection.
 //!
 //! The range is 2 GB long, so that a rel32 displacement reaches from everywhere to everywhere in it. Reserving costs
-//! address space only. A page is inaccessible until code is first written to it, writable while `write` runs, and
+//! address space only. A page is inaccessible until code is first written to it or behind it, writable while `write` runs, and
 //! readable and executable from then on; never writable and executable at once.
 //!
 //! Several writes may share one switch forth and back: what is written while a [`Writing`] lives stays writable until its end.
@@ -21,6 +21,9 @@ pub const RESERVED: usize = 1 << 31;
 /// The granularity of protection on x86-64.
 pub const PAGE: usize = 4096;
 
+/// What lies as near as this to what is written in a [`Writing`] becomes writable with it.
+const NEAR: usize = 32 * PAGE;
+
 /// A reserved range of addresses, cut into arenas from its start.
 #[derive(Debug)]
 pub struct CodeSpace {
@@ -28,6 +31,8 @@ pub struct CodeSpace {
     length: usize,
     /// Where the next arena starts.
     next: Cell<usize>,
+    /// The end of the pages that have been written.
+    written: Cell<usize>,
     /// While a [`Writing`] lives: the pages that are writable.
     writable: RefCell<Option<Vec<Range<usize>>>>,
 }
@@ -43,7 +48,13 @@ impl CodeSpace {
             return Err(io::Error::last_os_error());
         }
         let start = start as usize;
-        Ok(Rc::new(CodeSpace { start, length, next: Cell::new(start), writable: RefCell::new(None) }))
+        Ok(Rc::new(CodeSpace {
+            start,
+            length,
+            next: Cell::new(start),
+            written: Cell::new(start),
+            writable: RefCell::new(None),
+        }))
     }
 
     /// All addresses of the range.
@@ -73,20 +84,24 @@ impl CodeSpace {
     /// No other thread may be running code of these pages; code of this thread that called its way to here is none.
     pub fn write<R>(&self, range: Range<usize>, write: impl FnOnce(&mut [u8]) -> R) -> io::Result<R> {
         assert!(self.start <= range.start && range.start <= range.end && range.end <= self.range().end);
-        let start = range.start & !(PAGE - 1);
-        let pages = start..range.end.next_multiple_of(PAGE);
-        let within = |open: &Range<usize>| open.start <= pages.start && pages.end <= open.end;
+        let mut pages = range.start & !(PAGE - 1)..range.end.next_multiple_of(PAGE);
+        self.written.set(self.written.get().max(pages.end));
         let mut writable = self.writable.borrow_mut();
-        if !writable.iter().flatten().any(within) {
-            protect(&pages, libc::PROT_READ | libc::PROT_WRITE)?;
-        }
-        // Also when `write` panics.
         let executable = match &mut *writable {
+            Some(open) if open.iter().any(|known| known.start <= pages.start && pages.end <= known.end) => None,
             Some(open) => {
+                // What else is written is near: a switch costs more than some pages.
+                pages.start = pages.start.saturating_sub(NEAR).max(self.start);
+                pages.end = (pages.end + NEAR).min(self.written.get());
+                protect(&pages, libc::PROT_READ | libc::PROT_WRITE)?;
                 open.push(pages);
                 None
             }
-            None => Some(Executable { pages }),
+            None => {
+                protect(&pages, libc::PROT_READ | libc::PROT_WRITE)?;
+                // Also when `write` panics.
+                Some(Executable { pages })
+            }
         };
         drop(writable);
         // SAFETY: the bytes lie in our own mapping and are readable and writable until `executable` is dropped, or the `Writing`. The space
@@ -199,9 +214,9 @@ mod tests {
     #[test]
     fn several_writes_share_a_switch() {
         let space = CodeSpace::reserve().unwrap();
-        let part = space.cut(4 * PAGE).unwrap();
+        let part = space.cut(5 * PAGE).unwrap();
         let fill = |from: usize, to: usize| space.write(part.start + from..part.start + to, |b| b.fill(0xc3)).unwrap();
-        let protections = || [0, 1, 2, 3].map(|page| protection(part.start + page * PAGE));
+        let protections = || [0, 1, 2, 3, 4].map(|page| protection(part.start + page * PAGE));
         {
             let _outer = space.writing();
             fill(0, 8);
@@ -211,11 +226,11 @@ mod tests {
             }
             fill(3 * PAGE, 3 * PAGE + 1);
             fill(16, 32);
-            assert_eq!(protections(), ["rw-p", "rw-p", "---p", "rw-p"]);
+            assert_eq!(protections(), ["rw-p", "rw-p", "rw-p", "rw-p", "---p"]);
         }
-        assert_eq!(protections(), ["r-xp", "r-xp", "---p", "r-xp"]);
+        assert_eq!(protections(), ["r-xp", "r-xp", "r-xp", "r-xp", "---p"]);
         fill(0, 1);
-        assert_eq!(protections(), ["r-xp", "r-xp", "---p", "r-xp"]);
+        assert_eq!(protections(), ["r-xp", "r-xp", "r-xp", "r-xp", "---p"]);
     }
 
     #[test]

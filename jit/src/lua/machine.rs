@@ -46,7 +46,7 @@ pub struct Exit {
     /// Whether it is the collector's.
     pub collects: bool,
     /// What is live behind it, once that was asked for.
-    pub live: Option<Registers>,
+    pub live: Option<Box<Registers>>,
     /// The jumps that lead to it; none if it is no exit but a place where slots are stored.
     sites: Vec<Site>,
     /// Its stub's address.
@@ -360,6 +360,9 @@ impl Machine {
             sites: Vec::new(),
         };
         let mut exits: Vec<Exit> = points.into_iter().zip(&layout.stubs).map(exit).collect();
+        for group in layout.sites.chunk_by(|a, b| a.exit == b.exit) {
+            exits[group[0].exit as usize].sites.reserve_exact(group.len());
+        }
         for site in &layout.sites {
             exits[site.exit as usize].sites.push(Site { offset: start + site.offset, ..*site });
         }
