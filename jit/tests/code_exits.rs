@@ -326,7 +326,7 @@ fn disassembly_names_addresses() {
 fn described(publisher: &mut Publisher, code: &Code, name: &str) {
     let file = publisher.file("=nowhere");
     let symbol = Symbol { name: name.into(), start: code.start() as u64, size: code.range().len() as u64 };
-    publisher.announce(Function { symbol, file, line: 1, rows: Vec::new(), scopes: Vec::new() }).unwrap();
+    publisher.announce(vec![Function { symbol, file, line: 1, rows: Vec::new(), scopes: Vec::new() }]).unwrap();
 }
 
 #[test]

@@ -179,7 +179,7 @@ fn assemble_trace(arena: &Arena, publisher: &mut Publisher, name: &str) -> (Code
     exit::emit_stubs(asm, &arena.trampoline(), 12, &exits);
     let code = buffer.publish().unwrap();
     let symbol = Symbol { name: name.into(), start: code.start() as u64, size: code.range().len() as u64 };
-    publisher.announce(Function { symbol, file, line: 5, rows, scopes }).unwrap();
+    publisher.announce(vec![Function { symbol, file, line: 5, rows, scopes }]).unwrap();
     let site = code.start() + site;
     (code, site)
 }

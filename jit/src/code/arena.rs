@@ -9,7 +9,7 @@
 use super::CodeError;
 use super::buffer::Buffer;
 use super::exit::Deoptimizer;
-use super::map::CodeSpace;
+use super::map::{CodeSpace, Writing};
 use super::trampoline::{self, Trampoline};
 use perilune_unwind::gdb::Entry;
 use perilune_unwind::object;
@@ -68,6 +68,11 @@ impl Arena {
     /// Starts code of at most `bound` bytes.
     pub fn begin(&self, bound: usize) -> Result<Buffer, CodeError> {
         Ok(Buffer::new(Block::claim(&self.shared, bound)?, bound))
+    }
+
+    /// What is published and patched while the answer lives can be run when it is gone; nothing of the arena may run until then.
+    pub fn writing(&self) -> Writing {
+        self.shared.space.writing()
     }
 
     /// How its code is entered and left.

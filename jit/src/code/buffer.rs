@@ -20,7 +20,9 @@ pub struct Buffer {
 
 impl Buffer {
     pub(super) fn new(block: Block, bound: usize) -> Buffer {
-        Buffer { asm: Assembler::new(block.range().start), block, bound }
+        // Of what code has about one label in 64 bytes and one jump in 32 at most, as a guess.
+        let asm = Assembler::new_with_capacity(block.range().start, bound, 0, 0, bound / 64, 0, bound / 32);
+        Buffer { asm, block, bound }
     }
 
     /// Where the code will start.

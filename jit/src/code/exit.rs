@@ -96,13 +96,15 @@ pub const fn stubs_bound(exits: usize) -> usize {
 }
 
 /// Places each of `exits` at a stub of its own: the stub of `exits[n]` leaves with number `n`. Meant for the end of the
-/// owner's code.
-pub fn emit_stubs(asm: &mut Assembler, trampoline: &Trampoline, owner: u32, exits: &[DynamicLabel]) {
+/// owner's code. Answers the stubs' offsets.
+pub fn emit_stubs(asm: &mut Assembler, trampoline: &Trampoline, owner: u32, exits: &[DynamicLabel]) -> Vec<u32> {
+    let mut offsets = Vec::with_capacity(exits.len());
     for (group, labels) in exits.chunks(GROUP).enumerate() {
         let end = asm.new_dynamic_label();
         for (index, &label) in labels.iter().enumerate() {
             let number = group * GROUP + index;
             asm.dynamic_label(label);
+            offsets.push(asm.offset().0 as u32);
             match i8::try_from(number) {
                 Ok(short) => dynasm!(asm; .arch x64; push BYTE short),
                 Err(_) => dynasm!(asm; .arch x64; push DWORD number as i32),
@@ -114,6 +116,7 @@ pub fn emit_stubs(asm: &mut Assembler, trampoline: &Trampoline, owner: u32, exit
         dynasm!(asm; .arch x64; =>end; push DWORD owner as i32);
         x64::jump_to(asm, trampoline.saver());
     }
+    offsets
 }
 
 /// The saver: stores all registers and calls the deoptimizer. The epilogue follows it; rax holds the answer there.

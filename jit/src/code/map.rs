@@ -1,13 +1,15 @@
 //! The reserved range of addresses that holds all arenas of an owner, and its protection.
 //!
 //! The range is 2 GB long, so that a rel32 displacement reaches from everywhere to everywhere in it. Reserving costs
-//! address space only. A page is inaccessible until code is first written to it, writable while `write` runs, and
+//! address space only. A page is inaccessible until code is first written to it or behind it, writable while `write` runs, and
 //! readable and executable from then on; never writable and executable at once.
+//!
+//! Several writes may share one switch forth and back: what is written while a [`Writing`] lives stays writable until its end.
 //!
 //! The mapping is private and anonymous. Two views of one shared memory file would save the switching, but gdb cannot
 //! insert a breakpoint into a shared read-only mapping.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::ops::Range;
 use std::ptr;
@@ -19,6 +21,9 @@ pub const RESERVED: usize = 1 << 31;
 /// The granularity of protection on x86-64.
 pub const PAGE: usize = 4096;
 
+/// What lies as near as this to what is written in a [`Writing`] becomes writable with it.
+const NEAR: usize = 32 * PAGE;
+
 /// A reserved range of addresses, cut into arenas from its start.
 #[derive(Debug)]
 pub struct CodeSpace {
@@ -26,6 +31,10 @@ pub struct CodeSpace {
     length: usize,
     /// Where the next arena starts.
     next: Cell<usize>,
+    /// The end of the pages that have been written.
+    written: Cell<usize>,
+    /// While a [`Writing`] lives: the pages that are writable.
+    writable: RefCell<Option<Vec<Range<usize>>>>,
 }
 
 impl CodeSpace {
@@ -39,7 +48,13 @@ impl CodeSpace {
             return Err(io::Error::last_os_error());
         }
         let start = start as usize;
-        Ok(Rc::new(CodeSpace { start, length, next: Cell::new(start) }))
+        Ok(Rc::new(CodeSpace {
+            start,
+            length,
+            next: Cell::new(start),
+            written: Cell::new(start),
+            writable: RefCell::new(None),
+        }))
     }
 
     /// All addresses of the range.
@@ -56,17 +71,40 @@ impl CodeSpace {
         Some(start..end)
     }
 
-    /// Calls `write` with the bytes of `range`, which are writable meanwhile and executable afterwards.
+    /// Pages that are written while the answer lives become executable at its end. Code of this space must not be run meanwhile.
+    pub fn writing(self: &Rc<Self>) -> Writing {
+        let outermost = self.writable.borrow().is_none();
+        self.writable.borrow_mut().get_or_insert_default();
+        Writing { space: Rc::clone(self), outermost }
+    }
+
+    /// Calls `write` with the bytes of `range`, which are writable meanwhile and executable afterwards, at the end of the
+    /// [`Writing`] if there is one.
     ///
     /// No other thread may be running code of these pages; code of this thread that called its way to here is none.
     pub fn write<R>(&self, range: Range<usize>, write: impl FnOnce(&mut [u8]) -> R) -> io::Result<R> {
         assert!(self.start <= range.start && range.start <= range.end && range.end <= self.range().end);
-        let start = range.start & !(PAGE - 1);
-        let pages = start..range.end.next_multiple_of(PAGE);
-        protect(&pages, libc::PROT_READ | libc::PROT_WRITE)?;
-        // Also when `write` panics.
-        let executable = Executable { pages };
-        // SAFETY: the bytes lie in our own mapping and are readable and writable until `executable` is dropped. The space
+        let mut pages = range.start & !(PAGE - 1)..range.end.next_multiple_of(PAGE);
+        self.written.set(self.written.get().max(pages.end));
+        let mut writable = self.writable.borrow_mut();
+        let executable = match &mut *writable {
+            Some(open) if open.iter().any(|known| known.start <= pages.start && pages.end <= known.end) => None,
+            Some(open) => {
+                // What else is written is near: a switch costs more than some pages.
+                pages.start = pages.start.saturating_sub(NEAR).max(self.start);
+                pages.end = (pages.end + NEAR).min(self.written.get());
+                protect(&pages, libc::PROT_READ | libc::PROT_WRITE)?;
+                open.push(pages);
+                None
+            }
+            None => {
+                protect(&pages, libc::PROT_READ | libc::PROT_WRITE)?;
+                // Also when `write` panics.
+                Some(Executable { pages })
+            }
+        };
+        drop(writable);
+        // SAFETY: the bytes lie in our own mapping and are readable and writable until `executable` is dropped, or the `Writing`. The space
         // belongs to one thread, and the only other references to these bytes are copies made by `read`.
         let bytes = unsafe { std::slice::from_raw_parts_mut(range.start as *mut u8, range.len()) };
         let result = write(bytes);
@@ -87,6 +125,30 @@ impl Drop for CodeSpace {
     fn drop(&mut self) {
         // SAFETY: our own mapping. Arenas, buffers and published code hold the space alive, so that nothing refers to it.
         unsafe { libc::munmap(self.start as *mut libc::c_void, self.length) };
+    }
+}
+
+/// See [`CodeSpace::writing`].
+#[derive(Debug)]
+pub struct Writing {
+    space: Rc<CodeSpace>,
+    outermost: bool,
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        if self.outermost {
+            let open = self.space.writable.borrow_mut().take();
+            let mut all: Vec<Executable> = Vec::new();
+            for pages in open.into_iter().flatten() {
+                match all.iter_mut().find(|known| known.pages.start <= pages.end && pages.start <= known.pages.end) {
+                    Some(known) => {
+                        known.pages = known.pages.start.min(pages.start)..known.pages.end.max(pages.end);
+                    }
+                    None => all.push(Executable { pages }),
+                }
+            }
+        }
     }
 }
 
@@ -147,6 +209,28 @@ mod tests {
         assert_eq!(protection(middle), "r-xp");
         assert_eq!(protection(middle + PAGE), "---p");
         assert_eq!(space.read(middle - 2..middle + 2), [0, 0xc3, 0xc3, 0]);
+    }
+
+    #[test]
+    fn several_writes_share_a_switch() {
+        let space = CodeSpace::reserve().unwrap();
+        let part = space.cut(5 * PAGE).unwrap();
+        let fill = |from: usize, to: usize| space.write(part.start + from..part.start + to, |b| b.fill(0xc3)).unwrap();
+        let protections = || [0, 1, 2, 3, 4].map(|page| protection(part.start + page * PAGE));
+        {
+            let _outer = space.writing();
+            fill(0, 8);
+            {
+                let _inner = space.writing();
+                fill(PAGE - 1, PAGE + 1);
+            }
+            fill(3 * PAGE, 3 * PAGE + 1);
+            fill(16, 32);
+            assert_eq!(protections(), ["rw-p", "rw-p", "rw-p", "rw-p", "---p"]);
+        }
+        assert_eq!(protections(), ["r-xp", "r-xp", "r-xp", "r-xp", "---p"]);
+        fill(0, 1);
+        assert_eq!(protections(), ["r-xp", "r-xp", "r-xp", "r-xp", "---p"]);
     }
 
     #[test]

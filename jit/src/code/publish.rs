@@ -120,12 +120,17 @@ impl Publisher {
         index
     }
 
+    /// Whether somebody is there already who wants to know of code as soon as it is published.
+    pub fn is_watched(&self) -> bool {
+        self.is_debugged || self.perf.is_some()
+    }
+
     /// Describes published code, at once or when its batch is full.
-    pub fn announce(&mut self, function: Function) -> Result<(), CodeError> {
+    pub fn announce(&mut self, functions: Vec<Function>) -> Result<(), CodeError> {
         if let Some(perf) = &mut self.perf {
-            perf.add(std::slice::from_ref(&function.symbol))?;
+            functions.iter().try_for_each(|function| perf.add(std::slice::from_ref(&function.symbol)))?;
         }
-        self.pending.push(function);
+        self.pending.extend(functions);
         if self.is_debugged || self.next < BATCH || self.pending.len() >= BATCH { self.flush() } else { Ok(()) }
     }
 
@@ -249,7 +254,7 @@ mod tests {
         for &start in &starts {
             let file = publisher.file(&format!("/{start}.lua"));
             let symbol = Symbol { name: format!("trace_{start}"), start, size: 64 };
-            publisher.announce(Function { symbol, file, line: 1, rows: Vec::new(), scopes: Vec::new() }).unwrap();
+            publisher.announce(vec![Function { symbol, file, line: 1, rows: Vec::new(), scopes: Vec::new() }]).unwrap();
         }
         let functions =
             |publisher: &Publisher| publisher.told.values().map(|told| told.functions.len()).collect::<Vec<_>>();

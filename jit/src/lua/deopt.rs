@@ -96,7 +96,7 @@ fn function_below(thread: Gc<Thread>, base: u32, varargs: u16) -> u32 {
 
 /// Before a collection: empties the registers of the top frame, a Lua function's, that hold nothing any more when it goes on
 /// at `pc`. What lay in them before the trace was entered must not be kept alive by that. `live` remembers which are not.
-pub fn clear_dead(state: &mut State, pc: u32, live: &mut Option<Registers>) {
+pub fn clear_dead(state: &mut State, pc: u32, live: &mut Option<Box<Registers>>) {
     let thread = state.thread;
     let Some(base) = thread.frames().last().map(|f| f.base as usize) else { return };
     let Some(proto) = thread.slot(base - 1).as_lua_function().map(|f| f.proto()) else { return };
@@ -105,8 +105,8 @@ pub fn clear_dead(state: &mut State, pc: u32, live: &mut Option<Registers>) {
         return;
     }
     let registers = usize::from(proto.max_stack);
-    let live =
-        live.get_or_insert_with(|| Liveness::new(&proto.original_code(), registers, &proto.locals).at(pc as usize));
+    let live = live
+        .get_or_insert_with(|| Liveness::new(&proto.original_code(), registers, &proto.locals).at(pc as usize).into());
     for r in (0..registers).filter(|r| !live.contains(*r)) {
         state.set_slot(base + r, Value::NIL);
     }

@@ -1,6 +1,7 @@
 //! What runs traces: machine code, or the IR evaluator in its place.
 
 use std::collections::HashSet;
+use std::rc::Rc;
 
 use perilune_interpreter::lua::error::frame_proto;
 use perilune_runtime::lua::heap::Roots;
@@ -22,6 +23,7 @@ use super::snapshot::Snapshot;
 use super::tier::{Jit, ensure_room};
 use super::trace::Trace;
 use crate::code::dump;
+use crate::code::map::Writing;
 
 /// The engine of a compiler.
 pub struct Engine {
@@ -90,11 +92,21 @@ impl Engine {
         machine.compile(state, number, trace.ir.clone(), parent).map_err(|e| e.to_string())
     }
 
-    /// Tells debuggers of a trace that was compiled.
-    pub fn announce(&mut self, trace: &Trace) {
+    /// While the answer lives no trace may run: what is made meanwhile becomes executable together.
+    pub fn writing(&self) -> Option<Writing> {
+        self.machine.as_ref().map(|m| m.arena().writing())
+    }
+
+    /// Tells debuggers of traces that were compiled.
+    pub fn announce<'a>(&mut self, traces: impl Iterator<Item = &'a Trace>) {
         if let Some(machine) = &mut self.machine {
-            machine.announce(trace);
+            machine.announce(traces);
         }
+    }
+
+    /// Whether somebody is there who wants to know of each trace at once.
+    pub fn is_watched(&self) -> bool {
+        self.machine.as_ref().is_some_and(|m| m.publisher.is_watched())
     }
 
     /// Leads an exit to a side trace.
@@ -181,7 +193,7 @@ unsafe fn evaluate(state: *mut State, mut number: u32, mut at: Entered) -> Optio
         // SAFETY: the entry's promise; traces are boxed and not dropped while they run.
         let (jit, ir) = unsafe {
             let jit = Jit::of(state);
-            (jit, &raw const (*jit).trace(number)?.ir)
+            (jit, Rc::as_ptr(&(*jit).trace(number)?.ir))
         };
         // SAFETY: as above.
         let ir = unsafe { &*ir };

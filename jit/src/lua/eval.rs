@@ -295,7 +295,7 @@ impl Machine<'_> {
         let mut ints = [0; Helper::MAX_INTS];
         let mut floats = [0.0; Helper::MAX_FLOATS];
         let (mut next_int, mut next_float) = (ints.iter_mut(), floats.iter_mut());
-        for arg in self.ir.call_args(inst) {
+        for &arg in self.ir.call_args(inst).iter() {
             let value = self.get(arg);
             if self.ir.ty(arg) == Type::Float {
                 *next_float.next()? = f64::from_bits(value);

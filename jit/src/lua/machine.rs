@@ -8,13 +8,13 @@
 
 mod stress;
 
-use super::allocate::{self, AllocateError, Features, Location, Move, Place, Root, allocate};
+use super::allocate::{self, AllocateError, Assigned, Features, Location, Move, Place, Point, Root, allocate};
 use super::deopt::Entered;
 use super::emit::thunks::{ThunkFunctions, Thunks};
 use super::emit::{self, FrameHelpers, Layout, Site, Surroundings};
 use super::entry;
 use super::explain;
-use super::ir::{Ir, Ref};
+use super::ir::{Ir, Op, Ref};
 use super::record::live::Registers;
 use super::returns::ReturnCache;
 use super::trace::Trace;
@@ -28,6 +28,7 @@ use perilune_runtime::lua::heap::Roots;
 use perilune_runtime::lua::state::State;
 use std::collections::HashMap;
 use std::fmt;
+use std::rc::Rc;
 use stress::Guards;
 pub use stress::StressCounts;
 
@@ -46,7 +47,7 @@ pub struct Exit {
     /// Whether it is the collector's.
     pub collects: bool,
     /// What is live behind it, once that was asked for.
-    pub live: Option<Registers>,
+    pub live: Option<Box<Registers>>,
     /// The jumps that lead to it; none if it is no exit but a place where slots are stored.
     sites: Vec<Site>,
     /// Its stub's address.
@@ -57,7 +58,7 @@ pub struct Exit {
 #[derive(Debug)]
 pub struct MachineTrace {
     /// What was compiled.
-    pub ir: Ir,
+    pub ir: Rc<Ir>,
     /// The exits, by number.
     pub exits: Vec<Exit>,
     /// Where its code's parts lie.
@@ -256,12 +257,12 @@ impl Machine {
 
     /// Compiles a trace under a number that is not in use. A side trace names its parent and the snapshot where it
     /// begins; nothing leads to it until it is linked. `state` is the one that will run it; only addresses are taken
-    /// from it.
+    /// from it. The IR must be [prepared](allocate::prepare).
     pub fn compile(
         &mut self,
         state: &State,
         number: u32,
-        ir: Ir,
+        ir: Rc<Ir>,
         parent: Option<(u32, usize)>,
     ) -> Result<(), CompileError> {
         let from = match parent {
@@ -271,7 +272,6 @@ impl Machine {
                 Some(exit.ok_or(CompileError::NoParent)?)
             }
         };
-        let ir = allocate::prepare(ir);
         let options = allocate::Options {
             inherited: from.map_or(&[], |exit| &exit.locations),
             separate_exits: self.options.exit_stress,
@@ -306,13 +306,13 @@ impl Machine {
         };
         let layout = emit::emit(&mut buffer.asm, &ir, &allocation, around);
         let code = buffer.publish()?;
-        let exits = self.exits(&ir, &allocation, &layout, &code)?;
+        let exits = Machine::exits(&ir, &allocation.insts, allocation.points, &layout, &code);
         if let Some(guards) = &mut stress {
             guards.force(&self.arena, &exits)?;
         }
         let trace = Box::new(MachineTrace {
             exits,
-            roots: allocation.roots.iter().map(|(at, r)| (allocation.insts[*at].exit, r.clone())).collect(),
+            roots: allocation.roots.into_iter().map(|(at, r)| (allocation.insts[at].exit, r)).collect(),
             spill_slots: allocation.spill_slots,
             last_exit: 0,
             layout,
@@ -329,14 +329,16 @@ impl Machine {
         Ok(())
     }
 
-    /// Tells debuggers of a trace that was compiled.
-    pub fn announce(&mut self, trace: &Trace) {
-        let Machine { traces, publisher, .. } = self;
-        if let Some(code) = traces.get(trace.number as usize).and_then(Option::as_deref) {
-            let function = explain::function(trace, code, publisher);
-            // A trace that cannot be described runs all the same.
-            let _ = publisher.announce(function);
-        }
+    /// Tells debuggers of traces that were compiled.
+    pub fn announce<'a>(&mut self, traces: impl Iterator<Item = &'a Trace>) {
+        let Machine { traces: known, publisher, .. } = self;
+        let describe = |trace: &Trace| {
+            let code = known.get(trace.number as usize)?.as_deref().filter(|code| !code.dropped)?;
+            Some(explain::function(trace, code, publisher))
+        };
+        let functions = traces.filter_map(describe).collect();
+        // A trace that cannot be described runs all the same.
+        let _ = publisher.announce(functions);
     }
 
     fn insert(&mut self, number: u32, trace: Box<MachineTrace>) {
@@ -353,36 +355,28 @@ impl Machine {
         self.traces[index] = Some(trace);
     }
 
-    fn exits(
-        &self,
-        ir: &Ir,
-        allocation: &allocate::Allocation,
-        layout: &Layout,
-        code: &Code,
-    ) -> Result<Vec<Exit>, CodeError> {
-        let collectors: Vec<u16> = ir
-            .insts
-            .iter()
-            .zip(&allocation.insts)
-            .filter(|(inst, _)| inst.op == super::ir::Op::Gcstep)
-            .map(|(_, assigned)| assigned.exit)
-            .collect();
-        let mut all_sites = vec![Vec::new(); allocation.points.len()];
-        for site in &layout.sites {
-            all_sites[site.exit as usize].push(Site { offset: code.start() + site.offset, ..*site });
+    fn exits(ir: &Ir, insts: &[Assigned], points: Vec<Point>, layout: &Layout, code: &Code) -> Vec<Exit> {
+        let start = code.start();
+        let exit = |(point, stub): (Point, &u32)| Exit {
+            snapshot: point.snapshot,
+            locations: point.locations,
+            synced: point.synced,
+            collects: false,
+            live: None,
+            stub: start + *stub as usize,
+            sites: Vec::new(),
+        };
+        let mut exits: Vec<Exit> = points.into_iter().zip(&layout.stubs).map(exit).collect();
+        for group in layout.sites.chunk_by(|a, b| a.exit == b.exit) {
+            exits[group[0].exit as usize].sites.reserve_exact(group.len());
         }
-        let points = allocation.points.iter().zip(all_sites).enumerate().map(|(number, (point, sites))| {
-            Ok(Exit {
-                snapshot: point.snapshot,
-                locations: point.locations.clone(),
-                synced: point.synced,
-                collects: collectors.contains(&(number as u16)),
-                live: None,
-                stub: sites.first().map_or(Ok(0), |site| self.arena.target(site.offset))?,
-                sites,
-            })
-        });
-        points.collect()
+        for site in &layout.sites {
+            exits[site.exit as usize].sites.push(Site { offset: start + site.offset, ..*site });
+        }
+        for (_, assigned) in ir.insts.iter().zip(insts).filter(|(inst, _)| inst.op == Op::Gcstep) {
+            exits[assigned.exit as usize].collects = true;
+        }
+        exits
     }
 
     /// Leads all exits of a snapshot to the side trace that was compiled for it.

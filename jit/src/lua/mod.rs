@@ -19,10 +19,11 @@
 //! | `machine`, `entry` | traces as machine code: links, exits, the way in and out |
 //! | `engine`, `eval` | running traces |
 //! | `report` | what `-jv` and `-jdump` say |
-//! | `explain` | what debuggers are told |
+//! | `explain`, `announce` | what debuggers are told, and when |
 //! | `helpers` | the Rust functions that traces call |
 
 pub mod allocate;
+mod announce;
 pub mod deopt;
 pub mod emit;
 pub mod engine;

@@ -28,7 +28,7 @@ pub struct Options {
     pub on: bool,
     /// Iterations after which a loop is hot.
     pub hotloop: u32,
-    /// Exits after which a side trace is recorded.
+    /// Exits after which a side trace is recorded: about as many as cost what the side trace will.
     pub hotexit: u32,
     /// Most traces.
     pub maxtrace: u32,
@@ -57,7 +57,7 @@ impl Default for Options {
         Options {
             on: true,
             hotloop: 56,
-            hotexit: 10,
+            hotexit: 40,
             maxtrace: 2000,
             maxrecord: 1500,
             maxside: 200,

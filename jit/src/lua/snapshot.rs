@@ -178,12 +178,22 @@ pub struct Snapshot {
 }
 
 /// The snapshots of a trace, in the order of their positions.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Debug)]
 pub struct Snapshots {
     list: Vec<Snapshot>,
     slots: Vec<SlotValue>,
     frames: Vec<Frame>,
 }
+
+impl Default for Snapshots {
+    fn default() -> Snapshots {
+        Snapshots { list: Vec::with_capacity(32), slots: Vec::with_capacity(256), frames: Vec::new() }
+    }
+}
+
+/// The frames of a snapshot that is being taken.
+pub trait FrameList: Iterator<Item = Frame> + Clone {}
+impl<I: Iterator<Item = Frame> + Clone> FrameList for I {}
 
 /// The parts of a snapshot that is being taken, but for slots and frames.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -252,9 +262,13 @@ impl Snapshots {
     }
 
     /// Whether the last snapshot says just this.
-    pub fn last_equals(&self, resume: Resume, slots: &[SlotValue], frames: &[Frame]) -> bool {
-        let same = |s: &Snapshot| s.resume() == resume && self.slots(s) == slots && self.frames(s) == frames;
+    pub fn last_equals(&self, resume: Resume, slots: &[SlotValue], frames: impl FrameList) -> bool {
+        let same = |s: &Snapshot| s.resume() == resume && self.slots(s) == slots && self.last_frames_equal(s, frames);
         self.list.last().is_some_and(same)
+    }
+
+    fn last_frames_equal(&self, last: &Snapshot, frames: impl FrameList) -> bool {
+        self.frames(last).iter().copied().eq(frames)
     }
 
     /// Removes the last snapshot.
@@ -265,17 +279,18 @@ impl Snapshots {
     }
 
     /// Adds a snapshot for the instructions from index `at` on, replacing one at the same position.
-    pub fn push(&mut self, at: usize, resume: Resume, slots: &[SlotValue], frames: &[Frame]) {
+    pub fn push(&mut self, at: usize, resume: Resume, slots: &[SlotValue], frames: impl FrameList) {
         debug_assert!(slots.is_sorted_by_key(|s| s.slot));
         if self.list.last().is_some_and(|last| last.at as usize == at) {
             self.pop();
         }
-        let shared = self.list.last().filter(|last| self.frames(last) == frames);
+        let frame_count = frames.clone().count() as u8;
+        let shared = self.list.last().filter(|last| self.last_frames_equal(last, frames.clone()));
         let first_frame = match shared {
             Some(last) => last.first_frame,
             None => {
                 let first = self.frames.len() as u32;
-                self.frames.extend_from_slice(frames);
+                self.frames.extend(frames);
                 first
             }
         };
@@ -284,7 +299,7 @@ impl Snapshots {
         self.list.push(Snapshot {
             at: at as u16,
             mode: resume.mode,
-            frame_count: frames.len() as u8,
+            frame_count,
             first_frame,
             slot_count: slots.len() as u16,
             first_slot,

@@ -16,6 +16,7 @@ use perilune_runtime::lua::state::{MAX_NESTING, State};
 use perilune_runtime::lua::thread::EXTRA_STACK;
 use perilune_runtime::lua::tier::{Answer, Entry, Outcome, Site, Tier};
 
+use super::announce::Unannounced;
 use super::deopt::{self, Entered};
 use super::engine::Engine;
 use super::ir::Link;
@@ -44,7 +45,7 @@ const MAX_USELESS: u32 = 500;
 pub struct Jit {
     options: Options,
     intrinsics: Rc<Intrinsics>,
-    traces: Vec<Option<Box<Trace>>>,
+    pub(super) traces: Vec<Option<Box<Trace>>>,
     recorder: Option<Box<Recorder>>,
     prototypes: Rc<RefCell<Prototypes>>,
     /// Numbers of traces that are gone.
@@ -59,6 +60,7 @@ pub struct Jit {
     aborts: u64,
     /// Prototypes that were worked on and are gone.
     wasted: u32,
+    pub(super) unannounced: Unannounced,
 }
 
 /// What got hot when compiled code was left.
@@ -96,6 +98,7 @@ impl Jit {
             guards: BTreeMap::new(),
             aborts: 0,
             wasted: 0,
+            unannounced: Unannounced::default(),
         }
     }
 
@@ -199,6 +202,7 @@ impl Jit {
     /// Drops a trace: nothing leads to it any more.
     fn drop_trace(&mut self, number: u32) -> Option<Box<Trace>> {
         self.engine.drop_trace(number);
+        self.unannounced.forget(number);
         let trace = self.traces[number as usize].take();
         if let Some(trace) = &trace
             && let Some(place) = trace.behind
@@ -309,6 +313,7 @@ impl Jit {
         let origin = trace.origin;
         let proto = trace.proto;
         self.insert(trace);
+        let writing = self.engine.writing();
         // SAFETY: the interpreter has passed its own state.
         let compiled = unsafe { self.engine.compile(state, &self.traces, number) };
         if let Err(reason) = compiled {
@@ -319,9 +324,7 @@ impl Jit {
         self.prototypes.borrow_mut().of(proto).traces.push(number);
         // SAFETY: as above; the borrow ends with this statement.
         proto.keep(unsafe { &mut (*state).heap }, self.traces[number as usize].iter().flat_map(|t| t.references()));
-        if let Some(trace) = self.traces[number as usize].as_deref() {
-            self.engine.announce(trace);
-        }
+        self.announce(number);
         match origin {
             Origin::Loop(site) => patch_loop(proto, site, number),
             Origin::Entry => {
@@ -344,6 +347,7 @@ impl Jit {
                 }
             }
         }
+        drop(writing);
         if self.options.count_guards {
             self.count_guards(number);
         }
@@ -647,6 +651,7 @@ unsafe fn enter(state: *mut State, number: u32) -> Outcome {
         }
         let at = Entered::top(&*state);
         let Some(left) = Engine::run(state, number, at) else { return Outcome::Continue };
+        (*Jit::of(state)).announce_late();
         // While there is a hook nothing is recorded.
         let counts = left.counts && !(*state).thread.is_hooked();
         if counts {

@@ -1,9 +1,12 @@
 //! A finished trace: its IR, what it keeps alive, its exits and, if it was compiled, its code.
 
+use std::rc::Rc;
+
 use perilune_runtime::lua::function::Proto;
 use perilune_runtime::lua::heap::{Gc, Header, Roots};
 use perilune_runtime::lua::value::Value;
 
+use super::allocate::prepare;
 use super::ir::Ir;
 use super::record::{Origin, Pinned, Recorded};
 use super::returns::ReturnPlace;
@@ -37,8 +40,8 @@ pub struct Trace {
     pub sides: u32,
     /// The function in whose frame it is entered.
     pub proto: Gc<Proto>,
-    /// Its IR.
-    pub ir: Ir,
+    /// Its IR, prepared for the allocator.
+    pub ir: Rc<Ir>,
     /// Its IR before the loop was peeled, for dumps.
     pub recorded: Option<Ir>,
     /// What it refers to beside its IR's constants.
@@ -77,7 +80,7 @@ impl Trace {
             root,
             sides: 0,
             proto: recorded.proto,
-            ir: recorded.ir,
+            ir: Rc::new(prepare(recorded.ir)),
             recorded: recorded.recorded,
             pinned: recorded.pinned,
             exits,

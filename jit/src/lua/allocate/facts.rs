@@ -23,6 +23,8 @@ pub(super) struct Facts {
     pub(super) invariants: Vec<Ref>,
     /// The `sync` whose frames stand at a position.
     pub(super) synced: Vec<bool>,
+    /// The snapshot that applies at each position, and at the end.
+    pub(super) snapshots: Vec<Option<u16>>,
 }
 
 impl Facts {
@@ -39,6 +41,7 @@ impl Facts {
             is_left: vec![false; values],
             invariants: Vec::new(),
             synced: vec![false; ir.insts.len()],
+            snapshots: ir.snapshots.by_inst(ir.insts.len() + 1),
         };
         for i in 0..facts.phis.len() {
             let left = facts.index(facts.phis[i].0);
@@ -46,7 +49,6 @@ impl Facts {
         }
         let mut standing = false;
         let mut used: Vec<(u32, u16)> = Vec::with_capacity(2 * ir.insts.len());
-        let snapshots = ir.snapshots.by_inst(ir.insts.len() + 1);
         for (at, inst) in ir.insts.iter().enumerate() {
             facts.synced[at] = standing;
             match inst.op {
@@ -59,16 +61,16 @@ impl Facts {
                 facts.calls.push(at as u16);
             }
             if inst.op == Op::Call {
-                used.extend(ir.call_args(inst).into_iter().map(|r| (facts.index(r) as u32, at as u16)));
+                used.extend(ir.call_args(inst).iter().map(|r| (facts.index(*r) as u32, at as u16)));
             } else {
                 used.extend(inst.refs().map(|r| (facts.index(r) as u32, at as u16)));
             }
             if inst.needs_snapshot() {
-                facts.snapshot_used(ir, snapshots[at], at);
+                facts.snapshot_used(ir, at);
             }
         }
         if ir.link != Link::Loop {
-            facts.snapshot_used(ir, snapshots[ir.insts.len()], ir.insts.len());
+            facts.snapshot_used(ir, ir.insts.len());
         }
         facts.sort_uses(&used);
         for i in 0..facts.phis.len() {
@@ -109,12 +111,17 @@ impl Facts {
         }
     }
 
-    fn snapshot_used(&mut self, ir: &Ir, snapshot: Option<u16>, at: usize) {
-        if let Some(number) = snapshot {
-            for r in ir.snapshots.refs(ir.snapshots.get(number.into())) {
-                let index = self.index(r);
-                self.last[index] = self.last[index].max(at as u16);
-            }
+    fn snapshot_used(&mut self, ir: &Ir, at: usize) {
+        if let Some(number) = self.snapshots[at] {
+            let (consts, snapshot) = (self.consts, ir.snapshots.get(number.into()));
+            let last = &mut self.last[consts..];
+            let mut used = |r: Ref| {
+                if r.is_inst() {
+                    last[r.index()] = at as u16;
+                }
+            };
+            ir.snapshots.slots(snapshot).iter().for_each(|s| used(s.value));
+            ir.snapshots.frames(snapshot).iter().for_each(|f| used(f.function));
         }
     }
 

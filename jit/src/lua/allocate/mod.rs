@@ -228,15 +228,21 @@ impl Features {
     }
 }
 
-/// Times that a loop is gone through at most.
+/// Times that a loop is gone through at most; a large one only twice, since what is moved at its back edge weighs less there.
 const ROUNDS: usize = 4;
+const LARGE: usize = 400;
 
 /// Allocates the registers of a trace.
 pub fn allocate(ir: &Ir, options: Options<'_>) -> Result<Allocation, AllocateError> {
     let facts = facts::Facts::new(ir);
     let mut wish = scan::Wish::default();
     let (mut best, mut best_cost) = (None, usize::MAX);
-    for _ in 0..if facts.loop_at.is_some() { ROUNDS } else { 1 } {
+    let rounds = match facts.loop_at {
+        None => 1,
+        Some(_) if ir.insts.len() > LARGE => 2,
+        Some(_) => ROUNDS,
+    };
+    for _ in 0..rounds {
         let (allocation, cost, next) = scan::Scan::new(ir, &facts, options, &wish).run()?;
         if cost < best_cost {
             (best, best_cost) = (Some(allocation), cost);

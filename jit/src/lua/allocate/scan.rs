@@ -62,9 +62,11 @@ pub(super) struct Scan<'a> {
     free_slots: Vec<u16>,
     /// The values that have slots.
     in_slots: Vec<Ref>,
-    /// For each value, the point that has seen it last.
+    /// For each instruction's result, the point that has seen it last.
     seen: Vec<u32>,
     points_seen: u32,
+    /// The locations of the last point: room that is used again.
+    locations: Vec<(Ref, Location)>,
     next_slot: usize,
     /// The pass is in the loop's body.
     in_loop: bool,
@@ -106,8 +108,9 @@ impl<'a> Scan<'a> {
             locked: 0,
             free_slots: Vec::new(),
             in_slots: Vec::new(),
-            seen: vec![0; facts.last.len()],
+            seen: vec![0; ir.insts.len()],
             points_seen: 0,
+            locations: Vec::new(),
             next_slot: inherited.max().unwrap_or(0),
             in_loop: facts.loop_at.is_some(),
             tail: Vec::new(),
@@ -463,11 +466,11 @@ impl<'a> Scan<'a> {
     fn arguments(&mut self, at: usize) {
         let args = self.ir.call_args(&self.ir.insts[at]);
         let (mut generals, mut vectors) = (1, 0);
-        let mut moves = Vec::new();
-        for &arg in &args {
+        let mut moves = Vec::with_capacity(args.len());
+        for &arg in args.iter() {
             self.locked |= self.get(arg).reg.map_or(0, Reg::bit);
         }
-        for arg in args {
+        for &arg in args.iter() {
             let to = if self.ir.ty(arg) == Type::Float {
                 vectors += 1;
                 Reg::vector(vectors - 1)
@@ -510,25 +513,32 @@ impl<'a> Scan<'a> {
     /// registers in `forbidden`.
     fn point(&mut self, at: usize, forbidden: u32) -> u16 {
         let ir = self.ir;
-        let snapshot = ir.snapshots.for_inst(at).unwrap_or_default();
-        let mut locations: Vec<(Ref, Location)> = Vec::new();
+        let snapshot = self.facts.snapshots[at].map_or(0, usize::from);
+        self.locations.clear();
+        self.points_seen += 1;
         if snapshot < ir.snapshots.len() {
-            self.points_seen += 1;
-            for r in ir.snapshots.refs(ir.snapshots.get(snapshot)).filter(|r| r.is_inst()) {
-                let index = self.facts.index(r);
-                if std::mem::replace(&mut self.seen[index], self.points_seen) != self.points_seen {
-                    locations.push((r, self.location(r, forbidden)));
-                }
-            }
+            let snapshot = ir.snapshots.get(snapshot);
+            ir.snapshots.slots(snapshot).iter().for_each(|s| self.locate(s.value, forbidden));
+            ir.snapshots.frames(snapshot).iter().for_each(|f| self.locate(f.function, forbidden));
         }
         let synced = self.facts.synced.get(at).copied().unwrap_or(false);
-        let point = Point { snapshot, locations, synced };
         let is_exit = ir.insts.get(at).is_some_and(|inst| inst.op != Op::Sync);
-        if is_exit && !self.options.separate_exits && self.out.points.last() == Some(&point) {
-            return self.out.points.len() as u16 - 1;
+        let same = |p: &Point| p.snapshot == snapshot && p.synced == synced && p.locations == self.locations;
+        if !is_exit || self.options.separate_exits || !self.out.points.last().is_some_and(same) {
+            self.out.points.push(Point { snapshot, locations: self.locations.clone(), synced });
         }
-        self.out.points.push(point);
         self.out.points.len() as u16 - 1
+    }
+
+    /// Adds the place of a value to those of the point at hand.
+    fn locate(&mut self, r: Ref, forbidden: u32) {
+        if r.is_inst() {
+            let seen = &mut self.seen[r.index()];
+            if std::mem::replace(seen, self.points_seen) != self.points_seen {
+                let location = self.location(r, forbidden);
+                self.locations.push((r, location));
+            }
+        }
     }
 
     fn location(&mut self, r: Ref, forbidden: u32) -> Location {

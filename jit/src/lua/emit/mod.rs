@@ -108,6 +108,8 @@ pub struct Site {
 pub struct Layout {
     /// The jumps to exits, in order.
     pub sites: Vec<Site>,
+    /// The exits' stubs.
+    pub stubs: Vec<u32>,
     /// The jump to the next trace: the offset of its displacement and of the code that leaves instead.
     pub link: Option<(usize, usize)>,
     /// Where each instruction's code starts.
@@ -172,7 +174,7 @@ enum Cold {
 
 impl Emitter<'_> {
     fn trace(&mut self) {
-        self.moves(&self.allocation.entry.clone());
+        self.moves(&self.allocation.entry);
         let mut after = 0;
         let mut loop_start = None;
         for at in 0..self.ir.insts.len() {
@@ -198,14 +200,14 @@ impl Emitter<'_> {
         }
         match loop_start {
             Some(label) => {
-                self.moves(&self.allocation.back_edge.clone());
+                self.moves(&self.allocation.back_edge);
                 x64::jump(self.asm, label);
             }
             None => self.end(),
         }
         self.layout.end = self.asm.offset().0;
         self.cold_code();
-        emit_stubs(self.asm, self.around.trampoline, self.around.number, &self.exits);
+        self.layout.stubs = emit_stubs(self.asm, self.around.trampoline, self.around.number, &self.exits);
         self.asm.align(8, 0xcc);
         for (bits, label) in std::mem::take(&mut self.pool) {
             self.asm.dynamic_label(label);

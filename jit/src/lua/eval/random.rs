@@ -135,7 +135,7 @@ impl Recorder<'_> {
             .filter(|&s| self.modified[s as usize])
             .filter_map(|slot| self.slots[slot as usize].map(|value| SlotValue { slot, value }))
             .collect();
-        self.b.snapshot(Resume { mode, pc: self.pc, top: SLOTS }, &slots, &[]);
+        self.b.snapshot(Resume { mode, pc: self.pc, top: SLOTS }, &slots, std::iter::empty());
     }
 
     fn int(&mut self) -> Result<Ref, BuildError> {
@@ -310,7 +310,7 @@ impl Recorder<'_> {
             .filter_map(|slot| self.slots[slot as usize].map(|value| SlotValue { slot, value }))
             .collect();
         let resume = Resume { mode: ExitMode::Reexecute, pc: self.pc, top: SLOTS };
-        self.b.snapshot(resume, &slots, &[frame]);
+        self.b.snapshot(resume, &slots, std::iter::once(frame));
         let memory = self.word(0);
         self.b.sync(5)?;
         self.b.call(0, &[memory])?;

@@ -4,13 +4,13 @@
 //! the reference that stands for its result: perhaps a constant, or an earlier instruction.
 #![forbid(unsafe_code)]
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::{Alias, Const, Effect, Field, Helper, Inst, Ir, Op, Ref, Ty, Type};
 use crate::lua::opt::fold::{Fold, fold};
 use crate::lua::opt::forward::{self, Found};
 use crate::lua::opt::{self, Passes};
-use crate::lua::snapshot::{Frame, Resume, SlotValue};
+use crate::lua::snapshot::{FrameList, Resume, SlotValue};
 
 /// Why an instruction cannot be emitted. Each is a reason to abandon the trace.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,8 +41,19 @@ impl std::fmt::Display for BuildError {
 
 impl std::error::Error for BuildError {}
 
+/// Kinds of places: alias classes, fields, and all of them together.
+const PLACES: usize = Alias::COUNT + Field::ALL.len() + 1;
+const ALL_PLACES: usize = PLACES - 1;
+
+/// A link of a chain of instructions with effects, from the last one on.
+#[derive(Clone, Copy)]
+struct Effects {
+    at: u16,
+    /// The one before, as its index plus 1; 0 for none.
+    before: u32,
+}
+
 /// Builds an [`Ir`].
-#[derive(Clone)]
 pub struct Builder {
     ir: Ir,
     passes: Passes,
@@ -50,10 +61,10 @@ pub struct Builder {
     too_many_constants: bool,
     /// Pure operations and guards that have been emitted, without flags.
     numbers: FxHashMap<Inst, Ref>,
-    /// Indices of the instructions that read or write memory or call.
-    effects: Vec<usize>,
-    /// The same for each alias class: what loads or stores it, or may change it.
-    by_class: [Vec<usize>; Alias::COUNT],
+    /// The instructions that read or write memory or call, in chains, one for each kind of place.
+    effects: Vec<Effects>,
+    /// Where the chains begin: for each alias class and each field what loads or stores it, or may change it; then all.
+    last_effect: [u32; PLACES],
     /// While a loop's body is being copied: the index of its `loop` instruction.
     peeling: Option<usize>,
     /// Whether an instruction has used the last snapshot.
@@ -66,15 +77,16 @@ impl Builder {
     /// A builder for an empty IR.
     pub fn new(helpers: &'static [Helper], passes: Passes) -> Builder {
         let ir = Ir::new(helpers);
-        let constants = ir.consts.iter().enumerate().skip(1).map(|(i, c)| (*c, Ref(i as u16))).collect();
+        let mut constants = FxHashMap::with_capacity_and_hasher(64, FxBuildHasher);
+        constants.extend(ir.consts.iter().enumerate().skip(1).map(|(i, c)| (*c, Ref(i as u16))));
         Builder {
             ir,
             passes,
             constants,
             too_many_constants: false,
-            numbers: FxHashMap::default(),
-            effects: Vec::new(),
-            by_class: Default::default(),
+            numbers: FxHashMap::with_capacity_and_hasher(128, FxBuildHasher),
+            effects: Vec::with_capacity(256),
+            last_effect: [0; PLACES],
             peeling: None,
             snapshot_used: true,
             omit: None,
@@ -106,19 +118,43 @@ impl Builder {
     pub fn passes(&self) -> Passes {
         self.passes
     }
-    /// Indices of the instructions that read or write memory or call, in order.
-    pub(crate) fn effects(&self) -> &[usize] {
-        &self.effects
+    /// Indices of the instructions that read or write memory or call, from the last one on.
+    pub(crate) fn effects(&self) -> impl Iterator<Item = usize> {
+        self.chain(ALL_PLACES)
     }
-    /// Of these, the ones that load or store an alias class or may change it.
-    pub(crate) fn effects_on(&self, class: Alias) -> &[usize] {
-        &self.by_class[class as usize]
+    /// Of these, the ones that load or store places like those that a load reads, or may change them.
+    pub(crate) fn effects_on(&self, load: &Inst) -> impl Iterator<Item = usize> {
+        self.chain(match load.op.effect() {
+            Effect::Load(Alias::Field) => Alias::COUNT + load.b.0 as usize,
+            Effect::Load(class) => class as usize,
+            _ => ALL_PLACES,
+        })
+    }
+    /// Of these, the ones that may change the collector's colours, or have set them.
+    pub(crate) fn effects_on_colors(&self) -> impl Iterator<Item = usize> {
+        self.chain(Alias::Color as usize)
+    }
+
+    fn chain(&self, place: usize) -> impl Iterator<Item = usize> {
+        let mut next = self.last_effect[place];
+        std::iter::from_fn(move || {
+            let link = self.effects[next.checked_sub(1)? as usize];
+            next = link.before;
+            Some(usize::from(link.at))
+        })
     }
 
     fn note_effect(&mut self, at: usize, inst: &Inst) {
-        self.effects.push(at);
-        let classes = match inst.op.effect() {
+        let mut note = |place: usize| {
+            self.effects.push(Effects { at: at as u16, before: self.last_effect[place] });
+            self.last_effect[place] = self.effects.len() as u32;
+        };
+        note(ALL_PLACES);
+        let mut classes = match inst.op.effect() {
             Effect::Pure | Effect::Guard => 0,
+            Effect::Load(Alias::Field) | Effect::Store(Alias::Field) => {
+                return note(Alias::COUNT + inst.b.0 as usize);
+            }
             Effect::Load(class) => class.bit(),
             // Loads that check a tag look at stores of tags, too.
             Effect::Store(Alias::ArrayTag) => Alias::ArrayTag.bit() | Alias::Array.bit(),
@@ -132,10 +168,12 @@ impl Builder {
                 _ => 0,
             },
         };
-        for (class, list) in self.by_class.iter_mut().enumerate() {
-            if classes & 1 << class != 0 {
-                list.push(at);
-            }
+        if classes & Alias::Field.bit() != 0 {
+            (Alias::COUNT..ALL_PLACES).for_each(&mut note);
+        }
+        while classes != 0 {
+            note(classes.trailing_zeros() as usize);
+            classes &= classes - 1;
         }
     }
 
@@ -150,6 +188,23 @@ impl Builder {
     /// Whether a loop's body is being copied and this is a value of the first iteration: it may become a phi.
     pub(crate) fn may_be_carried(&self, r: Ref) -> bool {
         r.is_inst() && self.peeling.is_some_and(|loop_at| r.index() < loop_at)
+    }
+    /// Makes the builder what it was when it had built `ir`, but for constants.
+    pub(crate) fn restore(&mut self, ir: Ir) {
+        let count = ir.insts.len();
+        self.numbers.retain(|_, r| r.index() < count);
+        for last in &mut self.last_effect {
+            while let Some(link) = last.checked_sub(1).map(|n| self.effects[n as usize])
+                && usize::from(link.at) >= count
+            {
+                *last = link.before;
+            }
+        }
+        let consts = std::mem::take(&mut self.ir.consts);
+        self.ir = Ir { consts, ..ir };
+        self.peeling = None;
+        self.too_many_constants = false;
+        self.snapshot_used = true;
     }
     /// Says how the trace goes on at its end.
     pub fn set_link(&mut self, link: super::Link) {
@@ -197,13 +252,13 @@ impl Builder {
     }
 
     /// Takes a snapshot for the instructions that follow. `slots` are in ascending order.
-    pub fn snapshot(&mut self, resume: Resume, slots: &[SlotValue], frames: &[Frame]) {
+    pub fn snapshot(&mut self, resume: Resume, slots: &[SlotValue], frames: impl FrameList) {
         if !self.snapshot_used {
             self.ir.snapshots.pop();
         }
         // Snapshots are not shared across the start of a loop: what they refer to may be carried.
         let in_loop = self.ir.snapshots.iter().last().map(|s| s.at as usize) > self.peeling;
-        if in_loop && self.ir.snapshots.last_equals(resume, slots, frames) {
+        if in_loop && self.ir.snapshots.last_equals(resume, slots, frames.clone()) {
             self.snapshot_used = true;
             return;
         }

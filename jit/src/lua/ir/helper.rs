@@ -6,7 +6,7 @@
 //! Results that are not floats fill 64 bits.
 #![forbid(unsafe_code)]
 
-use super::Type;
+use super::{Ref, Type};
 
 /// What a helper may do. Ordered: each class includes the ones before it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -72,6 +72,9 @@ impl Helper {
     /// The most arguments in vector registers.
     pub const MAX_FLOATS: usize = 8;
 
+    /// The most arguments.
+    pub const MAX_ARGS: usize = Helper::MAX_INTS + Helper::MAX_FLOATS;
+
     /// The mask of alias classes that a call may change.
     pub const fn kills(&self) -> u16 {
         match (self.class, self.access) {
@@ -91,5 +94,32 @@ impl Helper {
         matches!(self.failure, Failure::Never)
             && !matches!(self.class, Class::Full)
             && !matches!(self.access, Access::Writes(_))
+    }
+}
+
+/// The arguments of a call, first to last.
+#[derive(Clone, Copy, Debug)]
+pub struct Args {
+    list: [Ref; Helper::MAX_ARGS],
+    /// Where they begin.
+    first: usize,
+}
+
+impl Args {
+    /// From an iterator over the arguments from the last one on.
+    pub fn from_last(args: impl Iterator<Item = Ref>) -> Args {
+        let mut found = Args { list: [Ref::NONE; Helper::MAX_ARGS], first: Helper::MAX_ARGS };
+        for arg in args.take(Helper::MAX_ARGS) {
+            found.first -= 1;
+            found.list[found.first] = arg;
+        }
+        found
+    }
+}
+
+impl std::ops::Deref for Args {
+    type Target = [Ref];
+    fn deref(&self) -> &[Ref] {
+        &self.list[self.first..]
     }
 }

@@ -27,7 +27,7 @@ pub mod verify;
 
 use super::snapshot::Snapshots;
 pub use field::{Field, Width};
-pub use helper::{Access, Class, Failure, Helper};
+pub use helper::{Access, Args, Class, Failure, Helper};
 pub use op::{Alias, Effect, Op, Operand, TypeRule};
 use perilune_runtime::lua::value::tag;
 
@@ -416,8 +416,9 @@ impl Ir {
 
     /// An empty IR.
     pub fn new(helpers: &'static [Helper]) -> Ir {
-        let consts = vec![Const::Nil, Const::Nil, Const::Bool(false), Const::Bool(true)];
-        Ir { insts: Vec::new(), consts, snapshots: Snapshots::default(), link: Link::Interpreter, helpers }
+        let mut consts = Vec::with_capacity(64);
+        consts.extend([Const::Nil, Const::Nil, Const::Bool(false), Const::Bool(true)]);
+        Ir { insts: Vec::with_capacity(128), consts, snapshots: Snapshots::default(), link: Link::Interpreter, helpers }
     }
 
     /// The instruction that a reference names.
@@ -467,18 +468,17 @@ impl Ir {
             }
     }
     /// The arguments of a call, first to last.
-    pub fn call_args(&self, call: &Inst) -> Vec<Ref> {
-        let mut args = Vec::new();
+    pub fn call_args(&self, call: &Inst) -> Args {
         let mut at = call.a;
-        while at.is_inst() && self.inst(at).op == Op::Carg {
-            args.push(self.inst(at).b);
-            at = self.inst(at).a;
-        }
-        if !at.is_none() {
-            args.push(at);
-        }
-        args.reverse();
-        args
+        Args::from_last(std::iter::from_fn(|| {
+            let last = at;
+            if last.is_inst() && self.inst(last).op == Op::Carg {
+                at = self.inst(last).a;
+                return Some(self.inst(last).b);
+            }
+            at = Ref::NONE;
+            (!last.is_none()).then_some(last)
+        }))
     }
     /// The index of the `loop` instruction, if there is one.
     pub fn loop_index(&self) -> Option<usize> {

@@ -266,16 +266,22 @@ macro_rules! define_ops {
                 match self { $(Op::$name => $text),* }
             }
             /// The kinds of the three operands.
+            #[inline]
             pub const fn operands(self) -> [Operand; 3] {
-                match self { $(Op::$name => [Operand::$a, Operand::$b, Operand::$c]),* }
+                const ALL: &[[Operand; 3]] = &[$([Operand::$a, Operand::$b, Operand::$c]),*];
+                ALL[self as usize]
             }
             /// The type rule.
+            #[inline]
             pub const fn type_rule(self) -> TypeRule {
-                match self { $(Op::$name => TypeRule::$rule),* }
+                const ALL: &[TypeRule] = &[$(TypeRule::$rule),*];
+                ALL[self as usize]
             }
             /// The effect.
+            #[inline]
             pub const fn effect(self) -> Effect {
-                match self { $(Op::$name => Effect::$effect $(($alias))?),* }
+                const ALL: &[Effect] = &[$(Effect::$effect $(($alias))?),*];
+                ALL[self as usize]
             }
         }
     };

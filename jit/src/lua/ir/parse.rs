@@ -167,7 +167,7 @@ impl<'t> Parser<'t> {
         for frame in frames.split_inclusive(')').map(str::trim).filter(|f| !f.is_empty()) {
             list.push(self.frame(frame)?);
         }
-        self.ir.snapshots.push(self.ir.insts.len(), Resume { mode, pc, top }, &entries, &list);
+        self.ir.snapshots.push(self.ir.insts.len(), Resume { mode, pc, top }, &entries, list.iter().copied());
         Ok(())
     }
 

@@ -24,9 +24,8 @@ pub(super) fn copy_into(ir: &Ir, b: &mut Builder) -> Result<(), BuildError> {
             let map = |r: Ref| lookup(&consts, subst, r);
             let slots: Vec<SlotValue> =
                 ir.snapshots.slots(snapshot).iter().map(|s| SlotValue { value: map(s.value), ..*s }).collect();
-            let frames: Vec<Frame> =
-                ir.snapshots.frames(snapshot).iter().map(|f| Frame { function: map(f.function), ..*f }).collect();
-            b.snapshot(snapshot.resume(), &slots, &frames);
+            let frames = ir.snapshots.frames(snapshot).iter();
+            b.snapshot(snapshot.resume(), &slots, frames.map(|f| Frame { function: map(f.function), ..*f }));
             next += 1;
         }
     };

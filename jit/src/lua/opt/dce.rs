@@ -13,12 +13,13 @@ pub fn dce(ir: &mut Ir) {
         Marks { needed: vec![false; ir.insts.len()], in_loop: vec![false; ir.insts.len()], work: Vec::new() };
     let mut phi_of: Vec<Option<usize>> = vec![None; ir.insts.len()];
     let mut snapshot_used = vec![false; ir.snapshots.len()];
+    let snapshots = ir.snapshots.by_inst(ir.insts.len());
 
     for (at, inst) in ir.insts.iter().enumerate() {
         if inst.needs_snapshot()
-            && let Some(number) = ir.snapshots.for_inst(at)
+            && let Some(number) = snapshots[at]
         {
-            snapshot_used[number] = true;
+            snapshot_used[usize::from(number)] = true;
         }
         if inst.op == Op::Phi && inst.a.is_inst() {
             phi_of[inst.a.index()] = Some(at);

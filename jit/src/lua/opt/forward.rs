@@ -43,7 +43,7 @@ enum Relation {
 pub fn load(b: &Builder, inst: &Inst) -> Found {
     let Effect::Load(class) = inst.op.effect() else { return Found::Nothing };
     let ir = b.ir();
-    for &at in b.effects_on(class).iter().rev() {
+    for at in b.effects_on(inst) {
         let verdict = match ir.insts[at].op.effect() {
             Effect::Load(_) => by_load(ir, inst, at),
             Effect::Store(c) if c == class => by_store(ir, inst, &ir.insts[at]),
@@ -148,7 +148,7 @@ pub fn tag_is_known(b: &Builder, store: &Inst) -> bool {
 /// Whether a write barrier for this object has been executed and the collector has not run since.
 pub fn barrier_is_done(b: &Builder, object: Ref) -> bool {
     let ir = b.ir();
-    for &at in b.effects_on(Alias::Color).iter().rev() {
+    for at in b.effects_on_colors() {
         let inst = &ir.insts[at];
         match inst.op {
             Op::Barrier if inst.a == object => return true,
@@ -173,10 +173,10 @@ pub fn call(b: &Builder, call: &Inst) -> Option<Ref> {
         return None;
     }
     let args = ir.call_args(call);
-    for &at in b.effects().iter().rev() {
+    for at in b.effects() {
         let inst = &ir.insts[at];
         match inst.op.effect() {
-            Effect::Call if inst.b == call.b && ir.call_args(inst) == args => return Some(Ref::inst(at)),
+            Effect::Call if inst.b == call.b && *ir.call_args(inst) == *args => return Some(Ref::inst(at)),
             Effect::Call if ir.helper(inst).kills() & reads != 0 => return None,
             Effect::Store(class) if class.bit() & reads != 0 => return None,
             Effect::Control if inst.op == Op::Loop && reads != 0 && b.loop_is_closed() => return None,

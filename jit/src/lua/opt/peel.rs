@@ -21,14 +21,19 @@ pub const MAX_PHIS: usize = 100;
 /// Closes the loop: the trace built so far is one iteration, and its last snapshot describes the end of it. On an
 /// error the builder is as it was.
 pub fn peel(b: &mut Builder) -> Result<(), BuildError> {
-    let saved = b.clone();
     b.set_peeling(Some(b.ir().insts.len()));
-    let result = Peeling::new(b).run();
-    match result {
-        Ok(()) => b.set_peeling(None),
-        Err(_) => *b = saved,
+    let mut peeling = Peeling::new(b);
+    match peeling.run() {
+        Ok(()) => {
+            b.set_peeling(None);
+            Ok(())
+        }
+        Err(error) => {
+            let body = peeling.body;
+            b.restore(body);
+            Err(error)
+        }
     }
-    result
 }
 
 struct Peeling<'a> {
@@ -41,6 +46,8 @@ struct Peeling<'a> {
     overlay: Vec<SlotValue>,
     /// No `sync` has been copied yet: the overlay holds.
     before_sync: bool,
+    /// The slots of the last snapshot: room that is used again.
+    slots: Vec<SlotValue>,
 }
 
 impl<'a> Peeling<'a> {
@@ -48,10 +55,10 @@ impl<'a> Peeling<'a> {
         let body = b.ir().clone();
         let overlay = body.snapshots.iter().last().map(|s| body.snapshots.slots(s).to_vec()).unwrap_or_default();
         let subst = Vec::with_capacity(body.insts.len());
-        Peeling { b, body, subst, overlay, before_sync: true }
+        Peeling { b, body, subst, overlay, before_sync: true, slots: Vec::new() }
     }
 
-    fn run(mut self) -> Result<(), BuildError> {
+    fn run(&mut self) -> Result<(), BuildError> {
         self.b.plain(Op::Loop)?;
         let mut next = 0;
         for at in 0..self.body.insts.len() {
@@ -66,10 +73,6 @@ impl<'a> Peeling<'a> {
         self.phis()?;
         self.b.set_link(Link::Loop);
         Ok(())
-    }
-
-    fn map(&self, r: Ref) -> Ref {
-        if r.is_inst() { self.subst[r.index()] } else { r }
     }
 
     fn copy(&mut self, inst: Inst) -> Result<Ref, BuildError> {
@@ -88,22 +91,23 @@ impl<'a> Peeling<'a> {
     }
 
     fn copy_snapshot(&mut self, number: usize) {
-        let snapshot = *self.body.snapshots.get(number);
-        let own = self.body.snapshots.slots(&snapshot);
-        let mut slots: Vec<SlotValue> = own.iter().map(|s| SlotValue { value: self.map(s.value), ..*s }).collect();
-        if self.before_sync {
-            let missing = |s: &&SlotValue| s.slot < snapshot.top && own.iter().all(|o| o.slot != s.slot);
-            slots.extend(self.overlay.iter().filter(missing));
-            slots.sort_unstable_by_key(|s| s.slot);
+        let Peeling { b, body, subst, overlay, slots, .. } = self;
+        let map = |r: Ref| if r.is_inst() { subst[r.index()] } else { r };
+        let snapshot = *body.snapshots.get(number);
+        let own = body.snapshots.slots(&snapshot);
+        slots.clear();
+        // Both lists are in ascending order, and so is what comes out.
+        let mut carried = overlay.iter().filter(|s| self.before_sync && s.slot < snapshot.top).peekable();
+        for s in own {
+            while let Some(before) = carried.next_if(|c| c.slot < s.slot) {
+                slots.push(*before);
+            }
+            carried.next_if(|c| c.slot == s.slot);
+            slots.push(SlotValue { value: map(s.value), ..*s });
         }
-        let frames: Vec<Frame> = self
-            .body
-            .snapshots
-            .frames(&snapshot)
-            .iter()
-            .map(|f| Frame { function: self.map(f.function), ..*f })
-            .collect();
-        self.b.snapshot(snapshot.resume(), &slots, &frames);
+        slots.extend(carried);
+        let frames = body.snapshots.frames(&snapshot).iter();
+        b.snapshot(snapshot.resume(), slots, frames.map(|f| Frame { function: map(f.function), ..*f }));
     }
 
     /// Emits a phi for each value of the first iteration that the loop uses and that changes.

@@ -9,9 +9,8 @@ use perilune_runtime::lua::value::Value;
 use super::super::helpers::H;
 use super::super::ir::{Field, Link, Op as Ins, Ref};
 use super::super::snapshot::{ExitMode, Frame, FrameKind};
-use super::{
-    Abort, BELOW, Inlined, MAX_FRAMES, MAX_RECURSION, MAX_SLOTS, Next, OpenCall, Origin, RESERVE, Rec, Recorder,
-};
+use super::slots::BELOW;
+use super::{Abort, Inlined, MAX_FRAMES, MAX_RECURSION, MAX_SLOTS, Next, OpenCall, Origin, RESERVE, Rec, Recorder};
 
 impl Recorder {
     /// The number of arguments of a call at register `a`.
@@ -86,7 +85,8 @@ impl Recorder {
         let (varargs, address) = (extra as u16, proto.address());
         let return_address = caller.code_ptr().wrapping_add(return_pc as usize).addr();
         let frame = Frame { kind, function, return_pc, return_address, base, wanted, varargs, proto: address };
-        self.frames.push(Inlined { frame, proto, caller, call_slot });
+        let live = self.live_in_call(caller, frame);
+        self.frames.push(Inlined { frame, proto, caller, call_slot, live });
         self.base = base;
         self.proto = proto;
         if same >= MAX_RECURSION { self.recur() } else { Ok(Next::More) }
@@ -371,9 +371,8 @@ impl Recorder {
     fn arguments_in_memory(&mut self, a: usize, arguments: usize) -> i16 {
         let end = self.at(a) + 1 + arguments as i16;
         for s in self.at(a)..end {
-            let slot = self.slot(s);
-            if !slot.value.is_none() {
-                self.slot_mut(s).modified = true;
+            if !self.slots.value(s).is_none() {
+                self.slots.modify(s);
             }
         }
         end
@@ -392,9 +391,7 @@ impl Recorder {
         let (count, results) = (self.b.int(arguments as i64), self.b.int(wanted.into()));
         let answer = self.call_helper(H::CallNative, &[register, count, results])?;
         self.b.plain(Ins::Unsync)?;
-        for slot in &mut self.slots {
-            slot.modified = false;
-        }
+        self.slots.stored();
         let end = self.at(usize::from(self.proto.max_stack)).max(end);
         for s in self.at(a)..end {
             self.forget_slot(s);

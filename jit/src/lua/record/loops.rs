@@ -26,10 +26,10 @@ impl Recorder {
         let a = bc::a(w);
         let index = self.get(a)?;
         let control = self.at(a + 3);
-        self.slot_mut(control).value = index;
+        self.slots.know(control, index);
         let step = self.loop_step(a + 2)?;
         let slot = self.at(a + 2);
-        self.slot_mut(slot).value = step;
+        self.slots.know(slot, step);
         Ok(())
     }
 

@@ -10,7 +10,7 @@
 //!
 //! | file | what |
 //! | --- | --- |
-//! | `mod` | slots, frames, snapshots, the start and the end of a recording |
+//! | `mod`, `slots` | slots, frames, snapshots, the start and the end of a recording |
 //! | `ops` | the instructions, one by one |
 //! | `arith` | arithmetic and comparisons |
 //! | `index` | tables: reads, writes, lengths |
@@ -29,6 +29,7 @@ mod meta;
 pub mod native;
 mod ops;
 mod protect;
+mod slots;
 mod tables;
 
 use std::cell::RefCell;
@@ -51,9 +52,8 @@ use super::prototypes::Prototypes;
 use super::snapshot::{ExitMode, Frame, Resume, SlotValue};
 use live::{Liveness, Registers};
 use native::Intrinsics;
+use slots::Slots;
 
-/// Slots below the entry's base that a recording may touch: the function, and its extra arguments.
-const BELOW: i32 = 64;
 /// Most slots above the entry's base that a trace may use: entries check the stack for that many. Small enough for the stacks of
 /// coroutines, which often live for a few instructions only.
 pub const MAX_SLOTS: usize = 256;
@@ -117,15 +117,6 @@ pub struct Pinned {
     pub protos: Vec<Gc<Proto>>,
 }
 
-/// What is known of a stack slot.
-#[derive(Clone, Copy, Default)]
-struct Slot {
-    /// Its value, or none: what is in memory.
-    value: Ref,
-    /// Memory does not hold it.
-    modified: bool,
-}
-
 /// An inlined call.
 #[derive(Clone, Copy)]
 struct Inlined {
@@ -135,6 +126,8 @@ struct Inlined {
     caller: Gc<Proto>,
     /// Where the results go in the caller: the slot of the called function, or of the `pcall` that calls it.
     call_slot: i16,
+    /// The caller's registers that are live meanwhile.
+    live: Registers,
 }
 
 /// A native call with an open list of results.
@@ -218,7 +211,11 @@ pub struct Recorder {
     head: Option<u32>,
     /// Where it began: the place in the innermost frame's code, and the number of inlined frames.
     start: (u32, usize),
-    slots: Vec<Slot>,
+    slots: Slots,
+    /// The slots of the last snapshot: room that is used again.
+    taken: Vec<SlotValue>,
+    /// That of the function at this address.
+    liveness: Option<(usize, Rc<Liveness>)>,
     frames: Vec<Inlined>,
     base: i16,
     proto: Gc<Proto>,
@@ -285,7 +282,9 @@ impl Recorder {
             entry_depth,
             head: None,
             start: (pc, 0),
-            slots: vec![Slot::default(); MAX_SLOTS + BELOW as usize + 300],
+            slots: Slots::new(),
+            taken: Vec::new(),
+            liveness: None,
             frames: Vec::new(),
             base: 0,
             proto,
@@ -346,16 +345,17 @@ impl Recorder {
                 Some(payload) => r.constant(i.ty, payload),
                 None => r.b.pval(i.parent, i.ty)?,
             };
-            *r.slot_mut(i.slot) = Slot { value, modified: true };
+            r.slots.set(i.slot, value);
         }
         for (frame, proto) in inlined {
             let caller = r.proto;
             // The function lies below the extra arguments and the parameters, if there are any.
             let below = if frame.varargs > 0 { i16::from(proto.parameters) + frame.varargs as i16 + 1 } else { 0 };
-            let function = r.slot(frame.base - 1).value;
+            let function = r.slots.value(frame.base - 1);
             let frame = Frame { function, ..*frame };
             let call_slot = frame.base - 1 - below - frame.kind.function_at();
-            r.frames.push(Inlined { frame, proto: *proto, caller, call_slot });
+            let live = r.live_in_call(caller, frame);
+            r.frames.push(Inlined { frame, proto: *proto, caller, call_slot, live });
             r.base = frame.base;
             r.proto = *proto;
             r.pinned.protos.push(*proto);
@@ -394,14 +394,6 @@ impl Recorder {
 
     // ---- slots
 
-    fn slot(&self, slot: i16) -> Slot {
-        self.slots[(i32::from(slot) + BELOW) as usize]
-    }
-
-    fn slot_mut(&mut self, slot: i16) -> &mut Slot {
-        &mut self.slots[(i32::from(slot) + BELOW) as usize]
-    }
-
     /// The slot of a register.
     fn at(&self, register: usize) -> i16 {
         self.base + register as i16
@@ -419,14 +411,14 @@ impl Recorder {
 
     /// The reference to a slot's value: loaded and checked if it was not touched before.
     fn get_slot(&mut self, slot: i16) -> Rec<Ref> {
-        let known = self.slot(slot).value;
+        let known = self.slots.value(slot);
         if !known.is_none() {
             return Ok(known);
         }
         let ty = Type::from_tag(self.actual_slot(slot).tag()).ok_or(Abort::Reason("internal value in a register"))?;
         // Where a register holds a cell is settled when the function is compiled.
         let value = if ty == Type::Cell { self.b.sload_known(slot, ty)? } else { self.b.sload(slot, ty)? };
-        self.slot_mut(slot).value = value;
+        self.slots.know(slot, value);
         Ok(value)
     }
 
@@ -437,7 +429,7 @@ impl Recorder {
     }
 
     fn set_slot(&mut self, slot: i16, value: Ref) {
-        *self.slot_mut(slot) = Slot { value, modified: true };
+        self.slots.set(slot, value);
     }
 
     /// Assigns to a register.
@@ -448,7 +440,7 @@ impl Recorder {
 
     /// Memory holds the slot, and nothing is known of it.
     fn forget_slot(&mut self, slot: i16) {
-        *self.slot_mut(slot) = Slot::default();
+        self.slots.forget(slot);
     }
 
     fn ty(&self, r: Ref) -> Type {
@@ -457,46 +449,47 @@ impl Recorder {
 
     // ---- snapshots
 
-    fn liveness(&mut self, proto: Gc<Proto>) -> Rc<Liveness> {
-        self.prototypes.borrow_mut().of(proto).liveness(proto)
+    fn liveness(&mut self, proto: Gc<Proto>) -> &Liveness {
+        let address = proto.address();
+        if self.liveness.as_ref().is_none_or(|(of, _)| *of != address) {
+            self.liveness = Some((address, self.prototypes.borrow_mut().of(proto).liveness(proto)));
+        }
+        let known = self.liveness.as_ref().map(|(_, liveness)| &**liveness);
+        known.unwrap_or_else(|| unreachable!("it was put there"))
+    }
+
+    /// The caller's live registers while a called function runs.
+    fn live_in_call(&mut self, caller: Gc<Proto>, frame: Frame) -> Registers {
+        let (pc, live) = (frame.return_pc as usize, self.liveness(caller));
+        // A metamethod's caller is in the middle of an instruction.
+        if frame.kind.is_meta() { live.within(pc - 1, caller.word(pc - 1)) } else { live.at(pc) }
     }
 
     /// Takes a snapshot: the interpreter goes on at `pc` of the current function.
     fn snapshot(&mut self, mode: ExitMode, pc: u32) {
-        let mut slots = Vec::with_capacity(32);
-        let mut floor = -1;
-        for i in 0..self.frames.len() {
-            let Inlined { frame, caller, call_slot, .. } = self.frames[i];
-            let base = if i == 0 { 0 } else { self.frames[i - 1].frame.base };
-            let live = self.liveness(caller);
-            let live = if frame.kind.is_meta() {
-                // The caller is in the middle of an instruction.
-                live.within(frame.return_pc as usize - 1, caller.word(frame.return_pc as usize - 1))
-            } else {
-                live.at(frame.return_pc as usize)
-            };
-            self.collect(&mut slots, floor, call_slot.into(), base, Some(live));
-            self.collect(&mut slots, call_slot.into(), frame.base.into(), base, None);
-            floor = frame.base.into();
+        let mut slots = std::mem::take(&mut self.taken);
+        slots.clear();
+        let (mut floor, mut base) = (-1, 0);
+        for Inlined { frame, call_slot, live, .. } in &self.frames {
+            self.collect(&mut slots, floor, i32::from(*call_slot), base, Some(live));
+            self.collect(&mut slots, i32::from(*call_slot), frame.base.into(), base, None);
+            (floor, base) = (frame.base.into(), frame.base);
         }
         let top = self.open_top.unwrap_or(self.base + i16::from(self.proto.max_stack));
         let live = self.liveness(self.proto).at(pc as usize);
-        let live = if self.open_top.is_some() { None } else { Some(live) };
+        let live = if self.open_top.is_some() { None } else { Some(&live) };
         self.collect(&mut slots, floor, top.into(), self.base, live);
-        let frames: Vec<Frame> = self.frames.iter().map(|f| f.frame).collect();
-        self.b.snapshot(Resume { mode, pc, top }, &slots, &frames);
+        self.b.snapshot(Resume { mode, pc, top }, &slots, self.frames.iter().map(|f| f.frame));
+        self.taken = slots;
     }
 
     /// Adds the modified slots in a range, those that are live.
-    fn collect(&self, slots: &mut Vec<SlotValue>, from: i32, to: i32, base: i16, live: Option<Registers>) {
-        for s in from..to {
-            let slot = self.slots[(s + BELOW) as usize];
-            let register = s - i32::from(base);
-            let wanted = live.is_none_or(|l| register < 0 || l.contains(register as usize));
-            if slot.modified && wanted {
-                slots.push(SlotValue { slot: s as i16, value: slot.value });
+    fn collect(&self, slots: &mut Vec<SlotValue>, from: i32, to: i32, base: i16, live: Option<&Registers>) {
+        self.slots.modified(from, to, |slot, value| {
+            if slot < base || live.is_none_or(|live| live.contains((slot - base) as usize)) {
+                slots.push(SlotValue { slot, value });
             }
-        }
+        });
     }
 
     /// A snapshot to execute the current instruction again.
@@ -596,13 +589,13 @@ impl Recorder {
     /// The function of the current frame.
     fn function(&mut self) -> Rec<Ref> {
         let slot = self.base - 1;
-        let known = self.slot(slot).value;
+        let known = self.slots.value(slot);
         if !known.is_none() {
             return Ok(known);
         }
         // A trace is entered from its own function only.
         let value = self.b.sload_known(slot, Type::Function)?;
-        self.slot_mut(slot).value = value;
+        self.slots.know(slot, value);
         Ok(value)
     }
 
