@@ -20,7 +20,7 @@ use super::machine::{Machine, MachineOptions, StressCounts};
 use super::options::Options;
 use super::record::Origin;
 use super::snapshot::Snapshot;
-use super::tier::{Jit, ensure_room};
+use super::tier::{Jit, has_nesting};
 use super::trace::Trace;
 use crate::code::dump;
 use crate::code::map::Writing;
@@ -216,7 +216,7 @@ unsafe fn evaluate(state: *mut State, mut number: u32, mut at: Entered) -> Optio
             } else if !ir.snapshots.frames(snapshot).is_empty() {
                 push_frames(state, at, ir, snapshot);
                 at = Entered::top(state);
-                goes_on &= ensure_room(state);
+                goes_on &= has_nesting(state);
             }
             if !goes_on {
                 set_pc(state, snapshot.pc);
@@ -240,7 +240,7 @@ unsafe fn evaluate(state: *mut State, mut number: u32, mut at: Entered) -> Optio
                 Switch::Done(place) => {
                     // SAFETY: the compiler is alive.
                     let next = place.and_then(|place| unsafe { (*jit).return_trace(place) });
-                    let Some(next) = next.filter(|_| ensure_room(state)) else { return left(Outcome::Continue, true) };
+                    let Some(next) = next else { return left(Outcome::Continue, true) };
                     (number, parent) = (next, None);
                     continue;
                 }
@@ -334,6 +334,10 @@ impl eval::Host for Host {
     fn release(&mut self) {
         // SAFETY: as above.
         unsafe { (*Jit::of(self.state)).engine().kept.pop() };
+    }
+
+    fn has_room(&self, slots: usize) -> bool {
+        self.at.base as usize + slots <= self.state_mut().thread.size()
     }
 
     fn interrupted(&self) -> bool {

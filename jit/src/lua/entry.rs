@@ -176,7 +176,7 @@ pub(super) unsafe extern "C-unwind" fn switch(
         deopt::Switch::Done(place) => place,
     };
     let code = place.and_then(|place| Some(machine.get(jit.return_trace(place)?)?.entry()));
-    match code.filter(|_| super::tier::ensure_room(known)) {
+    match code {
         Some(code) => Target { code, base: base(known) },
         None => Target { code: 0, base: leave::SWITCHED as usize },
     }
@@ -243,8 +243,8 @@ pub(super) unsafe extern "C-unwind" fn unsync_frames(state: *mut State) -> usize
     base(state)
 }
 
-/// At the end of a trace that goes on in another frame: pushes the frames for good, and makes room for the next trace.
-/// Answers where the base is now, or 0 if there is no room.
+/// At the end of a trace that goes on in another frame: pushes the frames for good. Answers where the base is now, or 0 if the calls
+/// are nested too deeply for another trace.
 ///
 /// # Safety
 /// As for [`sync_frames`].
@@ -255,7 +255,7 @@ pub(super) unsafe extern "C-unwind" fn push_frames(state: *mut State, number: u3
         let at = Entered::top(state);
         stand(state, trace, at, point);
     }
-    if super::tier::ensure_room(state) { base(state) } else { 0 }
+    if super::tier::has_nesting(state) { base(state) } else { 0 }
 }
 
 fn base(state: &State) -> usize {

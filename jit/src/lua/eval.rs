@@ -34,6 +34,11 @@ pub trait Host {
     fn release(&mut self) {}
     /// Whether an interrupt is requested.
     fn interrupted(&self) -> bool;
+    /// Whether the stack has so many slots above the base.
+    fn has_room(&self, slots: usize) -> bool {
+        let _ = slots;
+        true
+    }
     /// The write barrier for the object at this address.
     fn barrier(&mut self, object: u64);
     /// Whether guard `at` is to fail now, whatever it finds: for tests of exits.
@@ -325,6 +330,7 @@ impl Machine<'_> {
             Op::Sync => self.sync(at),
             Op::Unsync => self.host.pop_frames(),
             Op::Interrupt => return !self.host.interrupted(),
+            Op::Room => return self.host.has_room(usize::from(inst.a.0)),
             Op::Gcstep if self.host.collection_due() => {
                 self.sync(at);
                 self.host.keep(self.objects());

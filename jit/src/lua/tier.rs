@@ -24,7 +24,7 @@ use super::machine::StressCounts;
 use super::options::{Options, Verbosity};
 use super::prototypes::Prototypes;
 use super::record::native::Intrinsics;
-use super::record::{Inherited, MAX_FRAMES, MAX_SLOTS, Next, Origin, Recorder, Setup};
+use super::record::{Inherited, MAX_FRAMES, Next, Origin, Recorder, Setup};
 use super::returns::{ReturnPlace, ReturnTraces};
 use super::snapshot::{ExitMode, Frame};
 use super::trace::Trace;
@@ -174,6 +174,7 @@ impl Jit {
             number: self.next_number(),
             max_length: self.options.maxrecord,
             allocates: false,
+            room: 0,
             varies: false,
             keep_recorded: self.options.verbosity == Verbosity::Dump,
         }
@@ -267,7 +268,7 @@ impl Jit {
     fn begin_exit(&mut self, state: *mut State, (from, exit, at): (u32, u32, Entered)) -> Result<(), &'static str> {
         let Some(trace) = self.trace(from) else { return Err("the trace is gone") };
         let varies = trace.is_variant(exit as usize);
-        let setup = Setup { allocates: trace.allocates, varies, ..self.setup(state) };
+        let setup = Setup { allocates: trace.allocates, room: trace.room, varies, ..self.setup(state) };
         let snapshot = *trace.ir.snapshots.get(exit as usize);
         // SAFETY: the state is alive; the borrow ends with this statement.
         let thread = unsafe { (*state).thread };
@@ -646,7 +647,8 @@ impl Tier for Jit {
 unsafe fn enter(state: *mut State, number: u32) -> Outcome {
     // SAFETY: the caller's promise. The compiler is only borrowed for moments: what runs may come back to it.
     unsafe {
-        if !ensure_room(&mut *state) {
+        let room = (*Jit::of(state)).trace(number).map_or(0, |trace| trace.room);
+        if !has_nesting(&*state) || !ensure_room(&mut *state, room) {
             return Outcome::Continue;
         }
         let at = Entered::top(&*state);
@@ -654,6 +656,12 @@ unsafe fn enter(state: *mut State, number: u32) -> Outcome {
         (*Jit::of(state)).announce_late();
         // While there is a hook nothing is recorded.
         let counts = left.counts && !(*state).thread.is_hooked();
+        let room = (*Jit::of(state)).trace(left.trace).map_or(0, |trace| trace.room);
+        if left.snapshot == 0 && left.at.base as usize + room > (*state).thread.size() {
+            // It was come to by another trace, and did not find enough room.
+            ensure_room(&mut *state, room);
+            return left.outcome;
+        }
         if counts {
             (*Jit::of(state)).watch_use(number, left.trace, left.snapshot as u32);
         }
@@ -665,13 +673,14 @@ unsafe fn enter(state: *mut State, number: u32) -> Outcome {
     }
 }
 
-/// Makes the stack large enough for whatever a trace that begins in the top frame may build on it. False: nothing may be
-/// entered, because the end of the stack or of the nesting is near.
-pub(super) fn ensure_room(state: &mut State) -> bool {
-    if state.nesting + MAX_FRAMES as u32 >= MAX_NESTING {
-        return false;
-    }
-    let wanted = state.thread.frames().last().map_or(0, |f| f.base as usize) + MAX_SLOTS;
+/// Whether compiled code may be entered in the top frame: the end of the nesting is not near.
+pub(super) fn has_nesting(state: &State) -> bool {
+    state.nesting + (MAX_FRAMES as u32) < MAX_NESTING
+}
+
+/// Makes the stack large enough for what a trace may build on it that begins in the top frame. False: it may not be entered.
+fn ensure_room(state: &mut State, slots: usize) -> bool {
+    let wanted = state.thread.frames().last().map_or(0, |f| f.base as usize) + slots;
     wanted <= state.thread.size() || make_room(state, wanted)
 }
 

@@ -52,6 +52,8 @@ pub struct Trace {
     pub length: u32,
     /// Whether it, or what leads to it, allocates.
     pub allocates: bool,
+    /// Slots above the base that there are while it runs.
+    pub room: usize,
     /// Where it begins: the place in the innermost frame's code, and the number of inlined frames.
     pub start: (u32, usize),
     /// How many traces in a row up to this one each begin where their parent does: they expect other values there.
@@ -86,6 +88,7 @@ impl Trace {
             exits,
             length: recorded.length,
             allocates: recorded.allocates,
+            room: recorded.room,
             start: (recorded.pc, recorded.depth),
             variants: 0,
             useless: 0,

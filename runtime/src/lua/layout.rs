@@ -70,8 +70,8 @@ pub const CACHE_SIZE: usize = size_of::<InlineCache>();
 
 /// The stack of a thread.
 pub const THREAD_STACK: usize = Thread::STACK_OFFSET;
-/// The number of slots of a thread, 32 bits.
-pub const THREAD_SIZE: usize = Thread::SIZE_OFFSET;
+/// Behind the last slot of a thread's stack.
+pub const THREAD_LIMIT: usize = Thread::LIMIT_OFFSET;
 /// The first free slot of a thread, 32 bits.
 pub const THREAD_TOP: usize = Thread::TOP_OFFSET;
 

@@ -125,6 +125,8 @@ pub enum Status {
 pub struct Thread {
     header: Header,
     stack: Cell<*mut Value>,
+    /// Behind the last slot.
+    limit: Cell<*mut Value>,
     size: Cell<u32>,
     /// The first free slot.
     pub top: Cell<u32>,
@@ -163,7 +165,7 @@ pub struct Thread {
 
 impl Thread {
     pub(super) const STACK_OFFSET: usize = std::mem::offset_of!(Thread, stack);
-    pub(super) const SIZE_OFFSET: usize = std::mem::offset_of!(Thread, size);
+    pub(super) const LIMIT_OFFSET: usize = std::mem::offset_of!(Thread, limit);
     pub(super) const TOP_OFFSET: usize = std::mem::offset_of!(Thread, top);
     pub(super) const FRAMES_OFFSET: usize = std::mem::offset_of!(Thread, frames);
 
@@ -262,9 +264,7 @@ impl Thread {
         let mut slots = vec![Value::NIL; size].into_boxed_slice();
         // SAFETY: the old stack has `old` slots, and the new one more.
         unsafe { std::ptr::copy_nonoverlapping(self.stack.get(), slots.as_mut_ptr(), old) };
-        self.drop_stack();
-        self.stack.set(Box::into_raw(slots).cast());
-        self.size.set(size as u32);
+        self.replace_stack(slots);
         heap.count_external(((size - old) * size_of::<Value>()) as isize);
         Ok(())
     }
@@ -278,9 +278,7 @@ impl Thread {
         let mut slots = vec![Value::NIL; wanted].into_boxed_slice();
         // SAFETY: the old stack has more than `wanted` slots.
         unsafe { std::ptr::copy_nonoverlapping(self.stack.get(), slots.as_mut_ptr(), wanted) };
-        self.drop_stack();
-        self.stack.set(Box::into_raw(slots).cast());
-        self.size.set(wanted as u32);
+        self.replace_stack(slots);
         heap.count_external(-(((old - wanted) * size_of::<Value>()) as isize));
     }
 
@@ -295,8 +293,16 @@ impl Thread {
                 *self.stack.get().add(i) = Value::light(0xdead);
             }
         }
+        self.replace_stack(slots);
+    }
+
+    fn replace_stack(&self, slots: Box<[Value]>) {
         self.drop_stack();
-        self.stack.set(Box::into_raw(slots).cast());
+        let size = slots.len();
+        let first = Box::into_raw(slots).cast::<Value>();
+        self.stack.set(first);
+        self.limit.set(first.wrapping_add(size));
+        self.size.set(size as u32);
     }
 
     fn drop_stack(&self) {
@@ -316,12 +322,13 @@ impl Heap {
     /// A coroutine with an empty stack.
     pub fn thread(&mut self) -> Result<Gc<Thread>, OutOfMemory> {
         let cell = self.allocate(size_of::<Thread>())?.cast::<Thread>();
-        let stack = Box::into_raw(vec![Value::NIL; FIRST_STACK].into_boxed_slice()).cast();
+        let stack = Box::into_raw(vec![Value::NIL; FIRST_STACK].into_boxed_slice()).cast::<Value>();
         // SAFETY: the cell is large enough, and ours.
         let thread = unsafe {
             cell.write(Thread {
                 header: Header::new(Kind::Thread),
                 stack: Cell::new(stack),
+                limit: Cell::new(stack.wrapping_add(FIRST_STACK)),
                 size: Cell::new(FIRST_STACK as u32),
                 top: Cell::new(0),
                 frames: UnsafeCell::default(),

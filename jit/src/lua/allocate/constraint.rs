@@ -106,7 +106,7 @@ pub fn shape(ir: &Ir, inst: &Inst, features: Features) -> Shape {
         Op::I2f => Shape { wants: [Want::Mem, Want::No, Want::No], ..unary(inst) },
         Op::F2i => Shape { needs_dst: true, tie: Tie::Early, vector_temp: true, ..unary(inst) },
         Op::Call | Op::Sync | Op::Unsync => call(ir, inst),
-        Op::Interrupt => Shape { temp: true, ..PLAIN },
+        Op::Interrupt | Op::Room => Shape { temp: true, ..PLAIN },
         _ => memory(ir, inst),
     }
 }

@@ -7,7 +7,6 @@ use crate::code::encode::{self, Group1, Mem, Rm, Shift, op};
 use crate::code::x64::{self, Condition};
 use crate::lua::allocate::{END_TEMPS, Location, Place};
 use crate::lua::ir::Ref;
-use crate::lua::record::MAX_SLOTS;
 use crate::lua::returns::{ReturnCache, TARGET_CODE, TARGET_SIZE};
 use crate::lua::snapshot::{Frame, FrameKind};
 use dynasmrt::{DynamicLabel, DynasmLabelApi};
@@ -34,7 +33,7 @@ fn field(end: u8, below: i32, field: usize) -> Mem {
 
 impl Emitter<'_> {
     /// Pushes the frames of the trace's end for good, if there are any, and moves to the base of the innermost one.
-    /// Answers the jump that is taken when there is no room for another trace.
+    /// Answers the jump that is taken when calls are nested too deeply for another trace.
     pub(super) fn push_frames(&mut self, point: u16) -> Option<DynamicLabel> {
         let snapshot = self.allocation.points[point as usize].snapshot;
         if snapshot >= self.ir.snapshots.len() {
@@ -75,14 +74,7 @@ impl Emitter<'_> {
         let Some(last) = frames.last() else { return };
         let moved = i32::from(last.base) * VALUE_SIZE;
         encode::rm(self.asm, op::MOV, thread, Rm::Mem(Mem::at(x64::CONTEXT, layout::STATE_THREAD as i32)));
-        // The stack has room for whatever another trace may build.
-        encode::rm(self.asm, op::MOV.dword(), temp, Rm::Mem(Mem::at(thread, layout::THREAD_SIZE as i32)));
-        encode::shift_imm(self.asm, Shift::Shl, temp, VALUE_SHIFT);
-        encode::rm(self.asm, op::ADD, temp, Rm::Mem(Mem::at(thread, layout::THREAD_STACK as i32)));
-        encode::rm(self.asm, op::SUB, temp, Rm::Reg(x64::BASE));
-        encode::group1(self.asm, Group1::Cmp, Rm::Reg(temp), moved + MAX_SLOTS as i32 * VALUE_SIZE);
-        x64::jump_if(self.asm, Condition::Less, slow);
-        // So have the frames.
+        // The trace has made sure of room on the stack; whether there is room for frames is seen here.
         encode::rm(self.asm, op::MOV, end, Rm::Mem(Mem::at(thread, layout::THREAD_FRAMES_END as i32)));
         encode::rm(self.asm, op::LEA, temp, Rm::Mem(Mem::at(end, frames.len() as i32 * FRAME_SIZE)));
         encode::rm(self.asm, op::CMP, temp, Rm::Mem(Mem::at(thread, layout::THREAD_FRAMES_LIMIT as i32)));

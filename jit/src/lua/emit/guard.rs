@@ -98,6 +98,19 @@ impl Emitter<'_> {
         self.exit_if(Condition::Greater, assigned.exit);
     }
 
+    /// Leaves when the stack ends less than so many slots above the base.
+    pub(super) fn room_check(&mut self, inst: &Inst, assigned: &Assigned) {
+        let temp = assigned.temp.number();
+        let thread = Rm::Mem(Mem::at(x64::CONTEXT, layout::STATE_THREAD as i32));
+        encode::rm(self.asm, op::MOV, temp, thread);
+        let limit = Mem::at(temp, layout::THREAD_LIMIT as i32);
+        encode::rm(self.asm, op::MOV, temp, Rm::Mem(limit));
+        encode::rm(self.asm, op::SUB, temp, Rm::Reg(x64::BASE));
+        let bytes = i32::from(inst.a.0) * layout::VALUE_SIZE as i32;
+        encode::group1(self.asm, Group1::Cmp, Rm::Reg(temp), bytes);
+        self.exit_if(Condition::Less, assigned.exit);
+    }
+
     pub(super) fn interrupt_check(&mut self, assigned: &Assigned) {
         let temp = assigned.temp.number();
         let word = self.pooled(self.around.interrupt as u64);

@@ -267,6 +267,7 @@ impl Emitter<'_> {
             Op::Unsync => self.unsync(),
             Op::Gcstep => self.collection_check(assigned),
             Op::Interrupt => self.interrupt_check(assigned),
+            Op::Room => self.room_check(inst, assigned),
             Op::Sload
             | Op::Fload
             | Op::Fstore

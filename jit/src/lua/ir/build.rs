@@ -447,6 +447,15 @@ impl Builder {
     pub fn sync(&mut self, clobbers: i16) -> Result<Ref, BuildError> {
         self.op(Op::Sync, Type::Void, Ref(clobbers as u16), Ref::NONE, Ref::NONE)
     }
+    /// Says how many slots the `room` at the start asks for; 0: it is not needed.
+    pub fn set_room(&mut self, slots: usize) {
+        if let Some(inst) = self.ir.insts.iter_mut().find(|inst| inst.op == Op::Room) {
+            inst.a = Ref(slots as u16);
+            if slots == 0 {
+                *inst = Inst::new(Op::Nop, Ty::new(Type::Void), Ref::NONE, Ref::NONE, Ref::NONE);
+            }
+        }
+    }
     /// An instruction without operands and result: `unsync`, `gcstep`, `interrupt`, `loop`.
     pub fn plain(&mut self, op: Op) -> Result<Ref, BuildError> {
         self.op(op, Type::Void, Ref::NONE, Ref::NONE, Ref::NONE)

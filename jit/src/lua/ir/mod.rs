@@ -284,7 +284,7 @@ impl Inst {
     }
     /// Whether it can leave the trace.
     pub const fn can_exit(&self) -> bool {
-        self.ty.is_guard() || matches!(self.op, Op::Gcstep | Op::Interrupt)
+        self.ty.is_guard() || matches!(self.op, Op::Gcstep | Op::Interrupt | Op::Room)
     }
     /// Whether it reads the snapshot that applies to it.
     pub const fn needs_snapshot(&self) -> bool {

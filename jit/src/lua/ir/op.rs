@@ -244,6 +244,8 @@ macro_rules! for_each_inst {
             Phi = "phi" [Ref Ref No] Any Control;
             /// Collects a step when the collector is due; leaves when a step would have to do more than mark or sweep.
             Gcstep = "gcstep" [No No No] Void Control;
+            /// Leaves when the stack has fewer than `a` slots above the base: what the trace may build on it.
+            Room = "room" [Imm No No] Void Control;
             /// Leaves when an interrupt is requested.
             Interrupt = "interrupt" [No No No] Void Control;
         }

@@ -77,7 +77,8 @@ impl<'a> Peeling<'a> {
 
     fn copy(&mut self, inst: Inst) -> Result<Ref, BuildError> {
         match inst.op {
-            Op::Nop => return Ok(Ref::NONE),
+            // The stack does not become smaller.
+            Op::Nop | Op::Room => return Ok(Ref::NONE),
             Op::Sload if self.before_sync => {
                 if let Some(s) = self.overlay.iter().find(|s| s.slot == inst.slot()) {
                     let same = self.b.ty(s.value) == inst.base();

@@ -70,9 +70,11 @@ impl Recorder {
         // The callee's base as the interpreter has it before VARARGPREP.
         let base = self.at(a) + 1;
         let moved = if proto.is_vararg { arguments + parameters + 1 } else { 0 };
-        if base as usize + moved + usize::from(proto.max_stack) + 1 > MAX_SLOTS {
+        let end = base as usize + moved + usize::from(proto.max_stack) + 1;
+        if end > MAX_SLOTS {
             return Err(Abort::Reason("stack too deep"));
         }
+        self.needed = self.needed.max(end);
         for i in arguments..parameters {
             self.set_slot(base + i as i16, Ref::NIL);
         }

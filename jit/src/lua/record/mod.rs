@@ -54,9 +54,8 @@ use live::{Liveness, Registers};
 use native::Intrinsics;
 use slots::Slots;
 
-/// Most slots above the entry's base that a trace may use: entries check the stack for that many. Small enough for the stacks of
-/// coroutines, which often live for a few instructions only.
-pub const MAX_SLOTS: usize = 256;
+/// Most slots above the entry's base that a trace may use.
+pub const MAX_SLOTS: usize = 1000;
 /// Of these, what a list with an open number of values leaves for whoever takes it.
 const RESERVE: usize = 40;
 /// Most inlined calls inside one another.
@@ -194,6 +193,8 @@ pub struct Recorded {
     pub length: u32,
     /// Whether it, or what leads to it, allocates.
     pub allocates: bool,
+    /// Slots above the base that there are while it runs.
+    pub room: usize,
 }
 
 /// A recording under way.
@@ -231,6 +232,10 @@ pub struct Recorder {
     length: u32,
     max_length: u32,
     started: bool,
+    /// Slots above the base that are there when the trace begins.
+    room: usize,
+    /// Slots above the base that frames take.
+    needed: usize,
     /// Whether there is something for the collector to do since the last safepoint: this trace, or one that leads to
     /// where it begins, allocates.
     allocates: bool,
@@ -259,6 +264,8 @@ pub struct Setup {
     pub max_length: u32,
     /// The parent trace, or one of its own, allocates.
     pub allocates: bool,
+    /// Slots above the base that the parent trace has made sure of.
+    pub room: usize,
     /// The recording begins where its parent does: there are other values there each time.
     pub varies: bool,
     /// Keep the IR as it was recorded, for dumps.
@@ -297,6 +304,9 @@ impl Recorder {
             length: 0,
             max_length: setup.max_length,
             started: false,
+            // The frame in which it begins has room for its own registers.
+            room: setup.room.max(usize::from(proto.max_stack) + 1),
+            needed: 0,
             allocates: setup.allocates,
             varies: setup.varies,
             keep_recorded: setup.keep_recorded,
@@ -524,6 +534,7 @@ impl Recorder {
             }
             self.started = true;
             self.snapshot_here();
+            self.b.plain(Ins::Room)?;
             self.begin_loop()?;
         } else if self.frames.is_empty() && Some(self.pc) == self.head {
             return self.close_loop();
@@ -547,8 +558,11 @@ impl Recorder {
     }
 
     /// The finished recording.
-    pub fn finish(self) -> Recorded {
+    pub fn finish(mut self) -> Recorded {
+        let needed = self.needed.max(self.slots.highest());
+        self.b.set_room(if needed > self.room { needed } else { 0 });
         Recorded {
+            room: needed.max(self.room),
             ir: self.b.finish(),
             recorded: self.recorded,
             pinned: self.pinned,

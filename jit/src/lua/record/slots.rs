@@ -16,11 +16,17 @@ pub(super) struct Slots {
     values: Vec<Ref>,
     /// A bit for each slot whose value memory does not hold.
     modified: [u64; COUNT.div_ceil(64)],
+    highest: i16,
 }
 
 impl Slots {
     pub(super) fn new() -> Slots {
-        Slots { values: vec![Ref::NONE; COUNT], modified: [0; COUNT.div_ceil(64)] }
+        Slots { values: vec![Ref::NONE; COUNT], modified: [0; COUNT.div_ceil(64)], highest: 0 }
+    }
+
+    /// How many slots above the base have been in use.
+    pub(super) fn highest(&self) -> usize {
+        self.highest as usize
     }
 
     fn index(slot: i16) -> usize {
@@ -41,6 +47,7 @@ impl Slots {
     pub(super) fn set(&mut self, slot: i16, value: Ref) {
         self.know(slot, value);
         self.modify(slot);
+        self.highest = self.highest.max(slot + 1);
     }
 
     /// Says that memory does not hold the known value.
