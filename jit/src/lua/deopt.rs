@@ -16,7 +16,7 @@ use perilune_runtime::lua::value::Value;
 
 use super::ir::{Ir, Ref};
 use super::record::live::{Liveness, Registers};
-use super::returns::ReturnPlace;
+use super::returns::{FIXED, ReturnPlace};
 use super::snapshot::{ExitMode, Snapshot};
 
 /// Tells the 64 bits that an instruction's result had at the exit.
@@ -139,22 +139,33 @@ pub fn return_place(state: &State, count: u16) -> Option<ReturnPlace> {
     if callee.flags & !frame_flag::TAIL != 0 || caller.kind != FrameKind::Lua {
         return None;
     }
-    Some(ReturnPlace { address: caller.pc.addr(), open: (callee.wanted < 0).then_some(count) })
+    Some(ReturnPlace { address: caller.pc.addr(), open: if callee.wanted < 0 { count.into() } else { FIXED } })
 }
 
-/// Where the top frame, a Lua function's, goes on: behind a call that has just been executed.
-pub fn place_behind_call(state: &State) -> Option<(Entered, Gc<Proto>, u32, ReturnPlace)> {
-    let (at, frame) = (Entered::top(state), *state.thread.frames().last()?);
-    let proto = frame_proto(state.thread, frame)?;
-    let pc = ((frame.pc.addr() - proto.code_ptr().addr()) / size_of::<Word>()) as u32;
-    let call = proto.word(pc.checked_sub(1)? as usize);
+/// Where the top frame, a Lua function's, goes on, if that is behind a call which has just been executed.
+pub fn place_behind_call(state: &State) -> Option<ReturnPlace> {
+    let frame = state.thread.frames().last().filter(|f| f.kind == FrameKind::Lua)?;
+    // SAFETY: the pc of a frame that has made a call lies behind that instruction.
+    let call = unsafe { *frame.pc.sub(1) };
     let open = match bc::op(call) {
-        Op::Call if bc::c(call) == 0 => Some(state.top() - frame.base as usize - bc::a(call)),
-        Op::Call | Op::TForCall => None,
+        Op::Call if bc::c(call) == 0 => (state.top() - frame.base as usize - bc::a(call)) as u32,
+        Op::Call | Op::TForCall => FIXED,
         _ => return None,
     };
-    let open = open.map(u16::try_from).transpose().ok()?;
-    Some((at, proto, pc, ReturnPlace { address: frame.pc.addr(), open }))
+    Some(ReturnPlace { address: frame.pc.addr(), open })
+}
+
+/// A frame that is a Lua function's, its function, and where in the code it goes on.
+fn running(state: &State, depth: usize) -> Option<(Entered, Gc<Proto>, u32)> {
+    let frame = *state.thread.frames().get(depth.checked_sub(1)?)?;
+    let proto = frame_proto(state.thread, frame)?;
+    let pc = (frame.pc.addr() - proto.code_ptr().addr()) / size_of::<Word>();
+    Some((Entered { base: frame.base, depth }, proto, pc as u32))
+}
+
+/// The top frame, if it is a Lua function's.
+pub fn top(state: &State) -> Option<(Entered, Gc<Proto>, u32)> {
+    running(state, state.thread.frames().len())
 }
 
 /// How a call went that was to switch coroutines.
@@ -197,18 +208,13 @@ pub fn switch(state: &mut State, (register, arguments, wanted): (u8, u16, i16), 
     set_pc(state, pc + 1);
     match begin_call(state, at, wanted.into(), 0) {
         Err(_) => Switch::Raised,
-        Ok(_) => Switch::Done(place_behind_call(state).map(|(.., place)| place)),
+        Ok(_) => Switch::Done(place_behind_call(state)),
     }
 }
 
-/// The top frame's caller, a Lua function: its frame, its function, and where it goes on.
+/// The top frame's caller, if it is a Lua function.
 pub fn caller(state: &State) -> Option<(Entered, Gc<Proto>, u32)> {
-    let frames = state.thread.frames();
-    let depth = frames.len().checked_sub(1)?;
-    let frame = *frames.get(depth.checked_sub(1)?)?;
-    let proto = frame_proto(state.thread, frame)?;
-    let pc = (frame.pc.addr() - proto.code_ptr().addr()) / size_of::<Word>();
-    Some((Entered { base: frame.base, depth }, proto, pc as u32))
+    running(state, state.thread.frames().len().checked_sub(1)?)
 }
 
 /// How many frames below the top one are looked at for another call of its function.

@@ -175,9 +175,14 @@ pub(super) unsafe extern "C-unwind" fn switch(
         deopt::Switch::Raised => return Target { code: 0, base: leave::RAISED as usize },
         deopt::Switch::Done(place) => place,
     };
-    let code = place.and_then(|place| Some(machine.get(jit.return_trace(place)?)?.entry()));
+    let Some(place) = place else { return Target { code: 0, base: leave::SWITCHED as usize } };
+    let known_code = machine.returns.get(place);
+    let code = known_code.or_else(|| Some(machine.get(jit.return_trace(place)?)?.entry()));
     match code {
-        Some(code) => Target { code, base: base(known) },
+        Some(code) => {
+            machine.returns.insert(place, code);
+            Target { code, base: base(known) }
+        }
         None => Target { code: 0, base: leave::SWITCHED as usize },
     }
 }

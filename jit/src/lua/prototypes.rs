@@ -23,7 +23,7 @@ pub struct Known {
     /// A recording has met a call of it inside of itself.
     pub recursive: bool,
     /// How often a return to a place, with so many values in an open list, found no trace there; and how often it has to.
-    pub returns: FxHashMap<(u32, Option<u16>), (u32, u32)>,
+    pub returns: FxHashMap<(u32, u32), (u32, u32)>,
     /// Which registers are alive where.
     liveness: Option<Rc<Liveness>>,
 }

@@ -14,9 +14,12 @@ use rustc_hash::FxHashMap;
 pub struct ReturnPlace {
     /// The address of the caller's next instruction.
     pub address: usize,
-    /// How many results there are, where the call wants all.
-    pub open: Option<u16>,
+    /// How many results there are, where the call wants all; [`FIXED`] where it wants a fixed number.
+    pub open: u32,
 }
+
+/// The call wants a fixed number of results.
+pub const FIXED: u32 = u32::MAX;
 
 /// The traces for what is done behind calls, by number.
 pub type ReturnTraces = FxHashMap<ReturnPlace, u32>;
@@ -59,11 +62,20 @@ impl ReturnCache {
         self.0.as_ptr().addr()
     }
 
+    fn index(address: usize) -> usize {
+        (address << Self::SHIFT & Self::MASK as usize) / TARGET_SIZE
+    }
+
+    /// Where the code for a place is, if it is known here.
+    pub fn get(&self, place: ReturnPlace) -> Option<usize> {
+        let target = &self.0[Self::index(place.address)];
+        (target.address == place.address && place.open == FIXED).then_some(target.code)
+    }
+
     /// Notes where the code for a place is.
     pub fn insert(&mut self, place: ReturnPlace, code: usize) {
-        if place.open.is_none() {
-            let at = place.address << Self::SHIFT & Self::MASK as usize;
-            self.0[at / TARGET_SIZE] = Target { address: place.address, code };
+        if place.open == FIXED {
+            self.0[Self::index(place.address)] = Target { address: place.address, code };
         }
     }
 

@@ -25,7 +25,7 @@ use super::options::{Options, Verbosity};
 use super::prototypes::Prototypes;
 use super::record::native::Intrinsics;
 use super::record::{Inherited, MAX_FRAMES, Next, Origin, Recorder, Setup};
-use super::returns::{ReturnPlace, ReturnTraces};
+use super::returns::{FIXED, ReturnPlace, ReturnTraces};
 use super::snapshot::{ExitMode, Frame};
 use super::trace::Trace;
 
@@ -251,11 +251,11 @@ impl Jit {
         let Some(proto) = function.map(|f| f.proto()) else { return Err("no function") };
         // The list begins where the function was.
         let call = proto.original_code()[pc as usize - 1];
-        let open = place.open.map(|count| ((bc::a(call) + usize::from(count)) as i16, count));
+        let top = (place.open != FIXED).then(|| (bc::a(call) + place.open as usize) as i16);
         let mut setup = self.setup(state);
         // The called function may have allocated without looking at the collector.
         setup.allocates = true;
-        self.recorder = Some(Box::new(Recorder::at_return(setup, (at.base, at.depth, proto), pc, open)));
+        self.recorder = Some(Box::new(Recorder::at_return(setup, (at.base, at.depth, proto), pc, place.open, top)));
         Ok(())
     }
 
@@ -436,7 +436,9 @@ impl Jit {
 
     /// The interpreter goes on behind a call that has switched coroutines. Answers whether to record that.
     fn missed_switch(&mut self, state: &State) -> bool {
-        let Some((at, proto, pc, place)) = deopt::place_behind_call(state) else { return false };
+        let (Some(place), Some((at, proto, pc))) = (deopt::place_behind_call(state), deopt::top(state)) else {
+            return false;
+        };
         if self.returns.contains_key(&place) {
             // There was no room for it.
             return false;

@@ -185,8 +185,12 @@ impl Thread {
     #[inline(always)]
     pub fn slot(&self, index: usize) -> Value {
         debug_assert!(index < self.size());
-        // SAFETY: callers keep to slots that exist.
-        unsafe { *self.stack.get().add(index) }
+        // Payload and tag one by one, as they were written: a load of both would have to wait until the stores are through.
+        // SAFETY: callers keep to slots that exist, which hold values.
+        unsafe {
+            let slot = self.stack.get().add(index);
+            Value::from_raw((*slot).tag(), (*slot).payload())
+        }
     }
 
     /// Writes a slot.
@@ -194,7 +198,7 @@ impl Thread {
     pub fn set_slot(&self, index: usize, value: Value) {
         debug_assert!(index < self.size());
         // SAFETY: callers keep to slots that exist.
-        unsafe { *self.stack.get().add(index) = value };
+        unsafe { value.store(self.stack.get().add(index)) };
     }
 
     /// The call frames.

@@ -69,6 +69,19 @@ impl Value {
         Value { payload, tag }
     }
 
+    /// Writes the value to memory, payload and tag one by one.
+    ///
+    /// # Safety
+    /// `to` is memory for a value.
+    #[inline(always)]
+    pub unsafe fn store(self, to: *mut Value) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            (*to).payload = self.payload;
+            (*to).tag = self.tag;
+        }
+    }
+
     /// An integer.
     #[inline(always)]
     pub const fn integer(i: i64) -> Value {

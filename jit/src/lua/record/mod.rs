@@ -149,8 +149,8 @@ pub enum Origin {
     Return {
         /// The place in the code.
         pc: u32,
-        /// How many results there are, where the call wants all.
-        open: Option<u16>,
+        /// How many results there are, as [`ReturnPlace`](super::returns::ReturnPlace) has it.
+        open: u32,
     },
     /// At an exit of a trace.
     Exit {
@@ -329,12 +329,12 @@ impl Recorder {
         r
     }
 
-    /// Begins behind a call: at `pc` of the frame that `entry` names, above which the callee's may still stand. An open list of
-    /// results ends at the register `open.0`, and holds `open.1` values.
-    pub fn at_return(setup: Setup, entry: (u32, usize, Gc<Proto>), pc: u32, open: Option<(i16, u16)>) -> Recorder {
-        let mut r = Recorder::new(setup, Origin::Return { pc, open: open.map(|o| o.1) }, entry, pc);
-        r.head = open.is_none().then_some(pc);
-        r.open_top = open.map(|o| o.0);
+    /// Begins behind a call: at `pc` of the frame that `entry` names, above which the callee's may still stand. `top` is where an
+    /// open list of results ends, of which there are `open`.
+    pub fn at_return(setup: Setup, entry: (u32, usize, Gc<Proto>), pc: u32, open: u32, top: Option<i16>) -> Recorder {
+        let mut r = Recorder::new(setup, Origin::Return { pc, open }, entry, pc);
+        r.head = top.is_none().then_some(pc);
+        r.open_top = top;
         r
     }
 
