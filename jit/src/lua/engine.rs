@@ -205,56 +205,12 @@ unsafe fn evaluate(state: *mut State, mut number: u32, mut at: Entered) -> Optio
         let exit = result.snapshot();
         let ended = matches!(result.exit, eval::Exit::End { .. });
         let left = Evaluated { result, ir };
-        if ended && let Some(next) = ir.link.target() {
-            // SAFETY: the state is alive, and the evaluator has returned.
-            let (state, snapshot) = (unsafe { &mut *state }, ir.snapshots.get(exit));
-            store_slots(state, at, ir, snapshot, &left);
-            // SAFETY: the compiler is alive.
-            let mut goes_on = unsafe { (*jit).trace(next) }.is_some();
-            if let Link::TailCall(_) = ir.link {
-                note_tail_call(state);
-            } else if !ir.snapshots.frames(snapshot).is_empty() {
-                push_frames(state, at, ir, snapshot);
-                at = Entered::top(state);
-                goes_on &= has_nesting(state);
+        if ended && !matches!(ir.link, Link::Interpreter | Link::Loop) {
+            // SAFETY: the state and its compiler are alive, and the evaluator has returned.
+            match unsafe { follow(&mut *state, &*jit, (number, at), ir, &left) } {
+                Ok((next, base)) => (number, at, parent) = (next, base, None),
+                Err(left) => return Some(left),
             }
-            if !goes_on {
-                set_pc(state, snapshot.pc);
-                return Some(Left { trace: number, snapshot: exit, at, outcome: Outcome::Continue, counts: false });
-            }
-            number = next;
-            parent = None;
-            continue;
-        }
-        if ended && let Link::Switch { register, arguments, wanted } = ir.link {
-            // SAFETY: the state is alive, and the evaluator has returned.
-            let (state, snapshot) = (unsafe { &mut *state }, ir.snapshots.get(exit));
-            store_slots(state, at, ir, snapshot, &left);
-            push_frames(state, at, ir, snapshot);
-            let switched = switch(state, (register, arguments, wanted), snapshot.pc);
-            at = Entered::top(state);
-            let left = |outcome, counts| Some(Left { trace: number, snapshot: exit, at, outcome, counts });
-            match switched {
-                Switch::Declined => return left(Outcome::Continue, false),
-                Switch::Raised => return left(Outcome::Raised, false),
-                Switch::Done(place) => {
-                    // SAFETY: the compiler is alive.
-                    let next = place.and_then(|place| unsafe { (*jit).return_trace(place) });
-                    let Some(next) = next else { return left(Outcome::Continue, true) };
-                    (number, parent) = (next, None);
-                    continue;
-                }
-            }
-        }
-        if ended && let Link::Return { first, count } = ir.link {
-            // SAFETY: the state is alive, and the evaluator has returned.
-            let (state, snapshot) = (unsafe { &mut *state }, ir.snapshots.get(exit));
-            store_slots(state, at, ir, snapshot, &left);
-            // SAFETY: the compiler is alive.
-            let next = return_place(state, count).and_then(|place| unsafe { (*jit).return_trace(place) });
-            let Some(next) = next else { return Some(entry::leave_at_return(state, number, ir, first, count)) };
-            return_to_caller(state, first, count);
-            (at, number, parent) = (Entered::top(state), next, None);
             continue;
         }
         // SAFETY: the compiler is alive.
@@ -273,6 +229,56 @@ unsafe fn evaluate(state: *mut State, mut number: u32, mut at: Entered) -> Optio
                 let outcome = restore(unsafe { &mut *state }, at, ir, ir.snapshots.get(exit), &left);
                 return Some(Left { trace: number, snapshot: exit, at, outcome, counts: !host.forced });
             }
+        }
+    }
+}
+
+/// Goes on where a trace leads to at its end: in another trace and frame, or in the interpreter.
+fn follow(
+    state: &mut State,
+    jit: &Jit,
+    (number, at): (u32, Entered),
+    ir: &Ir,
+    values: &Evaluated,
+) -> Result<(u32, Entered), Left> {
+    let exit = values.result.snapshot();
+    let snapshot = ir.snapshots.get(exit);
+    store_slots(state, at, ir, snapshot, values);
+    let left = |at, outcome, counts| Left { trace: number, snapshot: exit, at, outcome, counts };
+    let (mut at, mut goes_on) = (at, true);
+    match ir.link {
+        Link::TailCall(_) => note_tail_call(state),
+        Link::Trace(_) | Link::Switch { .. } if !ir.snapshots.frames(snapshot).is_empty() => {
+            push_frames(state, at, ir, snapshot);
+            at = Entered::top(state);
+            goes_on = has_nesting(state);
+        }
+        _ => {}
+    }
+    let next = match ir.link {
+        Link::Return { first, count } => {
+            let next = return_place(state, count).and_then(|place| jit.return_trace(place));
+            let Some(next) = next else { return Err(entry::leave_at_return(state, number, ir, first, count)) };
+            return_to_caller(state, first, count);
+            Some(next)
+        }
+        Link::Switch { register, arguments, wanted } if goes_on => {
+            match switch(state, (register, arguments, wanted), snapshot.pc) {
+                Switch::Declined => None,
+                Switch::Raised => return Err(left(Entered::top(state), Outcome::Raised, false)),
+                Switch::Done(place) => {
+                    let next = place.and_then(|place| jit.return_trace(place));
+                    Some(next.ok_or_else(|| left(Entered::top(state), Outcome::Continue, true))?)
+                }
+            }
+        }
+        link => link.target().filter(|next| goes_on && jit.trace(*next).is_some()),
+    };
+    match next {
+        Some(next) => Ok((next, Entered::top(state))),
+        None => {
+            set_pc(state, snapshot.pc);
+            Err(left(at, Outcome::Continue, false))
         }
     }
 }
