@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::ir::{Op, Type};
 use super::opt::Passes;
+use crate::code::publish::Telling;
 
 /// How much a run says about its traces.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -46,6 +47,8 @@ pub struct Options {
     pub omit: Option<(Op, Type)>,
     /// Count the kinds of guards in all traces, and print them at the end.
     pub count_guards: bool,
+    /// When debuggers are told of traces; if at once, lines are marked and variables kept, too.
+    pub telling: Telling,
     /// What is said about traces.
     pub verbosity: Verbosity,
     /// Where it is said; none: on standard error.
@@ -66,6 +69,7 @@ impl Default for Options {
             exit_stress: false,
             omit: None,
             count_guards: false,
+            telling: Telling::detect(),
             verbosity: Verbosity::Silent,
             output: None,
         }
@@ -142,6 +146,16 @@ impl Options {
             })?;
             self.output = Some(Arc::new(file));
         }
+        Ok(())
+    }
+
+    /// Applies what stands behind `--gdb`: nothing to tell gdb of each trace at once, `=off` to tell it nothing.
+    pub fn set_gdb(&mut self, text: &str) -> Result<(), String> {
+        self.telling = match text {
+            "" => Telling::AtOnce,
+            "off" => Telling::Never,
+            _ => return Err(format!("there is no mode '{text}' (off)")),
+        };
         Ok(())
     }
 

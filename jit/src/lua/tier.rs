@@ -161,6 +161,7 @@ impl Jit {
             max_length: self.options.maxrecord,
             allocates: false,
             varies: false,
+            lines: self.engine.is_debugged(),
             keep_recorded: self.options.verbosity == Verbosity::Dump,
         }
     }
@@ -421,8 +422,10 @@ impl Drop for Jit {
             self.options.say(format_args!("guard {kind} {count}\n"));
         }
         if self.options.exit_stress {
-            let StressCounts { reached, failed } = self.engine.stress_counts();
-            self.options.say(format_args!("exit stress: {reached} guards reached, {failed} failed by force\n"));
+            let StressCounts { reached, failed, values, found } = self.engine.stress_counts();
+            self.options.say(format_args!(
+                "exit stress: {reached} guards reached, {failed} failed by force; {values} values left, {found} found\n"
+            ));
         }
     }
 }

@@ -18,7 +18,7 @@
 //! reloaded behind it; the emitter goes through it forwards.
 #![forbid(unsafe_code)]
 
-mod constraint;
+pub mod constraint;
 mod facts;
 pub mod moves;
 mod scan;
