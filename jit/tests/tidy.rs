@@ -31,6 +31,7 @@ const UNSAFE_ROOMS: &[&str] = &[
     "jit/src/lua/ir/helper.rs",
     "jit/src/lua/helpers.rs",
     "jit/src/lua/machine.rs",
+    "jit/src/lua/machine/random/",
     "jit/src/lua/entry.rs",
     // What stands between compiled code and the interpreter, and works on the raw state.
     "jit/src/lua/deopt.rs",

@@ -36,6 +36,8 @@ pub struct Engine {
     telling: Telling,
     /// When a debugger was looked for.
     looked: Instant,
+    /// Test mode: the seed by which registers are chosen.
+    random_registers: u32,
     /// What the traces that the evaluator runs have in hand while the collector may work.
     kept: Vec<Vec<Value>>,
 }
@@ -55,6 +57,7 @@ impl Engine {
             machine: None,
             stress,
             telling: options.telling,
+            random_registers: options.registers,
             looked: Instant::now(),
             kept: Vec::new(),
         }
@@ -92,7 +95,8 @@ impl Engine {
         let telling = self.telling;
         let Some(trace) = traces.get(number as usize).and_then(Option::as_deref) else { return Ok(()) };
         if self.machine.is_none() {
-            let options = MachineOptions { exit_stress: self.stress.is_some(), telling, ..MachineOptions::default() };
+            let (exit_stress, random_registers) = (self.stress.is_some(), self.random_registers);
+            let options = MachineOptions { exit_stress, random_registers, telling, ..MachineOptions::default() };
             self.machine = Some(Machine::new(options).map_err(|e| e.to_string())?);
         }
         let Some(machine) = &mut self.machine else { return Ok(()) };

@@ -6,6 +6,8 @@
 //! A trace that is dropped is unlinked at once: nothing leads to it any more. Its code and what is known of it stay while
 //! it may still be on the native stack, under a call that it makes.
 
+#[cfg(test)]
+mod random;
 mod stress;
 
 use super::allocate::{self, AllocateError, Assigned, Features, Location, Move, Place, Point, Root, allocate};
@@ -168,6 +170,8 @@ pub struct MachineOptions {
     pub exit_stress: bool,
     /// When debuggers are told.
     pub telling: Telling,
+    /// Test mode, unless it is 0: registers are chosen at random, from this seed on.
+    pub random_registers: u32,
 }
 
 impl Default for MachineOptions {
@@ -177,6 +181,7 @@ impl Default for MachineOptions {
             features: Features::detect(),
             exit_stress: false,
             telling: Telling::detect(),
+            random_registers: 0,
         }
     }
 }
@@ -283,6 +288,7 @@ impl Machine {
             inherited: from.map_or(&[], |exit| &exit.locations),
             separate_exits: self.options.exit_stress,
             features: self.options.features,
+            random: u64::from(self.options.random_registers).wrapping_mul(0x9e37_79b9 * (u64::from(number) + 1)),
         };
         let allocation = allocate(&ir, options)?;
         let target = match ir.link {

@@ -43,6 +43,8 @@ pub struct Options {
     pub evaluate: bool,
     /// Force every guard to fail once.
     pub exit_stress: bool,
+    /// Test mode, unless it is 0: choose registers at random, from this seed on.
+    pub registers: u32,
     /// Test mode: leave out guards of this kind.
     pub omit: Option<(Op, Type)>,
     /// Count the kinds of guards in all traces, and print them at the end.
@@ -67,6 +69,7 @@ impl Default for Options {
             passes: Passes::ALL,
             evaluate: false,
             exit_stress: false,
+            registers: 0,
             omit: None,
             count_guards: false,
             telling: Telling::detect(),
@@ -95,6 +98,7 @@ impl Options {
                 "maxtrace" => &mut self.maxtrace,
                 "maxrecord" => &mut self.maxrecord,
                 "maxside" => &mut self.maxside,
+                "registers" => &mut self.registers,
                 _ => {
                     return Err(format!(
                         "there is no parameter '{name}' (hotloop, hotexit, maxtrace, maxrecord, maxside)"

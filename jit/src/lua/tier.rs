@@ -177,7 +177,7 @@ impl Jit {
     }
 
     /// Puts a trace under the next number.
-    fn insert(&mut self, trace: Box<Trace>) {
+    pub(super) fn insert(&mut self, trace: Box<Trace>) {
         let number = trace.number as usize;
         self.free.retain(|free| *free as usize != number);
         if number == self.traces.len() {

@@ -22,8 +22,6 @@ pub mod constraint;
 mod facts;
 pub mod moves;
 mod scan;
-#[cfg(test)]
-mod tests;
 
 use crate::lua::ir::{Ir, Ref, Type};
 use std::fmt;
@@ -202,6 +200,8 @@ pub struct Options<'a> {
     pub separate_exits: bool,
     /// What the processor can do.
     pub features: Features,
+    /// Test mode, unless it is 0: registers are chosen at random, from this seed on.
+    pub random: u64,
 }
 
 /// Extensions of the instruction set that are used when they are there.
