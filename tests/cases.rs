@@ -48,6 +48,7 @@ const ENGINES: &[Engine] = &[
         ..engine("evaluator under exit stress", &["-Oeval", "-Oexitstress"], Share::Sample(8))
     },
     Engine { check: every_exit, ..engine("hot exit stress", HOT_STRESS, Share::Sample(2)) },
+    engine("registers by chance", &["-Ohotloop=1", "-Ohotexit=1", "-Oregisters=7"], Share::Sample(4)),
     engine("without folding", &["-O-fold"], Share::Sample(8)),
     engine("without value numbering", &["-O-cse"], Share::Sample(8)),
     engine("without load forwarding", &["-O-fwd"], Share::Sample(8)),
@@ -55,25 +56,29 @@ const ENGINES: &[Engine] = &[
     engine("without loop peeling", &["-O-loop"], Share::Sample(8)),
 ];
 
-/// Under exit stress each guard that is reached fails once by force. Traces count the one, the deoptimizer the other; the last
-/// line on stderr has both numbers.
+/// Under exit stress each guard that is reached fails once by force. Traces count the one, the deoptimizer the other. At each of
+/// these exits the values are where the table for debuggers says. The last line on stderr has the numbers.
 fn every_exit(_case: &Case, outcome: &mut Outcome) -> Result<(), String> {
     let text = String::from_utf8_lossy(&outcome.stderr).into_owned();
     let (before, line) = text.trim_end().rsplit_once('\n').unwrap_or(("", text.trim_end()));
     let numbers: Vec<u64> = line.split(' ').filter_map(|word| word.parse().ok()).collect();
-    let [reached, failed] = numbers[..] else {
+    let [reached, failed, values, found] = numbers[..] else {
         return Err(format!("no count of exits at the end of stderr: {line:?}"));
     };
-    if failed != reached {
+    if failed != reached || values != found {
         return Err(line.to_string());
     }
     GUARDS.fetch_add(reached, Ordering::Relaxed);
+    VALUES.fetch_add(found, Ordering::Relaxed);
     outcome.stderr = if before.is_empty() { Vec::new() } else { format!("{before}\n").into_bytes() };
     Ok(())
 }
 
 /// Guards that exit stress has forced in all runs.
 static GUARDS: AtomicU64 = AtomicU64::new(0);
+
+/// Values that were found where debuggers would look for them, in all runs.
+static VALUES: AtomicU64 = AtomicU64::new(0);
 
 /// The seed of the sample; `None` runs everything.
 fn seed() -> Option<u64> {
@@ -175,7 +180,8 @@ fn main() -> ExitCode {
     if !failures.is_empty() {
         println!("\nfailures:\n\n{}", failures.join("\n\n"));
     }
-    println!("\n{} guards forced by exit stress", GUARDS.load(Ordering::Relaxed));
+    let (guards, values) = (GUARDS.load(Ordering::Relaxed), VALUES.load(Ordering::Relaxed));
+    println!("\n{guards} guards forced by exit stress, {values} values found where debuggers look for them");
     let verdict = if failures.is_empty() { "ok" } else { "FAILED" };
     println!(
         "\ntest result: {verdict}. {} passed; {} failed; 0 ignored\n",

@@ -1,4 +1,5 @@
-//! What gdb shows of a Lua program that runs compiled: its functions, files and lines among those of the program that runs it.
+//! What gdb shows of a Lua program that runs compiled: its functions, files, lines and variables among those of the program that
+//! runs it.
 
 #![cfg(feature = "jit")]
 #![forbid(unsafe_code)]
@@ -7,25 +8,46 @@
 mod session;
 
 use session::{assert_frames, frames};
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
-/// The script that gdb watches: line 4 is in a function that line 9, in a loop, calls.
+const PERILUNE: &str = env!("CARGO_BIN_EXE_perilune");
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gdb/");
+
+/// The script that most sessions watch: line 4 is in a function that line 9, in a loop, calls.
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gdb/hot.lua");
 
 /// Runs gdb's commands with the command line as the inferior, which runs the script. None if there is no gdb.
-fn gdb(commands: &[&str]) -> Option<String> {
-    let program = [env!("CARGO_BIN_EXE_perilune"), SCRIPT];
+fn gdb(script: &str, commands: &[&str]) -> Option<String> {
+    gdb_with(&[script], commands)
+}
+
+fn gdb_with(arguments: &[&str], commands: &[&str]) -> Option<String> {
+    let program = [&[PERILUNE], arguments].concat();
     session::is_there("a gdb session with a Lua program").then(|| session::gdb(&program, commands, |_| {}))
+}
+
+#[track_caller]
+fn assert_has(transcript: &str, texts: &[&str]) {
+    let mut rest = transcript;
+    for text in texts {
+        match rest.find(text) {
+            Some(at) => rest = &rest[at + text.len()..],
+            None => panic!("{text:?} is missing, or in the wrong place, in:\n{transcript}"),
+        }
+    }
 }
 
 #[test]
 fn a_backtrace_from_a_native_function_shows_compiled_lua_functions_and_reaches_main() {
     // The loop is compiled by then.
     let native = "break perilune_interpreter::lua::lib::os::getenv";
-    let Some(transcript) = gdb(&[native, "ignore 1 149", "run", "bt", "up 3", "info symbol $pc", "kill"]) else {
+    let Some(transcript) = gdb(SCRIPT, &[native, "ignore 1 149", "run", "bt", "up 3", "info symbol $pc", "kill"])
+    else {
         return;
     };
-    let inlined = format!("look () at {SCRIPT}:4");
-    let traced = format!("trace_1 () at {SCRIPT}:9");
+    let inlined = format!("look (i=150) at {SCRIPT}:4");
+    let traced = format!("main_chunk () at {SCRIPT}:9");
     assert_frames(
         &transcript,
         &["os::getenv (", "call_native (", &inlined, &traced, "cli::main (", " main (", "_start ("],
@@ -39,13 +61,163 @@ fn a_backtrace_from_a_native_function_shows_compiled_lua_functions_and_reaches_m
 #[test]
 fn a_breakpoint_on_a_line_of_a_script_stops_in_compiled_code() {
     let stop = format!("break {SCRIPT}:9");
-    let Some(transcript) = gdb(&[&stop, "run", "continue", "bt", "delete", "continue"]) else { return };
+    let Some(transcript) = gdb(SCRIPT, &[&stop, "run", "continue", "bt", "delete", "continue"]) else { return };
     // In the first iteration, which was peeled off, and in the loop.
     for stop in ["1.1", "1.2"] {
-        let here = format!("Breakpoint {stop}, trace_1 () at {SCRIPT}:9");
+        let here = format!("Breakpoint {stop}, main_chunk () at {SCRIPT}:9");
         assert!(transcript.contains(&here), "{here} is missing in:\n{transcript}");
     }
     assert!(transcript.contains("  sum = sum + look(i)"), "{transcript}");
-    assert_frames(&transcript, &["#0  trace_1 ()", "exec::run (", " main ("]);
+    assert_frames(&transcript, &["#0  main_chunk ()", "exec::run (", " main ("]);
     assert!(transcript.contains("\n20100\n") && transcript.contains("exited normally"), "{transcript}");
+}
+
+#[test]
+fn a_line_breakpoint_stops_once_in_each_iteration() {
+    // Line 9 goes on behind the call of `look`: that is no new stop.
+    let stop = format!("break {SCRIPT}:9");
+    let Some(transcript) = gdb(SCRIPT, &[&stop, "ignore 1 100000", "run", "info breakpoints"]) else { return };
+    // The loop is recorded when it has run 57 times, and executed from then on.
+    assert_has(&transcript, &["breakpoint already hit 142 times"]);
+}
+
+#[test]
+fn a_function_breakpoint_steps_and_finish_follow_the_script() {
+    let script = format!("{FOLDER}variables.lua");
+    let commands = [
+        "break Point.norm",
+        "run",
+        "bt 2",
+        "next",
+        "next",
+        "info locals",
+        "finish",
+        "next",
+        "step",
+        "step",
+        "info args",
+        "up",
+        "info locals",
+        "kill",
+    ];
+    let Some(transcript) = gdb(&script, &commands) else { return };
+    let at = |line: usize| format!("at {script}:{line}\n");
+    assert_has(
+        &transcript,
+        &[
+            "Breakpoint 1.1, Point.norm (self=0x",
+            &format!(", scale=177) {}", at(6)),
+            "6\t  local square",
+            "#0  Point.norm (self=0x",
+            &format!("#1  main_chunk () {}", at(37)),
+            "7\t  local half",
+            "8\t  return square * half",
+            "square = 6.25\nhalf = 88.5\n",
+            // `finish`
+            &format!("main_chunk () {}", at(38)),
+            // `next`, `step`
+            "39\t  last = mixed(i)",
+            "mixed (v=59) ",
+            "12\t  local kind",
+            "13\t  if v % 3 == 0 then",
+            "v = 59",
+            &format!("#1  main_chunk () {}", at(39)),
+            "even = false",
+            "label = \"abc59\"",
+        ],
+    );
+}
+
+#[test]
+fn disassembly_is_mixed_with_the_script() {
+    let script = format!("{FOLDER}variables.lua");
+    let stop = format!("break {script}:36");
+    let Some(transcript) = gdb(&script, &[&stop, "run", "disassemble /s", "kill"]) else { return };
+    assert_has(
+        &transcript,
+        &["Dump of assembler code for function main_chunk", "\n35\t  local y = x + 0.5\n", "addsd", "End of"],
+    );
+}
+
+#[test]
+fn variables_are_what_the_interpreter_has_at_the_same_line() {
+    let script = format!("{FOLDER}variables.lua");
+    let lines = ["7", "8", "12", "13", "20", "21", "27", "28", "33", "34", "36", "38", "39", "40", "41", "42", "44"];
+    let all = lines.join(" ");
+    let commands =
+        [format!("set $script = \"{script}\""), format!("set $lines = \"{all}\""), format!("source {FOLDER}watch.py")];
+    let commands: Vec<&str> = commands.iter().map(String::as_str).chain(["run"]).collect();
+    let Some(transcript) = gdb_with(&["-Ohotexit=10", &script], &commands) else { return };
+    let watch = format!("{FOLDER}watch.lua");
+    let output = Command::new(PERILUNE).args(["-joff", &watch, &script]).args(lines).output().unwrap();
+    let interpreted = String::from_utf8(output.stdout).unwrap();
+    let known: std::collections::HashSet<&str> = interpreted.lines().collect();
+    for line in lines {
+        let here = format!("stop {line}: ");
+        let stops: Vec<&str> = transcript.lines().filter(|stop| stop.starts_with(&here)).collect();
+        for stop in &stops {
+            assert!(known.contains(stop), "{stop}\nis not in\n{interpreted}");
+        }
+        // Until it is compiled, and where side traces are yet to come, the interpreter runs the line.
+        assert!(stops.len() >= 5, "gdb has stopped {} times in line {line}:\n{transcript}", stops.len());
+    }
+}
+
+/// Starts the command line in the background and runs gdb's commands when it has run for a moment.
+fn attached(script: &str, commands: &[&str]) -> Option<String> {
+    if !session::is_there("a gdb session with a running program") {
+        return None;
+    }
+    let mut program = Command::new(PERILUNE).arg(script).stdout(Stdio::piped()).spawn().unwrap();
+    // It says when it has compiled code.
+    let mut line = String::new();
+    BufReader::new(program.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let pid = program.id().to_string();
+    let transcript = session::gdb_on(&["-p", &pid], commands, |_| {});
+    let _ = program.kill();
+    program.wait().unwrap();
+    Some(transcript)
+}
+
+#[test]
+fn gdb_attaches_to_a_running_script_and_reads_its_core() {
+    let script = format!("{FOLDER}endless.lua");
+    let core = std::env::temp_dir().join(format!("perilune-core-{}", std::process::id()));
+    let (stop, dump) = (format!("break {script}:6"), format!("gcore {}", core.display()));
+    // Lines are known at once, variables when the program has noticed gdb.
+    let commands = [&stop, "continue", "bt", "ignore 1 20000", "continue", "bt", "info locals", &dump, "kill"];
+    let Some(transcript) = attached(&script, &commands) else { return };
+    let before = transcript.split("Will ignore").next().unwrap();
+    assert_frames(before, &[&format!("work () at {script}:6"), "exec::run (", " main (", "_start ("]);
+    let here = format!("work (n=...) at {script}:6");
+    assert_frames(&transcript, &[&here, "exec::run (", " main (", "_start ("]);
+    let locals = ["acc = {type = integer, value = 0}", "i = {type = integer, value = 1}", "square = 1"];
+    assert_has(&transcript, &[&here, locals[0]]);
+    locals.iter().for_each(|local| assert_has(&transcript, &[local]));
+
+    let commands = ["bt", "info locals"];
+    let read = session::gdb_on(&[PERILUNE, core.to_str().unwrap()], &commands, |_| {});
+    std::fs::remove_file(&core).unwrap();
+    assert_frames(&read, &[&here, "exec::run (", " main (", "_start ("]);
+    locals.iter().for_each(|local| assert_has(&read, &[local]));
+}
+
+#[test]
+fn nothing_is_told_where_nothing_is_wanted() {
+    let stop = format!("break {SCRIPT}:9");
+    let Some(transcript) = gdb_with(&["--gdb=off", SCRIPT], &[&stop, "run"]) else { return };
+    assert_has(&transcript, &["\n20100\n", "exited normally"]);
+    assert!(!transcript.contains("Breakpoint 1,"), "{transcript}");
+}
+
+#[test]
+fn traces_of_functions_that_are_gone_are_forgotten() {
+    let script = format!("{FOLDER}gone.lua");
+    let stop = "break perilune_interpreter::lua::lib::os::getenv";
+    let symbols = "info functions -n ^work_";
+    let Some(transcript) = gdb(&script, &[stop, "run", symbols, "continue", symbols, "kill"]) else { return };
+    let (before, after) = transcript.split_once("Continuing.").unwrap_or((&transcript, ""));
+    let before = before.matches("work_").count();
+    assert!(before >= 70, "{transcript}");
+    assert!(after.matches("work_").count() < 70, "{transcript}");
 }

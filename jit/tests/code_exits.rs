@@ -9,7 +9,7 @@ use perilune_jit::code::buffer::Code;
 use perilune_jit::code::exit::{self, ExitState, SPILL_SLOTS, spill_offset};
 use perilune_jit::code::map::CodeSpace;
 use perilune_jit::code::patch::Patch;
-use perilune_jit::code::publish::Publisher;
+use perilune_jit::code::publish::{Publisher, Telling};
 use perilune_jit::code::{dump, x64};
 use perilune_unwind::lines::Function;
 use perilune_unwind::object::Symbol;
@@ -326,13 +326,15 @@ fn disassembly_names_addresses() {
 fn described(publisher: &mut Publisher, code: &Code, name: &str) {
     let file = publisher.file("=nowhere");
     let symbol = Symbol { name: name.into(), start: code.start() as u64, size: code.range().len() as u64 };
-    publisher.announce(vec![Function { symbol, file, line: 1, rows: Vec::new(), scopes: Vec::new() }]).unwrap();
+    let name = "f".to_string();
+    let function = Function { symbol, name, file, line: 1, rows: vec![], parameters: vec![], scopes: vec![] };
+    publisher.announce(vec![function]).unwrap();
 }
 
 #[test]
 fn retired_code_stays_while_it_may_run() {
     let arena = arena();
-    let mut publisher = Publisher::new();
+    let mut publisher = Publisher::new(Telling::Batches, &[]);
     let activations = publisher.activations();
     let size = answering(&arena, 0).0.range().len();
     let outer = activations.begin();
@@ -354,7 +356,7 @@ fn retired_code_stays_while_it_may_run() {
 #[test]
 fn functions_are_named_until_they_are_freed() {
     let arena = arena();
-    let mut publisher = Publisher::new();
+    let mut publisher = Publisher::new(Telling::Batches, &[]);
     let map = std::env::temp_dir().join(format!("perilune-names-{}.map", std::process::id()));
     publisher.name_for_perf(PerfMap::open(&map).unwrap());
     let codes: Vec<_> = (0..250).map(|value| answering(&arena, value).0).collect();

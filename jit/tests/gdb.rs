@@ -14,7 +14,7 @@ use perilune_jit::code::buffer::Code;
 use perilune_jit::code::exit::{self, ExitState};
 use perilune_jit::code::map::CodeSpace;
 use perilune_jit::code::patch::Patch;
-use perilune_jit::code::publish::Publisher;
+use perilune_jit::code::publish::{Publisher, Telling};
 use perilune_jit::{code::x64, helper};
 use perilune_unwind::lines::{Function, Row, Scope, ScopeKind};
 use perilune_unwind::object::Symbol;
@@ -162,24 +162,31 @@ fn assemble_trace(arena: &Arena, publisher: &mut Publisher, name: &str) -> (Code
     let (mut rows, mut scopes) = (Vec::new(), Vec::new());
     for _ in 0..2 {
         let start = asm.offset().0 as u32;
-        rows.push(Row { offset: start, file, line: 6 });
+        rows.push(Row { offset: start, file, line: 6, is_statement: true });
         dynasm!(asm; .arch x64; mov rdi, Rq(x64::CONTEXT));
         let call = asm.offset().0 as u32;
-        rows.push(Row { offset: call, file, line: 2 });
+        rows.push(Row { offset: call, file, line: 2, is_statement: true });
         helper!(Full, inspected).emit_call(asm);
         let after = asm.offset().0 as u32;
-        rows.push(Row { offset: after, file, line: 7 });
+        rows.push(Row { offset: after, file, line: 7, is_statement: true });
         dynasm!(asm; .arch x64; mov r12, 1; xor eax, eax);
         let kind = ScopeKind::Inlined { name: "double".into(), file, line: 6 };
-        let inlined = Scope { range: call..after, kind, scopes: Vec::new() };
-        scopes.push(Scope { range: start..asm.offset().0 as u32, kind: ScopeKind::Copy, scopes: vec![inlined] });
+        let inlined = Scope { range: call..after, kind, variables: vec![], scopes: Vec::new() };
+        scopes.push(Scope {
+            range: start..asm.offset().0 as u32,
+            kind: ScopeKind::Block,
+            variables: vec![],
+            scopes: vec![inlined],
+        });
     }
-    rows.push(Row { offset: asm.offset().0 as u32, file, line: 5 });
+    rows.push(Row { offset: asm.offset().0 as u32, file, line: 5, is_statement: true });
     let site = x64::jump(asm, exits[0]);
     exit::emit_stubs(asm, &arena.trampoline(), 12, &exits);
     let code = buffer.publish().unwrap();
     let symbol = Symbol { name: name.into(), start: code.start() as u64, size: code.range().len() as u64 };
-    publisher.announce(vec![Function { symbol, file, line: 5, rows, scopes }]).unwrap();
+    publisher
+        .announce(vec![Function { name: name.into(), symbol, file, line: 5, rows, parameters: vec![], scopes }])
+        .unwrap();
     let site = code.start() + site;
     (code, site)
 }
@@ -188,7 +195,7 @@ fn assemble_trace(arena: &Arena, publisher: &mut Publisher, name: &str) -> (Code
 fn subject() {
     let space = CodeSpace::reserve().unwrap();
     let arena = Arena::new(&space, 1 << 20, deoptimize).unwrap();
-    let mut publisher = Publisher::new();
+    let mut publisher = Publisher::new(Telling::AtOnce, &[]);
     let (first, site) = assemble_trace(&arena, &mut publisher, "trace_12");
     let (second, _) = assemble_trace(&arena, &mut publisher, "trace_13");
     assert_eq!(publisher.name(first.start() + 3), Some("trace_12"));

@@ -38,12 +38,13 @@ pub fn main() -> ExitCode {
     };
     let mut state = Options::new();
     for option in &run.jit {
-        let (letter, text, outcome) = match option {
-            JitOption::Command(text) => ('j', text, state.jit_mode(text)),
-            JitOption::Parameter(text) => ('O', text, state.jit_parameter(text)),
+        let (name, text, outcome) = match option {
+            JitOption::Command(text) => ("j", text, state.jit_mode(text)),
+            JitOption::Parameter(text) => ("O", text, state.jit_parameter(text)),
+            JitOption::Gdb(text) => ("-gdb=", text, state.gdb(text)),
         };
         if let Err(why) = outcome {
-            complain(format!("-{letter}{text}: {why}").as_bytes());
+            complain(format!("-{name}{text}: {why}").as_bytes());
             tell(options::USAGE.as_bytes());
             return ExitCode::FAILURE;
         }
@@ -106,7 +107,7 @@ fn execute(lua: &Lua, args: &[Vec<u8>], run: &Invocation) -> Result<()> {
 fn off(options: &[JitOption]) -> bool {
     let modes = options.iter().rev().filter_map(|option| match option {
         JitOption::Command(mode) => Some(&mode[..]),
-        JitOption::Parameter(_) => None,
+        JitOption::Parameter(_) | JitOption::Gdb(_) => None,
     });
     modes.clone().find(|mode| matches!(*mode, "on" | "off")) == Some("off")
 }

@@ -19,6 +19,8 @@ usage: perilune [options] [script [args]]
   -jdump     show each trace at all stages on stderr; -jdump=file writes to a file
   -Oname=n   set a parameter of the compiler: hotloop, hotexit, maxtrace, maxrecord, ...
   -O-pass    switch an optimization off (-O+pass: on): fold, cse, fwd, dce, loop, ...
+  --gdb      tell gdb of each trace at once, keep all lines and variables for it;
+             --gdb=off tells it nothing
   --         end of the options
   -          run the program on stdin
   --version  show the version and leave
@@ -41,13 +43,15 @@ pub enum Step {
     Warnings,
 }
 
-/// The text behind a `-j` or `-O`.
+/// The text behind a `-j` or `-O`, or a long option for the compiler.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum JitOption {
     /// Behind `-j`.
     Command(String),
     /// Behind `-O`.
     Parameter(String),
+    /// Behind `--gdb`: nothing, or what follows a `=`.
+    Gdb(String),
 }
 
 /// A command line, understood.
@@ -61,7 +65,7 @@ pub struct Invocation {
     pub show_version: bool,
     /// `-E`
     pub ignore_environment: bool,
-    /// `-j` and `-O`
+    /// `-j`, `-O` and `--gdb`
     pub jit: Vec<JitOption>,
     /// Where the script stands among the arguments; `-` is stdin.
     pub script: Option<usize>,
@@ -117,6 +121,10 @@ pub fn parse(args: &[Vec<u8>]) -> Result<Request, WrongOption> {
             b"-W" => run.steps.push(Step::Warnings),
             b"-v" => run.show_version = true,
             b"-i" => run.interactive = true,
+            b"--gdb" => run.jit.push(JitOption::Gdb(String::new())),
+            [b'-', b'-', b'g', b'd', b'b', b'=', mode @ ..] => {
+                run.jit.push(JitOption::Gdb(String::from_utf8(mode.to_vec()).map_err(|_| unknown())?));
+            }
             [b'-', letter @ (b'e' | b'l' | b'j' | b'O'), attached @ ..] => {
                 let text = if attached.is_empty() {
                     i += 1;

@@ -77,6 +77,19 @@ impl Options {
         if text == "off" { Ok(()) } else { Err(NO_COMPILER.to_string()) }
     }
 
+    /// What `--gdb` takes on the command line: nothing to tell gdb of each trace at once and to compile so that each line of a
+    /// script can be stopped at and each variable looked at; `off` to tell it nothing. Otherwise gdb is told in batches, at once
+    /// if it has started the program.
+    ///
+    /// # Errors
+    /// When there is no such mode, as a message. Without the feature `jit` there is `off` alone.
+    pub fn gdb(&mut self, text: &str) -> Result<(), String> {
+        #[cfg(feature = "jit")]
+        return self.jit.set_gdb(text);
+        #[cfg(not(feature = "jit"))]
+        if text == "off" { Ok(()) } else { Err(NO_COMPILER.to_string()) }
+    }
+
     /// What `-O` takes on the command line: `hotloop=10`, `-fold`.
     ///
     /// # Errors

@@ -8,7 +8,8 @@
 //! | `frame` | nobody: how a prologue changes the frame, as data |
 //! | `cfi` | turns that into `.eh_frame` (unwinder) and `.debug_frame` (gdb), and reads either back |
 //! | `register` | libgcc's unwinder, told of an `.eh_frame` section |
-//! | `lines` | gdb: DWARF of functions and source lines |
+//! | `lines` | gdb: DWARF of functions, source lines and variables |
+//! | `types` | gdb: types of variables, and where these are |
 //! | `object` | gdb: the ELF image around all that |
 //! | `gdb` | gdb: the list of images it watches |
 //! | `perf` | perf: a text file of names |
@@ -24,6 +25,7 @@ pub mod lines;
 pub mod object;
 pub mod perf;
 pub mod register;
+pub mod types;
 
 use std::fmt;
 

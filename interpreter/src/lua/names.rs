@@ -14,6 +14,15 @@ use perilune_runtime::lua::prototype::{Constant, LocalVariable, Prototype};
 
 use super::binary::NO_NAME;
 
+/// What debuggers and profilers call a function: by the name under which it is declared, where it has one.
+pub fn declared_name(proto: &Proto) -> String {
+    match &proto.name {
+        Some(name) => String::from_utf8_lossy(name).into_owned(),
+        None if proto.line_defined == 0 => "main_chunk".into(),
+        None => format!("function_{}", proto.line_defined),
+    }
+}
+
 /// A function whose code can be read.
 pub trait FunctionCode {
     /// Number of words.

@@ -1,7 +1,7 @@
 //! What outsiders are told of published code, and when dropped code may be reused.
 //!
 //! *Telling.* Each piece of code has a name, source lines and scopes. gdb is told at once, of each by itself: always if it
-//! runs this program, else of the first hundred, for whoever attaches later. Every image costs a little, and costs gdb time: it
+//! runs this program or is expected to, else of the first hundred, for whoever attaches later. Every image costs a little, and costs gdb time: it
 //! resolves all breakpoints again, and reads all images when it attaches. So the rest is collected and told in batches, and
 //! small batches are joined when there are many. When code goes, its batch is told anew without it. perf gets a line for
 //! each, if it is wanted.
@@ -17,6 +17,7 @@ use perilune_unwind::gdb::{self, Entry};
 use perilune_unwind::lines::{Batch, Function};
 use perilune_unwind::object;
 use perilune_unwind::perf::PerfMap;
+use perilune_unwind::types::Type;
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
@@ -77,6 +78,8 @@ pub struct Publisher {
     file_indices: BTreeMap<String, u32>,
     /// When there are more, those that are not in use are looked for.
     most_files: usize,
+    /// The types of variables.
+    types: &'static [Type],
     pending: Vec<Function>,
     told: BTreeMap<usize, Told>,
     /// Batches so far.
@@ -88,14 +91,54 @@ pub struct Publisher {
     /// By time of retirement.
     retired: VecDeque<(u64, Code)>,
     perf: Option<PerfMap>,
-    /// A debugger has started this program, or attached to it early.
-    is_debugged: bool,
+    telling: Telling,
+}
+
+/// When gdb is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Telling {
+    /// In batches.
+    #[default]
+    Batches,
+    /// Of each piece of code at once.
+    AtOnce,
+    /// Never.
+    Never,
+}
+
+impl Telling {
+    /// At once if a debugger runs this program, else in batches.
+    pub fn detect() -> Telling {
+        if gdb::is_attached() { Telling::AtOnce } else { Telling::Batches }
+    }
 }
 
 impl Publisher {
-    /// One that has published nothing.
-    pub fn new() -> Publisher {
-        Publisher { is_debugged: gdb::is_attached(), ..Publisher::default() }
+    /// One that has published nothing. `types` are those of all variables.
+    pub fn new(telling: Telling, types: &'static [Type]) -> Publisher {
+        Publisher { telling, types, ..Publisher::default() }
+    }
+
+    /// Whether a debugger is there or is to be served as if it were.
+    pub fn is_debugged(&self) -> bool {
+        self.telling == Telling::AtOnce
+    }
+
+    /// Whether a debugger has come. Then all that was told is forgotten: it is to be told anew, with all details.
+    pub fn looks_for_debugger(&mut self) -> bool {
+        if self.telling != Telling::Batches || !gdb::is_attached() {
+            return false;
+        }
+        self.telling = Telling::AtOnce;
+        let types = self.types;
+        let Publisher { activations, retired, perf, .. } = mem::take(self);
+        *self = Publisher { activations, retired, perf, types, telling: Telling::AtOnce, ..Publisher::default() };
+        true
+    }
+
+    /// Whether anybody is told of code.
+    pub fn is_wanted(&self) -> bool {
+        self.telling != Telling::Never || self.perf.is_some()
     }
 
     /// From now on writes names for perf, too.
@@ -122,7 +165,7 @@ impl Publisher {
 
     /// Whether somebody is there already who wants to know of code as soon as it is published.
     pub fn is_watched(&self) -> bool {
-        self.is_debugged || self.perf.is_some()
+        self.telling == Telling::AtOnce || self.perf.is_some()
     }
 
     /// Describes published code, at once or when its batch is full.
@@ -130,8 +173,21 @@ impl Publisher {
         if let Some(perf) = &mut self.perf {
             functions.iter().try_for_each(|function| perf.add(std::slice::from_ref(&function.symbol)))?;
         }
+        self.announce_again(functions)
+    }
+
+    /// As [`announce`](Publisher::announce), for code that was announced before the debugger came.
+    pub fn announce_again(&mut self, functions: Vec<Function>) -> Result<(), CodeError> {
         self.pending.extend(functions);
-        if self.is_debugged || self.next < BATCH || self.pending.len() >= BATCH { self.flush() } else { Ok(()) }
+        match self.telling {
+            Telling::Never => {
+                self.pending.clear();
+                Ok(())
+            }
+            Telling::AtOnce => self.flush(),
+            Telling::Batches if self.next < BATCH || self.pending.len() >= BATCH => self.flush(),
+            Telling::Batches => Ok(()),
+        }
     }
 
     /// Tells gdb what is pending.
@@ -237,7 +293,7 @@ impl Publisher {
         if functions.is_empty() {
             return Ok(None);
         }
-        let image = object::batch_image(Batch { files: &self.files, functions })?;
+        let image = object::batch_image(Batch { files: &self.files, functions, types: self.types })?;
         Ok(Some(Entry::new(image)))
     }
 }
@@ -249,12 +305,14 @@ mod tests {
 
     #[test]
     fn many_functions_are_told_in_few_images_and_forgotten() {
-        let mut publisher = Publisher { is_debugged: false, ..Publisher::new() };
+        let mut publisher = Publisher::new(Telling::Batches, &[]);
         let starts: Vec<u64> = (0..350).map(|n| 0x1000_0000 + n * 64).collect();
         for &start in &starts {
             let file = publisher.file(&format!("/{start}.lua"));
             let symbol = Symbol { name: format!("trace_{start}"), start, size: 64 };
-            publisher.announce(vec![Function { symbol, file, line: 1, rows: Vec::new(), scopes: Vec::new() }]).unwrap();
+            let name = "f".to_string();
+            let function = Function { symbol, name, file, line: 1, rows: vec![], parameters: vec![], scopes: vec![] };
+            publisher.announce(vec![function]).unwrap();
         }
         let functions =
             |publisher: &Publisher| publisher.told.values().map(|told| told.functions.len()).collect::<Vec<_>>();

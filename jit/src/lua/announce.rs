@@ -2,7 +2,8 @@
 //!
 //! To describe a trace costs about as much as to compile it, and a program that ends at once is looked at by nobody. So only
 //! the first few traces are described when they are made, unless a debugger runs this program already. The others wait
-//! until the program has run for a moment; then they are described together when the next trace is made, or left.
+//! until the program has run for a moment; then they are described together when the next trace is made, or left. A debugger that
+//! comes later is noticed then, too: it is told of all traces once more, with their variables.
 #![forbid(unsafe_code)]
 
 use std::time::{Duration, Instant};
@@ -41,6 +42,9 @@ impl Unannounced {
 impl Jit {
     /// Tells debuggers of a new trace, now or later.
     pub(super) fn announce(&mut self, number: u32) {
+        if self.look_for_debugger() {
+            return;
+        }
         let waiting = &mut self.unannounced;
         waiting.traces.push(number);
         if waiting.told < AT_ONCE || waiting.began.elapsed() >= MOMENT || self.engine.is_watched() {
@@ -48,16 +52,25 @@ impl Jit {
         }
     }
 
-    /// A trace was left: perhaps it is time to tell of those that wait.
+    /// A trace was left: perhaps it is time to tell of those that wait, or a debugger has come.
     pub(super) fn announce_late(&mut self) {
         let waiting = &mut self.unannounced;
-        if waiting.traces.is_empty() {
-            return;
+        waiting.exits = waiting.exits.wrapping_add(1);
+        if waiting.exits.is_multiple_of(EXITS) {
+            if !waiting.traces.is_empty() && waiting.began.elapsed() >= MOMENT {
+                self.announce_all();
+            }
+            self.look_for_debugger();
         }
-        waiting.exits += 1;
-        if waiting.exits.is_multiple_of(EXITS) && waiting.began.elapsed() >= MOMENT {
-            self.announce_all();
+    }
+
+    /// Whether a debugger has come; then it was told of all traces.
+    fn look_for_debugger(&mut self) -> bool {
+        let has_come = self.engine.look_for_debugger(&self.traces);
+        if has_come {
+            self.unannounced.traces.clear();
         }
+        has_come
     }
 
     fn announce_all(&mut self) {

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 use perilune_interpreter::lua::error::frame_proto;
 use perilune_runtime::lua::heap::Roots;
@@ -24,6 +25,7 @@ use super::tier::{Jit, has_nesting};
 use super::trace::Trace;
 use crate::code::dump;
 use crate::code::map::Writing;
+use crate::code::publish::Telling;
 
 /// The engine of a compiler.
 pub struct Engine {
@@ -33,9 +35,18 @@ pub struct Engine {
     machine: Option<Box<Machine>>,
     /// Exit stress: the guards that the evaluator has come to, and how many forced failures were handled. None if it is off.
     stress: Option<(HashSet<Guard>, usize)>,
+    /// When debuggers are told.
+    telling: Telling,
+    /// When a debugger was looked for.
+    looked: Instant,
+    /// Test mode: the seed by which registers are chosen.
+    random_registers: u32,
     /// What the traces that the evaluator runs have in hand while the collector may work.
     kept: Vec<Vec<Value>>,
 }
+
+/// Time between two looks for a debugger.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// A guard: its trace and its place in the IR.
 type Guard = (u32, usize);
@@ -44,14 +55,24 @@ impl Engine {
     /// The engine that the options ask for.
     pub fn new(options: &Options) -> Engine {
         let stress = options.exit_stress.then(Default::default);
-        Engine { evaluate: options.evaluate, machine: None, stress, kept: Vec::new() }
+        Engine {
+            evaluate: options.evaluate,
+            machine: None,
+            stress,
+            telling: options.telling,
+            random_registers: options.registers,
+            looked: Instant::now(),
+            kept: Vec::new(),
+        }
     }
 
     /// Exit stress: how many guards were reached and how many failed by force.
     pub fn stress_counts(&self) -> StressCounts {
         match (&self.machine, &self.stress) {
             (Some(machine), _) => machine.stress_counts(),
-            (None, Some((reached, failed))) => StressCounts { reached: reached.len(), failed: *failed },
+            (None, Some((reached, failed))) => {
+                StressCounts { reached: reached.len(), failed: *failed, ..StressCounts::default() }
+            }
             (None, None) => StressCounts::default(),
         }
     }
@@ -74,9 +95,11 @@ impl Engine {
         if self.evaluate {
             return Ok(());
         }
+        let telling = self.telling;
         let Some(trace) = traces.get(number as usize).and_then(Option::as_deref) else { return Ok(()) };
         if self.machine.is_none() {
-            let options = MachineOptions { exit_stress: self.stress.is_some(), ..MachineOptions::default() };
+            let (exit_stress, random_registers) = (self.stress.is_some(), self.random_registers);
+            let options = MachineOptions { exit_stress, random_registers, telling, ..MachineOptions::default() };
             self.machine = Some(Machine::new(options).map_err(|e| e.to_string())?);
         }
         let Some(machine) = &mut self.machine else { return Ok(()) };
@@ -109,6 +132,21 @@ impl Engine {
         self.machine.as_ref().is_some_and(|m| m.publisher.is_watched())
     }
 
+    /// Whether a debugger has come: then it is told of all traces. Not looked after if that was done a moment ago.
+    pub fn look_for_debugger(&mut self, traces: &[Option<Box<Trace>>]) -> bool {
+        let now = Instant::now();
+        let Some(machine) = self.machine.as_mut().filter(|_| now.duration_since(self.looked) > LOOK) else {
+            return false;
+        };
+        self.looked = now;
+        machine.look_for_debugger(traces.iter().flatten().map(|trace| &**trace))
+    }
+
+    /// Whether traces are compiled for a debugger.
+    pub fn is_debugged(&self) -> bool {
+        self.machine.as_ref().map_or(self.telling == Telling::AtOnce, |machine| machine.publisher.is_debugged())
+    }
+
     /// Leads an exit to a side trace.
     pub fn link(&mut self, parent: u32, exit: u32, side: u32) -> Result<(), String> {
         match &mut self.machine {
@@ -133,6 +171,11 @@ impl Engine {
     /// Bytes of a trace's machine code.
     pub fn code_size(&self, number: u32) -> usize {
         self.machine.as_ref().and_then(|m| m.get(number)).map_or(0, |t| t.code().range().len())
+    }
+
+    /// Bytes of the table that says where a trace's values are.
+    pub fn places_size(&self, number: u32) -> usize {
+        self.machine.as_ref().and_then(|m| m.get(number)).map_or(0, |t| t.places.size())
     }
 
     /// A trace's machine code as text.

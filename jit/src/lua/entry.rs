@@ -5,7 +5,7 @@
 
 use super::allocate::Location;
 use super::deopt::{self, Entered, Values};
-use super::emit::leave;
+use super::emit::{FrameHelpers, leave};
 use super::ir::{Ir, Link, Ref};
 use super::machine::{Machine, MachineTrace, Sync};
 use crate::code::exit::{ExitState, spill_offset};
@@ -41,11 +41,18 @@ struct Saved<'a> {
 impl Values for Saved<'_> {
     fn payload(&self, r: Ref) -> u64 {
         match self.locations.iter().find(|(known, _)| *known == r) {
-            Some((_, Location::Register(reg))) if reg.is_vector() => self.state.xmm[reg.number() as usize][0],
-            Some((_, Location::Register(reg))) => self.state.general[reg.number() as usize],
-            Some((_, Location::Spill(slot))) => self.state.spill(*slot),
+            Some((_, location)) => read(self.state, *location),
             None => unreachable!("an exit knows where all values of its snapshot are"),
         }
+    }
+}
+
+/// What a place held at an exit.
+fn read(state: &ExitState, location: Location) -> u64 {
+    match location {
+        Location::Register(reg) if reg.is_vector() => state.xmm[reg.number() as usize][0],
+        Location::Register(reg) => state.general[reg.number() as usize],
+        Location::Spill(slot) => state.spill(slot),
     }
 }
 
@@ -187,6 +194,17 @@ pub(super) unsafe extern "C-unwind" fn switch(
     }
 }
 
+/// The addresses of the functions here that move between frames.
+pub(super) fn frame_helpers() -> FrameHelpers {
+    FrameHelpers {
+        sync: sync_frames as *const () as usize,
+        unsync: unsync_frames as *const () as usize,
+        push: push_frames as *const () as usize,
+        leave: return_to_caller as *const () as usize,
+        switch: switch as *const () as usize,
+    }
+}
+
 /// What exits of compiled code call: restores stack and frames.
 ///
 /// # Safety
@@ -197,6 +215,9 @@ pub(super) unsafe extern "C-unwind" fn deoptimize(saved: &mut ExitState, context
     let (state, machine) = unsafe { (&mut *state, &mut *(*state).compiled.cast::<Machine>()) };
     let (number, exit) = (saved.owner(), saved.number() as u16);
     let forced = machine.release_guard(number, exit);
+    if forced {
+        machine.check_places(number, exit, |location| read(saved, location));
+    }
     let sync = machine.syncs.last().map(|sync| sync.at);
     let Some(trace) = machine.known_mut(number) else { return leave::NOWHERE };
     trace.last_exit = exit;

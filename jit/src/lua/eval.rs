@@ -118,7 +118,8 @@ pub unsafe fn run(ir: &Ir, host: &mut dyn Host, parent: Option<Values<'_>>) -> E
     let loop_at = ir.loop_index();
     let exit = loop {
         while at < ir.insts.len() {
-            let forced = ir.can_be_forced(&ir.insts[at]) && machine.host.force(at);
+            let inst = &ir.insts[at];
+            let forced = ir.can_be_forced(inst) && !machine.is_unordered(inst) && machine.host.force(at);
             // SAFETY: the caller's promise.
             if forced || !unsafe { machine.step(at) } {
                 break;
@@ -155,6 +156,12 @@ impl Machine<'_> {
     fn objects(&self) -> Vec<(Type, u64)> {
         let results = self.ir.insts.iter().zip(&self.results);
         results.filter(|(inst, value)| inst.base().is_object() && **value != 0).map(|(i, v)| (i.base(), *v)).collect()
+    }
+
+    /// Whether a guard holds since its operands have no order: machine code has a jump for that, and the one that leaves behind it.
+    fn is_unordered(&self, inst: &Inst) -> bool {
+        let is_nan = |r: Ref| f64::from_bits(self.get(r)).is_nan();
+        inst.op == Op::Ne && inst.base() == Type::Float && (is_nan(inst.a) || is_nan(inst.b))
     }
 
     /// The phis, all at once: the left sides get the right sides' values.

@@ -6,15 +6,18 @@
 //! A trace that is dropped is unlinked at once: nothing leads to it any more. Its code and what is known of it stay while
 //! it may still be on the native stack, under a call that it makes.
 
+#[cfg(test)]
+mod random;
 mod stress;
 
 use super::allocate::{self, AllocateError, Assigned, Features, Location, Move, Place, Point, Root, allocate};
 use super::deopt::Entered;
 use super::emit::thunks::{ThunkFunctions, Thunks};
-use super::emit::{self, FrameHelpers, Layout, Site, Surroundings};
+use super::emit::{self, Layout, Site, Surroundings};
 use super::entry;
 use super::explain;
 use super::ir::{Ir, Op, Ref};
+use super::places::Places;
 use super::record::live::Registers;
 use super::returns::ReturnCache;
 use super::trace::Trace;
@@ -23,9 +26,10 @@ use crate::code::arena::Arena;
 use crate::code::buffer::Code;
 use crate::code::map::CodeSpace;
 use crate::code::patch::Patch;
-use crate::code::publish::Publisher;
+use crate::code::publish::{Publisher, Telling};
 use perilune_runtime::lua::heap::Roots;
 use perilune_runtime::lua::state::State;
+use perilune_unwind::lines::Function;
 use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
@@ -63,6 +67,8 @@ pub struct MachineTrace {
     pub exits: Vec<Exit>,
     /// Where its code's parts lie.
     pub layout: Layout,
+    /// Where its values are at each point of its code.
+    pub places: Places,
     /// Spill slots in use.
     pub spill_slots: usize,
     /// The trace and the snapshot where it begins, if it is a side trace.
@@ -163,11 +169,21 @@ pub struct MachineOptions {
     pub features: Features,
     /// Test mode: each guard fails once, when it is reached for the first time.
     pub exit_stress: bool,
+    /// When debuggers are told.
+    pub telling: Telling,
+    /// Test mode, unless it is 0: registers are chosen at random, from this seed on.
+    pub random_registers: u32,
 }
 
 impl Default for MachineOptions {
     fn default() -> MachineOptions {
-        MachineOptions { code_size: 64 << 20, features: Features::detect(), exit_stress: false }
+        MachineOptions {
+            code_size: 64 << 20,
+            features: Features::detect(),
+            exit_stress: false,
+            telling: Telling::detect(),
+            random_registers: 0,
+        }
     }
 }
 
@@ -220,7 +236,7 @@ impl Machine {
             traces: Vec::new(),
             arena,
             thunks,
-            publisher: Publisher::new(),
+            publisher: Publisher::new(options.telling, explain::TYPES),
             options,
             syncs: Vec::new(),
             depth: 0,
@@ -276,6 +292,7 @@ impl Machine {
             inherited: from.map_or(&[], |exit| &exit.locations),
             separate_exits: self.options.exit_stress,
             features: self.options.features,
+            random: u64::from(self.options.random_registers).wrapping_mul(0x9e37_79b9 * (u64::from(number) + 1)),
         };
         let allocation = allocate(&ir, options)?;
         let target = match ir.link.target() {
@@ -293,19 +310,14 @@ impl Machine {
             interrupt: state.interrupt.as_ptr() as usize,
             // A trace may lead to its own start.
             link: target.or((ir.link.target() == Some(number)).then(|| buffer.start())),
-            frames: FrameHelpers {
-                sync: entry::sync_frames as *const () as usize,
-                unsync: entry::unsync_frames as *const () as usize,
-                push: entry::push_frames as *const () as usize,
-                leave: entry::return_to_caller as *const () as usize,
-                switch: entry::switch as *const () as usize,
-            },
+            frames: entry::frame_helpers(),
             returns: self.returns.address(),
             features: self.options.features,
             reached: stress.as_ref().map(Guards::reached),
         };
         let layout = emit::emit(&mut buffer.asm, &ir, &allocation, around);
         let code = buffer.publish()?;
+        let places = Places::encode(&ir, &allocation, options);
         let exits = Machine::exits(&ir, &allocation.insts, allocation.points, &layout, &code);
         if let Some(guards) = &mut stress {
             guards.force(&self.arena, &exits)?;
@@ -315,6 +327,7 @@ impl Machine {
             roots: allocation.roots.into_iter().map(|(at, r)| (allocation.insts[at].exit, r)).collect(),
             spill_slots: allocation.spill_slots,
             last_exit: 0,
+            places,
             layout,
             ir,
             parent,
@@ -331,14 +344,31 @@ impl Machine {
 
     /// Tells debuggers of traces that were compiled.
     pub fn announce<'a>(&mut self, traces: impl Iterator<Item = &'a Trace>) {
-        let Machine { traces: known, publisher, .. } = self;
+        let functions = self.describe(traces);
+        // A trace that cannot be described runs all the same.
+        let _ = self.publisher.announce(functions);
+    }
+
+    /// Looks whether a debugger has come, and tells it of all traces.
+    pub fn look_for_debugger<'a>(&mut self, traces: impl Iterator<Item = &'a Trace>) -> bool {
+        let has_come = self.publisher.looks_for_debugger();
+        if has_come {
+            let functions = self.describe(traces);
+            let _ = self.publisher.announce_again(functions);
+        }
+        has_come
+    }
+
+    fn describe<'a>(&mut self, traces: impl Iterator<Item = &'a Trace>) -> Vec<Function> {
+        let Machine { traces: known, publisher, options, .. } = self;
+        if !publisher.is_wanted() {
+            return Vec::new();
+        }
         let describe = |trace: &Trace| {
             let code = known.get(trace.number as usize)?.as_deref().filter(|code| !code.dropped)?;
-            Some(explain::function(trace, code, publisher))
+            Some(explain::function(trace, code, options.features, publisher))
         };
-        let functions = traces.filter_map(describe).collect();
-        // A trace that cannot be described runs all the same.
-        let _ = publisher.announce(functions);
+        traces.filter_map(describe).collect()
     }
 
     fn insert(&mut self, number: u32, trace: Box<MachineTrace>) {

@@ -17,6 +17,7 @@
 //! | `trace`, `prototypes` | a finished trace; which traces a prototype has |
 //! | `allocate`, `emit` | registers, machine code |
 //! | `machine`, `entry` | traces as machine code: links, exits, the way in and out |
+//! | `places` | where the values of a trace are at each point of its code |
 //! | `engine`, `eval` | running traces |
 //! | `report` | what `-jv` and `-jdump` say |
 //! | `explain`, `announce` | what debuggers are told, and when |
@@ -35,6 +36,7 @@ pub mod ir;
 pub mod machine;
 pub mod opt;
 pub mod options;
+pub mod places;
 pub mod prototypes;
 pub mod record;
 pub mod report;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::ir::{Op, Type};
 use super::opt::Passes;
+use crate::code::publish::Telling;
 
 /// How much a run says about its traces.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -42,10 +43,14 @@ pub struct Options {
     pub evaluate: bool,
     /// Force every guard to fail once.
     pub exit_stress: bool,
+    /// Test mode, unless it is 0: choose registers at random, from this seed on.
+    pub registers: u32,
     /// Test mode: leave out guards of this kind.
     pub omit: Option<(Op, Type)>,
     /// Count the kinds of guards in all traces, and print them at the end.
     pub count_guards: bool,
+    /// When debuggers are told of traces; if at once, lines are marked and variables kept, too.
+    pub telling: Telling,
     /// What is said about traces.
     pub verbosity: Verbosity,
     /// Where it is said; none: on standard error.
@@ -64,8 +69,10 @@ impl Default for Options {
             passes: Passes::ALL,
             evaluate: false,
             exit_stress: false,
+            registers: 0,
             omit: None,
             count_guards: false,
+            telling: Telling::detect(),
             verbosity: Verbosity::Silent,
             output: None,
         }
@@ -91,6 +98,7 @@ impl Options {
                 "maxtrace" => &mut self.maxtrace,
                 "maxrecord" => &mut self.maxrecord,
                 "maxside" => &mut self.maxside,
+                "registers" => &mut self.registers,
                 _ => {
                     return Err(format!(
                         "there is no parameter '{name}' (hotloop, hotexit, maxtrace, maxrecord, maxside)"
@@ -142,6 +150,16 @@ impl Options {
             })?;
             self.output = Some(Arc::new(file));
         }
+        Ok(())
+    }
+
+    /// Applies what stands behind `--gdb`: nothing to tell gdb of each trace at once, `=off` to tell it nothing.
+    pub fn set_gdb(&mut self, text: &str) -> Result<(), String> {
+        self.telling = match text {
+            "" => Telling::AtOnce,
+            "off" => Telling::Never,
+            _ => return Err(format!("there is no mode '{text}' (off)")),
+        };
         Ok(())
     }
 

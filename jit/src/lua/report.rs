@@ -51,9 +51,12 @@ impl Jit {
             Link::Interpreter => "-> interpreter".to_string(),
         };
         let live = trace.ir.insts.iter().filter(|i| i.op != ir::Op::Nop).count();
-        let (number, bytes) = (trace.number, self.engine.code_size(trace.number));
+        let number = trace.number;
+        let (bytes, places) = (self.engine.code_size(number), self.engine.places_size(number));
         let (length, exits) = (trace.length, trace.exits.len());
-        format!("trace {number} {place} {what}: {length} bytecodes, {live} IR, {exits} exits, {bytes} bytes, {link}")
+        format!(
+            "trace {number} {place} {what}: {length} bytecodes, {live} IR, {exits} exits, {bytes}+{places} bytes, {link}"
+        )
     }
 
     /// A trace's machine code as text.

@@ -176,6 +176,7 @@ impl Jit {
             allocates: false,
             room: 0,
             varies: false,
+            lines: self.engine.is_debugged(),
             keep_recorded: self.options.verbosity == Verbosity::Dump,
         }
     }
@@ -191,7 +192,7 @@ impl Jit {
     }
 
     /// Puts a trace under the next number.
-    fn insert(&mut self, trace: Box<Trace>) {
+    pub(super) fn insert(&mut self, trace: Box<Trace>) {
         let number = trace.number as usize;
         self.free.retain(|free| *free as usize != number);
         if number == self.traces.len() {
@@ -548,8 +549,10 @@ impl Drop for Jit {
             self.options.say(format_args!("guard {kind} {count}\n"));
         }
         if self.options.exit_stress {
-            let StressCounts { reached, failed } = self.engine.stress_counts();
-            self.options.say(format_args!("exit stress: {reached} guards reached, {failed} failed by force\n"));
+            let StressCounts { reached, failed, values, found } = self.engine.stress_counts();
+            self.options.say(format_args!(
+                "exit stress: {reached} guards reached, {failed} failed by force; {values} values left, {found} found\n"
+            ));
         }
     }
 }

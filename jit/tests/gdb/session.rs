@@ -20,6 +20,11 @@ pub fn is_there(what: &str) -> bool {
 /// Runs gdb's commands with a program as the inferior; `prepare` gives that its environment. Answers what gdb and the
 /// program wrote.
 pub fn gdb(program: &[&str], commands: &[&str], prepare: impl FnOnce(&mut Command)) -> String {
+    gdb_on(&[&["--args"], program].concat(), commands, prepare)
+}
+
+/// As [`gdb`], with what stands at the end of gdb's own command line: a running process, a program and its core.
+pub fn gdb_on(subject: &[&str], commands: &[&str], prepare: impl FnOnce(&mut Command)) -> String {
     let mut gdb = Command::new("timeout");
     gdb.args(["120", "gdb", "--nx", "--batch", "-ex", "set debuginfod enabled off", "-ex", "set pagination off"]);
     // Containers may not switch address randomization off, and need not.
@@ -29,7 +34,7 @@ pub fn gdb(program: &[&str], commands: &[&str], prepare: impl FnOnce(&mut Comman
     for command in commands {
         gdb.args(["-ex", command]);
     }
-    gdb.arg("--args").args(program);
+    gdb.args(subject);
     prepare(&mut gdb);
     let output = gdb.output().unwrap();
     let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);

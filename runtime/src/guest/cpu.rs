@@ -303,6 +303,8 @@ pub mod attention {
     pub const TIMER: u32 = 1 << 2;
     /// The translation of addresses or the mode has changed: what comes next has to be looked up again.
     pub const LOOKUP: u32 = 1 << 3;
+    /// The next instruction is for the interpreter: compiled code left at it.
+    pub const INTERPRET: u32 = 1 << 5;
     /// An exit is wanted: [`super::super::machine::Machine::pending`] has it.
     pub const EXIT: u32 = 1 << 4;
 }
@@ -330,6 +332,8 @@ pub struct Cpu {
     pub rip: u64,
     /// The flags.
     pub rflags: u64,
+    /// While an instruction is interpreted: where it goes on when it completes.
+    pub next_rip: u64,
     /// Instructions that may still be executed before the dispatch loop has to look up. Compiled code counts it down.
     pub budget: i64,
     /// The virtual time at which the budget is 0; see [`Cpu::time`].
@@ -360,6 +364,8 @@ pub struct Cpu {
     pub dr: [u64; 8],
     /// The privilege level.
     pub cpl: u8,
+    /// The priority below which interrupts wait: CR8 in the upper four bits, and the local APIC's register.
+    pub tpr: u8,
     /// What it waits for.
     pub activity: Activity,
     /// Interrupts wait for one instruction (STI, MOV SS, POP SS).
@@ -412,6 +418,7 @@ impl Default for Cpu {
             gpr: [0; 16],
             rip: 0xfff0,
             rflags: flag::FIXED,
+            next_rip: 0,
             budget: 0,
             horizon: 0,
             attention: 0,
@@ -427,6 +434,7 @@ impl Default for Cpu {
             cr4: 0,
             dr: [0, 0, 0, 0, 0, 0, 0xffff_0ff0, 0x400],
             cpl: 0,
+            tpr: 0,
             activity: Activity::Running,
             shadow: false,
             nmi_blocked: false,

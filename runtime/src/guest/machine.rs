@@ -25,6 +25,8 @@ pub struct Machine {
     pub memory: Memory,
     /// The reasons for which the monitor wants to be asked.
     pub intercepts: Reasons,
+    /// The next instruction is emulated even if its exit is intercepted: the monitor has seen it.
+    pub emulate: bool,
     /// How often each reason occurred.
     pub exits: Counters,
     /// Exits that are to be reported before the next instruction ([`attention::EXIT`]).
@@ -39,6 +41,7 @@ impl Machine {
             tlb: Tlb::default(),
             memory: Memory::new(size)?,
             intercepts: Reasons::NONE,
+            emulate: false,
             exits: Counters::default(),
             pending: VecDeque::new(),
         });

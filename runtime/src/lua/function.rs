@@ -248,6 +248,8 @@ pub struct Proto {
     pub locals: Box<[LocalVariable]>,
     /// The chunk's name as given to `load`.
     pub source: Rc<[u8]>,
+    /// The name under which it is declared, if it has one.
+    pub name: Option<Rc<[u8]>>,
     /// The line where the function begins, 0 for a main chunk.
     pub line_defined: u32,
     /// The line where it ends.
@@ -436,6 +438,7 @@ impl Heap {
                 lines: from.lines.clone().into_boxed_slice(),
                 locals: from.locals.clone().into_boxed_slice(),
                 source: from.source.clone(),
+                name: from.name.clone(),
                 line_defined: from.line_defined,
                 last_line_defined: from.last_line_defined,
                 patched: RefCell::default(),

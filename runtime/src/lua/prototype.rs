@@ -69,6 +69,8 @@ pub struct Prototype {
     pub locals: Vec<LocalVariable>,
     /// The chunk's name as given to `load`, with `@` or `=` in front where there is one.
     pub source: Rc<[u8]>,
+    /// The name under which it is declared: `f`, or `a.b` also for methods. Not part of binary chunks.
+    pub name: Option<Rc<[u8]>>,
     /// The line where the function begins, 0 for a main chunk.
     pub line_defined: u32,
     /// The line where it ends, 0 for a main chunk.

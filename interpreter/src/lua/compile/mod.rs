@@ -3,7 +3,7 @@
 //! Each function is compiled on its own, in one pass over its part of the tree; functions inside it follow later, so that
 //! their nesting costs no recursion. `emit` writes words: jumps, constants, registers. `operand` holds the descriptions of
 //! half-compiled expressions (*operands*) and brings them into registers; `expr` and `op` compile expressions, `stat`
-//! statements.
+//! statements. `declared` finds the names of functions.
 //!
 //! Invariants: local variables lie in registers in the order of their declaration, temporaries above them, like a stack;
 //! what allocates a register frees it. A captured variable's register holds a cell from the end of its declaration on.
@@ -12,6 +12,7 @@
 //! quietly, which spares a check at every word emitted.
 #![forbid(unsafe_code)]
 
+mod declared;
 mod emit;
 mod expr;
 mod op;
@@ -74,6 +75,7 @@ pub fn compile_ast(mut ast: Ast, name: &[u8]) -> Parsed<Rc<Prototype>> {
         symbols: std::mem::take(&mut ast.symbols),
         spine: Vec::new(),
         targets: Vec::new(),
+        declared: vec![None; ast.functions.len()],
     };
     let mut made: Vec<Made> = Vec::with_capacity(ast.functions.len());
     // An enclosing function comes first, so that the registers of captured variables are known.
@@ -102,6 +104,7 @@ struct Made {
 /// Fills in what a prototype takes over from the tree.
 fn finish(ast: &Ast, chunk: &mut Chunk, id: FunctionId, proto: &mut Prototype) {
     let function = ast.function(id);
+    proto.name = chunk.declared[id.0 as usize].take();
     proto.line_defined = function.line;
     proto.last_line_defined = if id.0 == 0 { 0 } else { function.end_line };
     proto.parameters = function.parameters as u8;
@@ -151,6 +154,8 @@ struct Chunk {
     spine: Vec<ExprId>,
     /// Scratch: targets of the assignments that are being compiled.
     targets: Vec<operand::Operand>,
+    /// The names under which functions are declared.
+    declared: Vec<Option<Rc<[u8]>>>,
 }
 
 /// A variable in scope.

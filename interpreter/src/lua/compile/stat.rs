@@ -41,6 +41,7 @@ impl Compiler<'_> {
             StatKind::LocalFunction { local, function } => self.local_function(local, function),
             StatKind::Assign { targets, values } => self.assign(targets, values, stat.end_line),
             StatKind::Function { target, function } => {
+                self.name_for_targets(&[target], &[function]);
                 let target = self.target(target);
                 let mut e = self.expr(function);
                 self.store(&target, &mut e);
@@ -98,6 +99,7 @@ impl Compiler<'_> {
 
     fn local_stat(&mut self, first: LocalId, count: u32, values: Span, end_line: u32) {
         let last_local = LocalId(first.0 + count - 1);
+        self.name_for_locals(first, &self.ast.lists[values.range()]);
         if self.ast.local(last_local).constant.is_some() {
             // There are as many values, and the last one needs no register.
             let others = Span { start: values.start, len: values.len - 1 };
@@ -122,6 +124,7 @@ impl Compiler<'_> {
     }
 
     fn local_function(&mut self, local: LocalId, function: ExprId) {
+        self.name_for_locals(local, &[function]);
         let captured = self.ast.local(local).captured;
         if captured && self.captures(function, local) {
             // The function needs the cell that it will be stored in.
@@ -160,6 +163,7 @@ impl Compiler<'_> {
 
     fn assign(&mut self, targets: Span, values: Span, end_line: u32) {
         let ast = self.ast;
+        self.name_for_targets(&ast.lists[targets.range()], &ast.lists[values.range()]);
         let base = self.chunk.targets.len();
         for &id in &ast.lists[targets.range()] {
             let target = self.target(id);

@@ -95,6 +95,12 @@ const PLAIN: Shape = Shape {
 
 /// What an instruction asks for.
 pub fn shape(ir: &Ir, inst: &Inst, features: Features) -> Shape {
+    let shape = find_shape(ir, inst, features);
+    debug_assert!(may_take_temps(inst.op) || !(shape.temp || shape.vector_temp));
+    shape
+}
+
+fn find_shape(ir: &Ir, inst: &Inst, features: Features) -> Shape {
     let float = inst.base() == Type::Float;
     if inst.op.type_rule() == TypeRule::Compare {
         return compare(ir, inst, float);
@@ -109,6 +115,12 @@ pub fn shape(ir: &Ir, inst: &Inst, features: Features) -> Shape {
         Op::Interrupt | Op::Room => Shape { temp: true, ..PLAIN },
         _ => memory(ir, inst),
     }
+}
+
+/// Whether an operation may need registers for itself; those that do are few.
+pub fn may_take_temps(op: Op) -> bool {
+    use Op::*;
+    matches!(op, F2i | Interrupt | Barrier | Aload | Atag | Asettag | Sync | Shl | Shr | Sar | Mod)
 }
 
 fn unary(inst: &Inst) -> Shape {

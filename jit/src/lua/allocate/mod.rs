@@ -18,12 +18,10 @@
 //! reloaded behind it; the emitter goes through it forwards.
 #![forbid(unsafe_code)]
 
-mod constraint;
+pub mod constraint;
 mod facts;
 pub mod moves;
 mod scan;
-#[cfg(test)]
-mod tests;
 
 use crate::code::x64;
 use crate::lua::ir::{Ir, Ref, Type};
@@ -207,6 +205,8 @@ pub struct Options<'a> {
     pub separate_exits: bool,
     /// What the processor can do.
     pub features: Features,
+    /// Test mode, unless it is 0: registers are chosen at random, from this seed on.
+    pub random: u64,
 }
 
 /// Extensions of the instruction set that are used when they are there.

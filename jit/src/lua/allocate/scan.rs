@@ -4,9 +4,11 @@
 //! into the state before it. So a value that loses its register on the way is reloaded behind `at`.
 #![forbid(unsafe_code)]
 
+mod ends;
+
 use super::constraint::{self, CALL, Shape, Tie, Want};
 use super::facts::Facts;
-use super::{AllocateError, Allocation, Assigned, END_TEMPS, Location, Move, Options, Place, Point, Reg, Root};
+use super::{AllocateError, Allocation, Assigned, Location, Move, Options, Place, Point, Reg, Root};
 use crate::code::exit::SPILL_SLOTS;
 use crate::code::x64;
 use crate::lua::ir::{Class, Effect, Ir, Op, Ref, Type};
@@ -77,6 +79,8 @@ pub(super) struct Scan<'a> {
     out: Allocation,
     next_wish: Wish,
     cost: usize,
+    /// Test mode: the state of a generator of random numbers, or 0.
+    random: u64,
 }
 
 impl<'a> Scan<'a> {
@@ -118,6 +122,7 @@ impl<'a> Scan<'a> {
             out,
             next_wish: Wish::default(),
             cost: 0,
+            random: options.random,
         }
     }
 
@@ -257,14 +262,18 @@ impl<'a> Scan<'a> {
         if r.is_const() || others == 0 {
             return self.evict(reg, at);
         }
-        let other = Reg(others.trailing_zeros() as u8);
+        let other = self.any(others);
         self.release(r);
         self.take(r, other);
         self.behind(at, reg, Place::Reg(other));
     }
 
     /// The register whose value is best evicted.
-    fn victim(&self, candidates: u32, at: usize) -> Option<Reg> {
+    fn victim(&mut self, candidates: u32, at: usize) -> Option<Reg> {
+        if self.random != 0 {
+            let held = candidates & ALL & !self.free;
+            return (held != 0).then(|| self.any(held));
+        }
         let held = (0..32).map(Reg).filter(|reg| candidates & reg.bit() != 0 && !self.holds[reg.0 as usize].is_none());
         held.max_by_key(|reg| self.distance(self.holds[reg.0 as usize], at))
     }
@@ -302,9 +311,12 @@ impl<'a> Scan<'a> {
     }
 
     /// The best of some free registers.
-    fn pick(&self, r: Ref, hint: Option<Reg>, free: u32) -> Option<Reg> {
+    fn pick(&mut self, r: Ref, hint: Option<Reg>, free: u32) -> Option<Reg> {
         if free == 0 {
             return None;
+        }
+        if self.random != 0 {
+            return Some(self.any(free));
         }
         let from_call = match r.is_inst().then(|| self.ir.inst(r)) {
             Some(inst) if inst.op == Op::Call && self.ir.ty(r) == Type::Float => Some(Reg::vector(0)),
@@ -325,6 +337,19 @@ impl<'a> Scan<'a> {
         let unwanted = self.wish.registers.iter().fold(preferred, |mask, (_, reg)| mask & !reg.bit());
         let from = if unwanted != 0 { unwanted } else { preferred };
         Some(Reg(from.trailing_zeros() as u8))
+    }
+
+    /// One register of a mask that is not empty: the first, or in test mode any (by xorshift64).
+    fn any(&mut self, mut mask: u32) -> Reg {
+        if self.random != 0 {
+            self.random ^= self.random << 13;
+            self.random ^= self.random >> 7;
+            self.random ^= self.random << 17;
+            for _ in 0..(self.random >> 32) as u32 % mask.count_ones() {
+                mask &= mask - 1;
+            }
+        }
+        Reg(mask.trailing_zeros() as u8)
     }
 
     // ---- one instruction
@@ -499,7 +524,7 @@ impl<'a> Scan<'a> {
                     self.evict(victim, at);
                 }
                 let free = self.free & allowed;
-                *place = Reg((if free & CALL != 0 { free & CALL } else { free }).trailing_zeros() as u8);
+                *place = self.any(if free & CALL != 0 { free & CALL } else { free });
                 taken |= place.bit();
             }
         }
@@ -575,113 +600,5 @@ impl<'a> Scan<'a> {
         alive.dedup();
         let roots = alive.into_iter().map(|r| Root { slot: self.slot_of(r), ty: self.ir.ty(r) }).collect();
         self.out.roots.push((at, roots));
-    }
-
-    // ---- ends
-
-    /// The state at the end of the trace.
-    fn tail(&mut self) {
-        if self.facts.loop_at.is_none() {
-            let forbidden = Reg(x64::RESULT).bit() | END_TEMPS.iter().fold(0, |bits, r| bits | Reg(*r).bit());
-            self.out.last = Some(self.point(self.ir.insts.len(), forbidden));
-            return;
-        }
-        let (wish, facts) = (self.wish, self.facts);
-        for &(r, reg) in &wish.registers {
-            if !facts.is_left[facts.index(r)] && self.free & reg.bit() != 0 {
-                self.take(r, reg);
-            }
-        }
-        for &(left, right) in &facts.phis {
-            if right.is_const() || self.get(right).reg.is_some() {
-                continue;
-            }
-            let free = self.free & self.class(right);
-            match self.pick(right, wish.register(left), free) {
-                Some(reg) => {
-                    self.take(right, reg);
-                    self.value(left).hint = Some(reg);
-                }
-                None => {
-                    self.slot_of(right);
-                }
-            }
-        }
-        self.tail = self.held();
-    }
-
-    /// All values in registers.
-    fn held(&self) -> Vec<(Ref, Reg)> {
-        (0..32).map(Reg).map(|reg| (self.holds[reg.0 as usize], reg)).filter(|(r, _)| !r.is_none()).collect()
-    }
-
-    /// The start of the loop: notes what must be moved at its end.
-    fn head(&mut self, at: usize) {
-        self.out.insts[at].live = true;
-        let held = self.held();
-        self.next_wish.registers = held.clone();
-        let mut moves = Vec::new();
-        for &(r, reg) in &held {
-            if r.is_const() || !self.facts.is_left[self.facts.index(r)] {
-                let from = self.at_tail(r);
-                moves.push(Move { to: Place::Reg(reg), from });
-            }
-        }
-        for &(left, right) in &self.facts.phis {
-            let value = self.get(left);
-            if value.reg.is_none() && value.slot.is_none() {
-                continue;
-            }
-            let from = self.at_tail(right);
-            let slot = value.slot.map(Place::Spill);
-            let targets = value.reg.map(Place::Reg).into_iter().chain(slot);
-            moves.extend(targets.map(|to| Move { to, from }));
-        }
-        moves.retain(|m| m.to != m.from);
-        for m in &moves {
-            let memory = [m.to, m.from].iter().filter(|p| matches!(p, Place::Spill(_))).count();
-            self.cost += 1 + 2 * memory;
-        }
-        self.out.back_edge = moves;
-        self.in_loop = false;
-    }
-
-    /// Where a value is at the end of the loop.
-    fn at_tail(&mut self, r: Ref) -> Place {
-        match self.tail.iter().find(|t| t.0 == r) {
-            Some((_, reg)) => Place::Reg(*reg),
-            None => self.refill(r),
-        }
-    }
-
-    fn inherit_hints(&mut self) -> Result<(), AllocateError> {
-        for (at, inst) in self.ir.insts.iter().enumerate().filter(|(_, inst)| inst.op == Op::Pval) {
-            match self.inherited(Ref::inst(at)) {
-                None => return Err(AllocateError::NotInherited(inst.a)),
-                Some(Location::Register(reg)) => self.value(Ref::inst(at)).hint = Some(reg),
-                Some(Location::Spill(_)) => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// The state at the start of the trace.
-    fn entry(&mut self) {
-        let mut moves = Vec::new();
-        for (r, reg) in self.held() {
-            if r.is_const() {
-                moves.push(Move { to: Place::Reg(reg), from: Place::Const(r) });
-            }
-        }
-        for (at, inst) in self.ir.insts.iter().enumerate().filter(|(_, inst)| inst.op == Op::Pval) {
-            let value = self.get(Ref::inst(at));
-            if let Some((_, location)) = self.options.inherited.iter().find(|(parent, _)| *parent == inst.a) {
-                let from = Place::from(*location);
-                moves.extend(value.reg.map(|reg| Move { to: Place::Reg(reg), from }));
-                moves.extend(value.slot.map(|slot| Move { to: Place::Spill(slot), from }));
-            }
-        }
-        moves.retain(|m| m.to != m.from);
-        self.out.entry = moves;
     }
 }

@@ -118,6 +118,13 @@ pub struct Layout {
     pub end: usize,
 }
 
+impl Layout {
+    /// Where an instruction's code starts; behind the last one, where the trace's own code ends.
+    pub fn offset(&self, at: usize) -> usize {
+        self.insts.get(at).copied().unwrap_or(self.end)
+    }
+}
+
 /// Bytes that the code of a trace may take.
 pub fn bound(ir: &Ir, allocation: &Allocation, stress: bool) -> usize {
     let entries: usize = allocation.points.iter().map(|p| p.locations.len()).sum();
@@ -268,6 +275,7 @@ impl Emitter<'_> {
             Op::Gcstep => self.collection_check(assigned),
             Op::Interrupt => self.interrupt_check(assigned),
             Op::Room => self.room_check(inst, assigned),
+            Op::Line => self.asm.push(0x90),
             Op::Sload
             | Op::Fload
             | Op::Fstore

@@ -248,6 +248,8 @@ macro_rules! for_each_inst {
             Room = "room" [Imm No No] Void Control;
             /// Leaves when an interrupt is requested.
             Interrupt = "interrupt" [No No No] Void Control;
+            /// A new line begins, for debuggers: an address to stop at, where all that the snapshot lists has a place.
+            Line = "line" [No No No] Void Control;
         }
     };
 }

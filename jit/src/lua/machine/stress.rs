@@ -4,6 +4,9 @@
 //! jump; the deoptimizer counts the exits that were taken by a jump that had been forced. A guard that was reached and
 //! whose forced exit did not come to the deoptimizer, or came there more than once, makes the counts differ.
 //!
+//! Where an exit finds the values of its snapshot is also known from the table for debuggers, which is decoded from other data:
+//! each forced exit compares both, by what the places held.
+//!
 //! A guard that has not failed yet leads to its stub, also when the exit of its snapshot has a side trace already; it is
 //! turned to that when it has failed.
 #![forbid(unsafe_code)]
@@ -12,7 +15,9 @@ use super::{Exit, Machine, MachineTrace};
 use crate::code::CodeError;
 use crate::code::arena::Arena;
 use crate::code::patch::Patch;
+use crate::lua::allocate::Location;
 use crate::lua::emit::Site;
+use crate::lua::ir::Ref;
 use std::cell::Cell;
 use std::ops::AddAssign;
 
@@ -22,6 +27,8 @@ pub(super) struct Guards {
     /// Written by the trace's code: 1 from when it comes to the guard.
     reached: Box<[Cell<u8>]>,
     guards: Vec<Guard>,
+    /// Values at forced exits, and those of them that were where the table for debuggers says.
+    values: (usize, usize),
 }
 
 /// What the deoptimizer knows of a guard.
@@ -42,19 +49,29 @@ pub struct StressCounts {
     pub reached: usize,
     /// Forced failures.
     pub failed: usize,
+    /// Values of the snapshots at these exits.
+    pub values: usize,
+    /// Those that were where the table for debuggers says.
+    pub found: usize,
 }
 
 impl AddAssign for StressCounts {
     fn add_assign(&mut self, other: StressCounts) {
         self.reached += other.reached;
         self.failed += other.failed;
+        self.values += other.values;
+        self.found += other.found;
     }
 }
 
 impl Guards {
     /// Guards for so many exits.
     pub(super) fn new(exits: usize) -> Guards {
-        Guards { reached: (0..exits).map(|_| Cell::new(0)).collect(), guards: vec![Guard::default(); exits] }
+        Guards {
+            reached: (0..exits).map(|_| Cell::new(0)).collect(),
+            guards: vec![Guard::default(); exits],
+            values: (0, 0),
+        }
     }
 
     /// The address of a byte for each exit, which the trace's code sets.
@@ -84,6 +101,8 @@ impl Guards {
         StressCounts {
             reached: self.reached.iter().filter(|r| r.get() != 0).count(),
             failed: self.guards.iter().map(|g| g.failed).sum(),
+            values: self.values.0,
+            found: self.values.1,
         }
     }
 }
@@ -108,6 +127,27 @@ impl Machine {
             .collect();
         guard.waits = arena.release(*offset, *condition).and_then(|()| arena.patch(&turned)).is_err();
         true
+    }
+
+    /// At a forced exit: compares where the exit finds its values with what the table for debuggers says. `read` tells what
+    /// the places hold.
+    pub(in crate::lua) fn check_places(&mut self, number: u32, exit: u16, read: impl Fn(Location) -> u64) {
+        let features = self.options.features;
+        let Some(trace) = self.known_mut(number) else { return };
+        let Exit { locations, sites, .. } = &trace.exits[exit as usize];
+        let Some(site) = sites.first() else { return };
+        // The jump's own address: its opcode has two bytes.
+        let jump = (site.offset - 2 - trace.code.start()) as u32;
+        let intervals = trace.places.intervals(&trace.ir, &trace.layout, features);
+        let is_found = |(r, location): &&(Ref, Location)| {
+            let mut here = intervals.iter().filter(|i| i.value == *r && i.code.contains(&jump)).peekable();
+            here.peek().is_some() && here.all(|i| read(i.location) == read(*location))
+        };
+        let found = locations.iter().filter(is_found).count();
+        if let Some(stress) = &mut trace.stress {
+            stress.values.0 += trace.exits[exit as usize].locations.len();
+            stress.values.1 += found;
+        }
     }
 
     /// In exit stress, what is known of the guards of all traces there ever were.

@@ -241,6 +241,8 @@ pub struct Recorder {
     allocates: bool,
     /// The first instruction sees other values each time.
     varies: bool,
+    /// For debuggers: the line and instruction that each frame came to last.
+    lines: Option<Vec<(u32, u32)>>,
     keep_recorded: bool,
     recorded: Option<Ir>,
     pinned: Pinned,
@@ -268,6 +270,8 @@ pub struct Setup {
     pub room: usize,
     /// The recording begins where its parent does: there are other values there each time.
     pub varies: bool,
+    /// Lines are marked for debuggers.
+    pub lines: bool,
     /// Keep the IR as it was recorded, for dumps.
     pub keep_recorded: bool,
 }
@@ -309,6 +313,7 @@ impl Recorder {
             needed: 0,
             allocates: setup.allocates,
             varies: setup.varies,
+            lines: setup.lines.then(Vec::new),
             keep_recorded: setup.keep_recorded,
             recorded: None,
             pinned: Pinned { protos: vec![proto], ..Pinned::default() },
@@ -546,6 +551,7 @@ impl Recorder {
         if let Some(open) = self.open_call.take() {
             self.open_results(open)?;
         }
+        self.line()?;
         if can_leave(self.proto.word(self.pc as usize)) {
             self.snapshot_here();
         }
@@ -555,6 +561,21 @@ impl Recorder {
     /// An error is on its way: whether what follows it has been recorded.
     pub fn follows_error(&mut self) -> bool {
         std::mem::take(&mut self.raises)
+    }
+
+    /// Marks the line that begins with this instruction, if one does. Coming back to the rest of a line from a call begins none;
+    /// going back to its start does.
+    fn line(&mut self) -> Rec<()> {
+        let (depth, here) = (self.frames.len(), (self.proto.line(self.pc as usize), self.pc));
+        let Some(lines) = &mut self.lines else { return Ok(()) };
+        lines.truncate(depth + 1);
+        lines.resize(depth + 1, (0, 0));
+        let last = std::mem::replace(&mut lines[depth], here);
+        if here.0 != 0 && (last.0 != here.0 || here.1 <= last.1) {
+            self.snapshot_here();
+            self.b.plain(Ins::Line)?;
+        }
+        Ok(())
     }
 
     /// The finished recording.

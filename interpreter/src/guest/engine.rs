@@ -1,0 +1,194 @@
+//! The dispatch loop: find the block at rip, execute it, look up what wants attention, again.
+
+use perilune_runtime::guest::cpu::{Activity, attention, mode};
+use perilune_runtime::guest::exception::{Exception, vector};
+use perilune_runtime::guest::exit::{Detail, Exit, Reason};
+use perilune_runtime::guest::machine::Machine;
+use perilune_runtime::guest::tier::{Answer, Outcome, Tier};
+
+use super::cache::Cache;
+use super::exec::{Done, Stop, mark};
+use super::fault;
+
+/// What executes a guest: its decoded blocks, and a translator if one is plugged in.
+#[derive(Default)]
+pub struct Engine {
+    cache: Cache,
+    tier: Option<Box<dyn Tier>>,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("translates", &self.tier.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// DR6: a single step was taken.
+const SINGLE_STEP: u64 = 1 << 14;
+
+/// Bits of DR6 that are set when there is nothing to tell.
+const DR6_CLEAR: u64 = 0xffff_0ff0;
+
+impl Engine {
+    /// An engine without a translator.
+    pub fn new() -> Engine {
+        Engine::default()
+    }
+
+    /// Plugs in a translator.
+    pub fn set_tier(&mut self, tier: Box<dyn Tier>) {
+        self.cache.clear();
+        self.cache.threshold = tier.threshold().max(1);
+        self.tier = Some(tier);
+    }
+
+    /// How many blocks were decoded, and how many were dropped because their bytes were written.
+    pub fn blocks(&self) -> (u64, u64) {
+        (self.cache.decoded, self.cache.invalidated)
+    }
+
+    /// Runs the guest until an exit, for at most `budget` instructions.
+    pub fn run(&mut self, m: &mut Machine, budget: u64) -> Exit {
+        let budget = budget.min(i64::MAX as u64);
+        let end = m.cpu.time().wrapping_add(budget);
+        m.cpu.horizon = end;
+        m.cpu.budget = budget as i64;
+        m.cpu.attention |= attention::INTERRUPT;
+        loop {
+            if m.cpu.attention != 0 || m.cpu.budget <= 0 {
+                match self.attend(m) {
+                    Some(exit) => {
+                        m.emulate = false;
+                        return exit;
+                    }
+                    None => continue,
+                }
+            }
+            if let Err(stop) = self.block(m, u64::MAX) {
+                self.stopped(m, stop);
+            }
+        }
+    }
+
+    /// Looks up what wants attention, and executes one instruction if that has to come first.
+    fn attend(&mut self, m: &mut Machine) -> Option<Exit> {
+        let bits = std::mem::take(&mut m.cpu.attention);
+        if bits & attention::CODE != 0 {
+            self.drop_modified(m);
+        }
+        if bits & attention::EXIT != 0
+            && let Some(exit) = m.pending.pop_front()
+        {
+            m.cpu.attention |= if m.pending.is_empty() { 0 } else { attention::EXIT };
+            return Some(exit);
+        }
+        match m.cpu.activity {
+            Activity::Running => {}
+            Activity::Halted => return Some(plain_exit(Reason::Halted)),
+            Activity::Shutdown => return Some(plain_exit(Reason::TripleFault)),
+        }
+        if m.cpu.budget <= 0 {
+            return Some(plain_exit(Reason::Budget));
+        }
+        if m.cpu.shadow || m.emulate || bits & attention::INTERPRET != 0 {
+            // One instruction before anything else; it may cast a shadow of its own, which does not count.
+            let shadow = std::mem::take(&mut m.cpu.shadow);
+            if let Err(stop) = self.block(m, 1) {
+                self.stopped(m, stop);
+            }
+            m.emulate = false;
+            m.cpu.shadow &= !shadow;
+            m.cpu.attention |= attention::INTERRUPT;
+        }
+        None
+    }
+
+    fn drop_modified(&mut self, m: &mut Machine) {
+        for modified in m.memory.take_modified() {
+            let mut used = self.cache.invalidate(modified.page, modified.lines);
+            if let Some(tier) = &mut self.tier {
+                used |= tier.invalidate(modified.page, modified.lines);
+            }
+            m.memory.set_code(modified.page, used);
+        }
+    }
+
+    /// Executes the block at rip, or at most `limit` instructions of it.
+    #[inline]
+    fn block(&mut self, m: &mut Machine, limit: u64) -> Done {
+        let number = self.cache.find(m)?;
+        if limit == u64::MAX && m.cpu.mode & mode::STEP == 0 && self.translated(m, number) {
+            return Ok(());
+        }
+        let step = m.cpu.mode & mode::STEP != 0;
+        let insns = self.cache.insns(number);
+        let count = (insns.len() as u64).min(m.cpu.budget as u64).min(if step { 1 } else { limit });
+        let wide = m.cpu.code64();
+        for insn in &insns[..count as usize] {
+            let next = m.cpu.rip.wrapping_add(insn.length.into());
+            m.cpu.next_rip = if wide { next } else { next & 0xffff_ffff };
+            m.cpu.budget -= 1;
+            (insn.handler)(m, insn)?;
+            m.cpu.rip = m.cpu.next_rip;
+            if step && !insn.has(mark::INTERRUPT) {
+                m.cpu.dr[6] = m.cpu.dr[6] | DR6_CLEAR | SINGLE_STEP;
+                return Err(Exception::plain(vector::DEBUG).into());
+            }
+            if m.cpu.attention != 0 {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs a block's compiled code, if there is any; answers whether it ran.
+    #[inline]
+    fn translated(&mut self, m: &mut Machine, number: u32) -> bool {
+        let Some(tier) = &mut self.tier else { return false };
+        let block = self.cache.block(number);
+        if block.compiled.is_none() {
+            block.countdown = block.countdown.saturating_sub(1);
+            if block.countdown > 0 {
+                return false;
+            }
+            match tier.hot(m, block.key) {
+                Answer::Interpret(again) => {
+                    block.countdown = again.max(1);
+                    return false;
+                }
+                Answer::Run(compiled) => block.compiled = Some(compiled),
+            }
+        }
+        let Some(compiled) = block.compiled else { return false };
+        let before = m.cpu.budget;
+        match tier.run(m, compiled) {
+            Outcome::Dispatch => true,
+            Outcome::Gone => {
+                block.compiled = None;
+                block.countdown = 1;
+                false
+            }
+            // The instruction at rip is another block's, unless nothing was executed.
+            Outcome::Interpret if m.cpu.budget != before => {
+                m.cpu.attention |= attention::INTERPRET;
+                true
+            }
+            Outcome::Interpret => false,
+        }
+    }
+
+    /// Delivers an exception, or leaves an exit to be reported.
+    fn stopped(&mut self, m: &mut Machine, stop: Stop) {
+        match stop {
+            Stop::Exit => m.cpu.budget += 1,
+            Stop::Exception(exception) => {
+                // What delivery leaves to be reported is in `pending`.
+                let _ = fault::exception(m, exception);
+            }
+        }
+    }
+}
+
+fn plain_exit(reason: Reason) -> Exit {
+    Exit { reason, detail: Detail::None }
+}

@@ -1,0 +1,160 @@
+//! What instructions do: one handler for each family, on decoded instructions.
+//!
+//! A handler either completes, or answers why it did not ([`Stop`]) and has had no effect on registers and flags that the guest
+//! could see; so every fault is precise. `cpu.rip` stands at the instruction while its handler runs; `cpu.next_rip` is where it goes
+//! on, which branches change.
+
+pub mod access;
+pub mod alu;
+pub mod bits;
+pub mod branch;
+pub mod control;
+pub mod cpuid;
+pub mod data;
+pub mod far;
+pub mod flags;
+pub mod legacy;
+pub mod multiply;
+pub mod operand;
+pub mod segment;
+pub mod shift;
+pub mod stack;
+pub mod string;
+pub mod system;
+
+use perilune_runtime::guest::exception::Exception;
+use perilune_runtime::guest::machine::Machine;
+
+/// Why an instruction did not complete.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stop {
+    /// It raised an exception.
+    Exception(Exception),
+    /// It left the guest: [`Machine::pending`] has the exit.
+    Exit,
+}
+
+impl From<Exception> for Stop {
+    fn from(exception: Exception) -> Stop {
+        Stop::Exception(exception)
+    }
+}
+
+/// What an instruction answers.
+pub type Done<T = ()> = Result<T, Stop>;
+
+/// What executes a family of instructions.
+pub type Handler = fn(&mut Machine, &Insn) -> Done;
+
+/// The kinds of operands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(u8)]
+pub enum Kind {
+    /// There is none.
+    #[default]
+    None,
+    /// A general register.
+    Gpr,
+    /// AH, CH, DH or BH; the number is that of RAX to RBX.
+    High,
+    /// Memory.
+    Memory,
+    /// An immediate value, sign-extended.
+    Immediate,
+    /// A segment register.
+    Segment,
+    /// A control register.
+    Control,
+    /// A debug register.
+    Debug,
+    /// A register of SSE.
+    Xmm,
+    /// A register of MMX.
+    Mmx,
+    /// A register of the x87 stack.
+    St,
+}
+
+/// An operand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Operand {
+    /// What it is.
+    pub kind: Kind,
+    /// The register's number.
+    pub register: u8,
+    /// Bytes.
+    pub size: u8,
+}
+
+/// A register number in [`Memory`] that stands for no register.
+pub const NO_REGISTER: u8 = 16;
+
+/// The address of a memory operand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Memory {
+    /// The displacement; for addresses relative to rip, the address itself.
+    pub displacement: u64,
+    /// The base register, or [`NO_REGISTER`].
+    pub base: u8,
+    /// The index register, or [`NO_REGISTER`].
+    pub index: u8,
+    /// log2 of the index's factor.
+    pub scale: u8,
+    /// The segment.
+    pub segment: u8,
+    /// Bytes of an address: 2, 4 or 8.
+    pub size: u8,
+}
+
+/// Prefixes and other marks.
+pub mod mark {
+    /// REP, REPE.
+    pub const REP: u8 = 1;
+    /// REPNE.
+    pub const REPNE: u8 = 1 << 1;
+    /// LOCK.
+    pub const LOCK: u8 = 1 << 2;
+    /// Nothing behind it belongs to the same block.
+    pub const LAST: u8 = 1 << 3;
+    /// A software interrupt.
+    pub const INTERRUPT: u8 = 1 << 4;
+}
+
+/// A decoded instruction.
+#[derive(Clone, Copy, Debug)]
+pub struct Insn {
+    /// What executes it.
+    pub handler: Handler,
+    /// The immediate value, sign-extended; a branch's target; the second immediate of ENTER in bits 32 and up.
+    pub immediate: u64,
+    /// The memory operand.
+    pub memory: Memory,
+    /// The operands, in Intel's order.
+    pub operands: [Operand; 3],
+    /// Bytes.
+    pub length: u8,
+    /// The operand size in bytes.
+    pub size: u8,
+    /// Which of its family it is.
+    pub select: u16,
+    /// Bits of [`mark`].
+    pub marks: u8,
+}
+
+impl Insn {
+    /// Whether one of the marks is set.
+    #[inline]
+    pub fn has(&self, marks: u8) -> bool {
+        self.marks & marks != 0
+    }
+}
+
+/// An instruction that is not there.
+pub fn undefined(_: &mut Machine, _: &Insn) -> Done {
+    Err(Exception::INVALID_OPCODE.into())
+}
+
+/// NOP, prefetches, fences: nothing to do.
+pub fn nothing(_: &mut Machine, _: &Insn) -> Done {
+    Ok(())
+}

@@ -1,0 +1,9 @@
+//! How a guest is executed right: decoding, one handler for each family of instructions, exceptions, and the dispatch loop.
+
+#![forbid(unsafe_code)]
+
+pub mod cache;
+pub mod decode;
+pub mod engine;
+pub mod exec;
+pub mod fault;

@@ -1,0 +1,89 @@
+//! A guest in 64-bit user mode with the memory of [`super::native`] at the same addresses.
+
+use perilune_interpreter::guest::engine::Engine;
+use perilune_runtime::guest::cpu::{Segment, cr0, cr4, efer, flag, seg};
+use perilune_runtime::guest::exit::{Detail, Reason, Reasons};
+use perilune_runtime::guest::machine::Machine;
+
+use super::native::{BASE, CODE, CONSTANT, DATA, Ending, Registers, SIZE, STACK};
+
+/// Where the test's memory lies in the guest's physical memory.
+const PHYSICAL: u64 = 0x10_0000;
+const TABLES: u64 = 0x1000;
+const NO_EXECUTE: u64 = 1 << 63;
+
+/// The guest.
+pub struct Guest {
+    /// Its state.
+    pub machine: Box<Machine>,
+    engine: Engine,
+}
+
+impl Guest {
+    /// A guest with page tables for the test's memory.
+    pub fn new() -> Guest {
+        let mut machine = Machine::new(0x20_0000).expect("memory");
+        let m = &mut *machine;
+        let mut put = |at: u64, value: u64| assert!(m.write_physical(at, &value.to_le_bytes()));
+        let index = |level: u64| BASE >> (12 + 9 * (level - 1)) & 511;
+        for level in [4, 3, 2] {
+            let table = TABLES + (4 - level) * 0x1000;
+            put(table + index(level) * 8, (table + 0x1000) | 7);
+        }
+        for page in 0..SIZE as u64 / 0x1000 {
+            let at = BASE + page * 0x1000;
+            let bits = match at {
+                CODE => 0x67,
+                STACK => NO_EXECUTE | 0x67,
+                CONSTANT => NO_EXECUTE | 0x65,
+                at if (DATA..DATA + 0x2000).contains(&at) => NO_EXECUTE | 0x67,
+                _ => 0,
+            };
+            put(TABLES + 0x3000 + (index(1) + page) * 8, (PHYSICAL + page * 0x1000) | bits);
+        }
+        let cpu = &mut m.cpu;
+        cpu.cr3 = TABLES;
+        cpu.cr4 = cr4::PAE | cr4::OSFXSR | cr4::OSXMMEXCPT;
+        cpu.msr.efer = efer::LME | efer::LMA | efer::SCE | efer::NXE;
+        cpu.cr0 = cr0::PE | cr0::PG | cr0::WP | cr0::NE | cr0::MP | cr0::ET | cr0::AM;
+        cpu.cpl = 3;
+        cpu.segments = [Segment { selector: 0x2b, attributes: 0xcf3, limit: u32::MAX, base: 0 }; 6];
+        cpu.segments[seg::CS] = Segment { selector: 0x33, attributes: 0xafb, limit: u32::MAX, base: 0 };
+        // No map of ports: all are denied.
+        cpu.tr.limit = 0x66;
+        m.refresh();
+        m.intercepts = Reasons::NONE.with(Reason::Exception).with(Reason::SoftwareInterrupt);
+        Guest { machine, engine: Engine::new() }
+    }
+
+    /// Writes to the test's memory.
+    pub fn write(&mut self, at: u64, bytes: &[u8]) {
+        assert!(self.machine.write_physical(at - BASE + PHYSICAL, bytes));
+    }
+
+    /// Reads the test's memory.
+    pub fn read(&self, at: u64, size: usize) -> &[u8] {
+        self.machine.memory.slice(at - BASE + PHYSICAL, size).expect("in memory")
+    }
+
+    /// Executes until an exception, or `limit` instructions.
+    pub fn run(&mut self, registers: Registers, limit: u64) -> (Registers, Ending) {
+        let cpu = &mut self.machine.cpu;
+        cpu.gpr = registers.gpr;
+        cpu.rip = registers.rip;
+        cpu.rflags = registers.rflags;
+        cpu.fx = registers.fx;
+        let exit = self.engine.run(&mut self.machine, limit);
+        let cpu = &self.machine.cpu;
+        let after = Registers { gpr: cpu.gpr, rip: cpu.rip, rflags: cpu.rflags, fx: cpu.fx };
+        let ending = match exit.detail {
+            Detail::Exception(e) => Ending { vector: e.vector, code: e.code, address: cpu.cr2 },
+            Detail::Vector(vector) => Ending { vector, code: 0, address: 0 },
+            _ => Ending { vector: 255, code: exit.reason as u32, address: 0 },
+        };
+        (after, ending)
+    }
+
+    /// The flags that both sides have set besides the arithmetic ones.
+    pub const FLAGS: u64 = flag::FIXED | flag::IF;
+}

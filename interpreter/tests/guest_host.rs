@@ -1,0 +1,408 @@
+//! Every instruction form against the host: the same bytes with the same registers and memory must give the same registers, flags,
+//! memory, and the same exception.
+//!
+//! Forms are generated from the opcode maps: each opcode with each prefix that changes its meaning, each opcode extension, register
+//! and memory operands; random registers, displacements and immediates, addresses bent to where memory is, or is not.
+//! What the manual leaves undefined is masked, by iced-x86's tables.
+
+mod guest {
+    pub mod machine;
+    pub mod native;
+}
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use guest::machine::Guest;
+use guest::native::{CODE, CONSTANT, DATA, DATA_SIZE, Ending, Host, Registers, STACK};
+use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register, RflagsBits};
+use perilune_interpreter::guest::decode;
+use perilune_interpreter::guest::exec::{self, Handler};
+use perilune_runtime::guest::cpu::{Fx, flag, mode};
+use perilune_runtime::guest::exception::page_fault;
+
+/// xorshift.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, n: u64) -> u64 {
+        (self.next() >> 11) % n
+    }
+
+    fn once_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+
+    /// A value of the kind that finds mistakes: small, near a power of two, or anything.
+    fn value(&mut self) -> u64 {
+        let sign = |negative: bool, v: u64| if negative { v.wrapping_neg() } else { v };
+        let negative = self.once_in(2);
+        match self.below(4) {
+            0 => sign(negative, self.below(20)),
+            1 => {
+                let near = 1u64 << self.below(64);
+                sign(negative, near.wrapping_add(self.below(5)).wrapping_sub(2))
+            }
+            2 => self.next() >> self.below(64),
+            _ => self.next(),
+        }
+    }
+}
+
+/// The opcodes of an instruction's form, its prefixes, and how much follows.
+fn candidates() -> Vec<Vec<u8>> {
+    let prefixes: &[&[u8]] = &[&[], &[0x66], &[0xf2], &[0xf3], &[0x48], &[0x66, 0x41], &[0x4f], &[0x67], &[0x44]];
+    let mut all = Vec::new();
+    for prefix in prefixes {
+        for map in [&[][..], &[0x0f][..]] {
+            for opcode in 0..=255u8 {
+                let head = [*prefix, map, &[opcode]].concat();
+                for extension in 0..8u8 {
+                    for kind in [0xc0u8, 0x80, 0x40, 0x00] {
+                        let mut bytes = head.clone();
+                        bytes.push(kind | extension << 3);
+                        all.push(bytes);
+                    }
+                }
+            }
+        }
+    }
+    all
+}
+
+/// Instructions whose effect on the host is not that on a guest, or reaches beyond the test.
+fn excluded(i: &Instruction) -> bool {
+    use Mnemonic as M;
+    let names = matches!(
+        i.mnemonic(),
+        M::Syscall | M::Sysenter | M::Sysexit | M::Sysexitq | M::Sysret | M::Sysretq | M::Int | M::Int1 | M::Int3
+            | M::Iret | M::Iretd | M::Iretq | M::Retf
+            | M::Cpuid | M::Rdtsc | M::Rdtscp | M::Rdpmc
+            // Tables and segments of the host.
+            | M::Sgdt | M::Sidt | M::Sldt | M::Str | M::Smsw | M::Lar | M::Lsl | M::Verr | M::Verw
+            | M::Lfs | M::Lgs | M::Lss | M::Rdfsbase | M::Rdgsbase | M::Wrfsbase | M::Wrgsbase
+            | M::Vmcall | M::Vmmcall
+            // The host may let user code do it.
+            | M::Popf | M::Popfd | M::Popfq
+    );
+    let segments = |n: u32| i.op_kind(n) == OpKind::Register && i.op_register(n).is_segment_register();
+    let far = matches!(
+        i.code(),
+        Code::Jmp_m1616 | Code::Jmp_m1632 | Code::Jmp_m1664 | Code::Call_m1616 | Code::Call_m1632 | Code::Call_m1664
+    );
+    let segment = matches!(i.segment_prefix(), Register::FS | Register::GS);
+    // A prefix that is reserved there, and turns the condition round on some processors.
+    let repeated_loop = i.is_loopcc() && (i.has_rep_prefix() || i.has_repne_prefix());
+    names || far || segment || repeated_loop || (0..i.op_count()).any(segments)
+}
+
+fn is_handled(bytes: &[u8]) -> bool {
+    decode::decode(bytes, CODE, mode::BITS_64 | mode::USER)
+        .is_ok_and(|insn| !std::ptr::fn_addr_eq(insn.handler, exec::undefined as Handler))
+}
+
+/// Bends registers and displacement so that a memory operand lies where `target` says, as far as that goes.
+fn aim(bytes: &mut [u8], i: &Instruction, registers: &mut Registers, target: u64) {
+    let address = |r: &Registers, i: &Instruction| {
+        i.virtual_address(memory_operand(i), 0, |register, _, _| match register {
+            r if r.is_segment_register() => Some(0),
+            register => Some(value_of(r, register)),
+        })
+    };
+    let Some(now) = address(registers, i) else { return };
+    let off = target.wrapping_sub(now);
+    let (base, index) = (i.memory_base(), i.memory_index());
+    let number = |r: Register| r.full_register().number();
+    if base.is_gpr() && number(base) != 4 {
+        let slot = &mut registers.gpr[number(base)];
+        *slot = slot.wrapping_add(off);
+    } else if index.is_gpr() {
+        let slot = &mut registers.gpr[number(index)];
+        *slot = slot.wrapping_add(off >> i.memory_index_scale().trailing_zeros());
+    } else {
+        let decoder = decoder(bytes).1;
+        let offsets = decoder.get_constant_offsets(i);
+        if offsets.has_displacement() && offsets.displacement_size() == 4 {
+            let at = offsets.displacement_offset();
+            let old = u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"));
+            bytes[at..at + 4].copy_from_slice(&old.wrapping_add(off as u32).to_le_bytes());
+        }
+    }
+}
+
+fn memory_operand(i: &Instruction) -> u32 {
+    (0..i.op_count()).find(|n| i.op_kind(*n) == OpKind::Memory).unwrap_or(0)
+}
+
+fn value_of(r: &Registers, register: Register) -> u64 {
+    let full = r.gpr[register.full_register().number()];
+    match register.size() {
+        1 => full & 0xff,
+        2 => full & 0xffff,
+        4 => full & 0xffff_ffff,
+        _ => full,
+    }
+}
+
+fn decoder(bytes: &[u8]) -> (Instruction, Decoder<'_>) {
+    let mut decoder = Decoder::with_ip(64, bytes, CODE + 0x800, DecoderOptions::AMD);
+    let instruction = decoder.decode();
+    (instruction, decoder)
+}
+
+/// One instruction with everything it works on.
+#[derive(Clone)]
+struct Case {
+    bytes: Vec<u8>,
+    instruction: Instruction,
+    registers: Registers,
+    data: Vec<u8>,
+}
+
+/// Makes a case of a candidate, or nothing if it is no instruction for this test.
+fn case(random: &mut Random, head: &[u8]) -> Option<Case> {
+    let mut bytes = head.to_vec();
+    let kind = bytes.pop()?;
+    // The low bits of ModRM are random; a displacement and immediate values follow.
+    bytes.push(kind | random.below(8) as u8);
+    while bytes.len() < 15 {
+        bytes.push(random.value() as u8);
+    }
+    let (instruction, _) = decoder(&bytes);
+    if instruction.is_invalid() || excluded(&instruction) || !is_handled(&bytes) {
+        return None;
+    }
+    bytes.truncate(instruction.len());
+    let mut registers = Registers {
+        gpr: std::array::from_fn(|_| random.value()),
+        rip: CODE + 0x800,
+        rflags: Guest::FLAGS | random.next() & (flag::ARITHMETIC | flag::DF),
+        fx: Fx::default(),
+    };
+    registers.gpr[4] = STACK + 0x400 + random.below(0x800);
+    if random.once_in(20) {
+        registers.gpr[4] = STACK + random.below(16);
+    }
+    let target = match random.below(16) {
+        0 => DATA + DATA_SIZE as u64 - random.below(16),
+        1 => DATA + 0x1000 - random.below(16),
+        2 => CONSTANT + random.below(0x1000),
+        3 => CONSTANT + 0x1000 - random.below(16),
+        _ => DATA + 0x100 + random.below(DATA_SIZE as u64 - 0x200),
+    };
+    string_registers(random, &instruction, &mut registers, target);
+    if instruction.mnemonic() != Mnemonic::Lea
+        && (0..instruction.op_count()).any(|n| instruction.op_kind(n) == OpKind::Memory)
+    {
+        if random.once_in(2)
+            && matches!(instruction.mnemonic(), Mnemonic::Bt | Mnemonic::Bts | Mnemonic::Btr | Mnemonic::Btc)
+        {
+            let number = instruction.op1_register();
+            if number.is_gpr() && number.full_register().number() != 4 {
+                registers.gpr[number.full_register().number()] = random.below(0x4000).wrapping_sub(0x2000);
+            }
+        }
+        aim(&mut bytes, &instruction, &mut registers, target);
+    }
+    let (instruction, _) = decoder(&bytes);
+    let data = (0..DATA_SIZE / 8).flat_map(|_| random.value().to_le_bytes()).collect();
+    Some(Case { bytes, instruction, registers, data })
+}
+
+/// Implicit operands of string instructions, XLAT, and branches by memory or register.
+fn string_registers(random: &mut Random, i: &Instruction, registers: &mut Registers, target: u64) {
+    if i.is_string_instruction() {
+        registers.gpr[6] = target;
+        registers.gpr[7] = DATA + random.below(DATA_SIZE as u64);
+        registers.gpr[1] = random.below(40);
+    }
+    if i.mnemonic() == Mnemonic::Xlatb {
+        registers.gpr[3] = target;
+    }
+    if i.mnemonic() == Mnemonic::Leave || i.mnemonic() == Mnemonic::Enter {
+        registers.gpr[5] = STACK + 0x400 + random.below(0x800);
+    }
+    if matches!(i.mnemonic(), Mnemonic::Div | Mnemonic::Idiv) && random.once_in(2) {
+        registers.gpr[2] = if random.once_in(2) { 0 } else { u64::MAX };
+    }
+}
+
+/// Flags that have no defined value after the instruction with these operands.
+fn undefined_flags(case: &Case) -> u64 {
+    let i = &case.instruction;
+    let bits = i.rflags_undefined();
+    let named = [
+        (RflagsBits::OF, flag::OF),
+        (RflagsBits::SF, flag::SF),
+        (RflagsBits::ZF, flag::ZF),
+        (RflagsBits::AF, flag::AF),
+        (RflagsBits::CF, flag::CF),
+        (RflagsBits::PF, flag::PF),
+    ];
+    let mut undefined = named.iter().filter(|(bit, _)| bits & bit != 0).fold(0, |all, (_, flag)| all | flag);
+    use Mnemonic as M;
+    let by = if i.op_count() == 3 { i.op_kind(2) } else { i.op_kind(1) };
+    let count = if by == OpKind::Register { case.registers.gpr[1] } else { i.immediate8().into() };
+    let size = match i.op0_kind() {
+        OpKind::Register => i.op0_register().size(),
+        _ => i.memory_size().size(),
+    };
+    let masked = count & if size == 8 { 63 } else { 31 };
+    match i.mnemonic() {
+        M::Shl | M::Shr | M::Sar | M::Rol | M::Ror | M::Rcl | M::Rcr | M::Shld | M::Shrd => {
+            undefined |= if masked > 1 { flag::OF } else { 0 };
+            if masked == 1 {
+                undefined &= !flag::OF;
+            }
+            if masked == 0 {
+                undefined = 0;
+            }
+            if masked >= 8 * size as u64 && matches!(i.mnemonic(), M::Shl | M::Shr | M::Shld | M::Shrd) {
+                undefined |= flag::CF;
+            }
+            if masked > 8 * size as u64 && matches!(i.mnemonic(), M::Shld | M::Shrd) {
+                undefined |= flag::ARITHMETIC;
+            }
+        }
+        _ => {}
+    }
+    undefined
+}
+
+/// Runs a case on both, and says how they differ.
+fn compare(case: &Case, host: &mut Host, guest: &mut Guest) -> Result<(), String> {
+    let mut code = vec![0xcc; 0x1000];
+    code[0x800..0x800 + case.bytes.len()].copy_from_slice(&case.bytes);
+    let stack: Vec<u8> = (0..0x1000u32).map(|n| (n * 7 / 8) as u8).collect();
+    // A return address, so that RET finds code.
+    let mut stack = stack;
+    for at in (0..0x1000).step_by(8) {
+        stack[at..at + 8].copy_from_slice(&(CODE + 0x100 + at as u64 / 8).to_le_bytes());
+    }
+    host.write(CODE, &code);
+    host.write(DATA, &case.data);
+    host.write(STACK, &stack);
+    guest.write(CODE, &code);
+    guest.write(DATA, &case.data);
+    guest.write(STACK, &stack);
+    let (mut ours, our_end) = guest.run(case.registers, 10_000);
+    if our_end.vector == 255 {
+        // A branch to itself.
+        return Ok(());
+    }
+    let (mut native, native_end) = host.run(case.registers);
+    if native.rip >> 12 == 0xf_ffff_ffff_f600 {
+        // A page of the kernel's that user code may execute.
+        return Ok(());
+    }
+    if native_end.vector == 3 {
+        // The host reports a breakpoint as a trap: behind it.
+        native.rip -= 1;
+    }
+    let mask = flag::ARITHMETIC & !undefined_flags(case) | flag::DF;
+    let faulted = native_end.vector != 3;
+    let mask = if faulted { flag::ARITHMETIC | flag::DF } else { mask };
+    native.rflags &= mask;
+    ours.rflags &= mask;
+    if case.undefined_result() && !faulted {
+        native.gpr = ours.gpr;
+    }
+    let mut wrong = String::new();
+    let mut note = |what: &str| wrong.push_str(what);
+    // Linux tells of a page that is there for any address of its own half, so that nobody can probe it.
+    let hidden = if native_end.address >= 0x7fff_ffff_f000 { page_fault::PRESENT } else { 0 };
+    let (our_end, native_end) =
+        (Ending { code: our_end.code | hidden, ..our_end }, Ending { code: native_end.code | hidden, ..native_end });
+    let is_page_fault = native_end.vector == 14;
+    let same_ending = Ending { address: if is_page_fault { our_end.address } else { 0 }, ..our_end }
+        == Ending { address: if is_page_fault { native_end.address } else { 0 }, ..native_end };
+    if !same_ending {
+        note(&format!("ended with {our_end:x?}, natively {native_end:x?}\n"));
+    }
+    for n in 0..16 {
+        if ours.gpr[n] != native.gpr[n] {
+            note(&format!("register {n}: {:#x}, natively {:#x}\n", ours.gpr[n], native.gpr[n]));
+        }
+    }
+    if ours.rip != native.rip {
+        note(&format!("rip {:#x}, natively {:#x}\n", ours.rip, native.rip));
+    }
+    if ours.rflags != native.rflags {
+        note(&format!("flags {:#x}, natively {:#x} (mask {mask:#x})\n", ours.rflags, native.rflags));
+    }
+    for (at, size) in [(DATA, DATA_SIZE), (STACK, 0x1000)] {
+        let (a, b) = (guest.read(at, size), host.read(at, size));
+        if a != b && !case.undefined_result() {
+            let n = a.iter().zip(b).position(|(a, b)| a != b).expect("different");
+            note(&format!(
+                "memory at {:#x}: {:x?}, natively {:x?}\n",
+                at + n as u64,
+                &a[n..(n + 8).min(size)],
+                &b[n..(n + 8).min(size)]
+            ));
+        }
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+}
+
+impl Case {
+    /// Double shifts of 16 bits by more, and BSWAP of 16 bits, have no defined result.
+    fn undefined_result(&self) -> bool {
+        let i = &self.instruction;
+        match i.mnemonic() {
+            Mnemonic::Shld | Mnemonic::Shrd => {
+                let count =
+                    if i.op_kind(2) == OpKind::Register { self.registers.gpr[1] } else { i.immediate8().into() };
+                let size =
+                    if i.op0_kind() == OpKind::Register { i.op0_register().size() } else { i.memory_size().size() };
+                size == 2 && count & 31 > 16
+            }
+            Mnemonic::Bswap => i.op0_register().size() == 2,
+            _ => false,
+        }
+    }
+
+    fn describe(&self) -> String {
+        format!(
+            "{} ({:02x?}) with {:x?}, flags {:#x}",
+            self.instruction, self.bytes, self.registers.gpr, self.registers.rflags
+        )
+    }
+}
+
+#[test]
+fn every_form_does_what_the_host_does() {
+    let mut random =
+        Random(std::env::var("PERILUNE_GUEST_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(0x1234_5678_9abc_def1));
+    let rounds: u64 = std::env::var("PERILUNE_GUEST_ROUNDS").ok().and_then(|s| s.parse().ok()).unwrap_or(2);
+    let mut host = Host::new();
+    let mut guest = Guest::new();
+    let mut failures: BTreeMap<String, (u32, String)> = BTreeMap::new();
+    let mut forms: BTreeSet<Code> = BTreeSet::new();
+    let (mut cases, mut faults) = (0, 0);
+    for head in candidates() {
+        for _ in 0..rounds {
+            let Some(case) = case(&mut random, &head) else { continue };
+            forms.insert(case.instruction.code());
+            cases += 1;
+            if let Err(wrong) = compare(&case, &mut host, &mut guest) {
+                let name = format!("{:?}", case.instruction.code());
+                let entry = failures.entry(name).or_insert_with(|| (0, format!("{}\n{wrong}", case.describe())));
+                entry.0 += 1;
+            } else if guest.machine.cpu.rip == CODE + 0x800 {
+                faults += 1;
+            }
+        }
+    }
+    let report: String =
+        failures.iter().map(|(name, (count, text))| format!("{name}: {count} times, first:\n{text}\n")).collect();
+    eprintln!("{} forms, {cases} cases, {faults} with a fault", forms.len());
+    assert!(failures.is_empty(), "{} of {} forms differ\n{report}", failures.len(), forms.len());
+    assert!(forms.len() > 700, "{} forms, {cases} cases, {faults} with a fault", forms.len());
+}

@@ -1,1 +1,0 @@
-//! Allocation of hand-written traces: places of operands, spills, moves at exits.

@@ -1,0 +1,247 @@
+//! Random traces as machine code and under the evaluator: both must leave through the same exits with the same stack, frames
+//! and memory. Each guard is forced to fail once, so that each exit is taken; side traces begin at some of them.
+//!
+//! A run of the tests does the same each time. `PERILUNE_FUZZ_TRACES=1000000 PERILUNE_FUZZ_SEED=$RANDOM cargo test --release -p
+//! perilune-jit --lib machine::random` is a longer one.
+
+mod generate;
+mod helpers;
+
+use std::cell::Cell;
+use std::fmt::Write;
+
+use generate::{Generator, INTS, Memory, SLOTS, fill};
+
+use crate::lua::deopt::{Entered, pop_frames};
+use crate::lua::engine::Engine;
+use crate::lua::ir::verify::verify;
+use crate::lua::ir::{Ir, Type};
+use crate::lua::options::Options;
+use crate::lua::record::{Inherited, Origin, Pinned, Recorded};
+use crate::lua::snapshot::ExitMode;
+use crate::lua::tier::Jit;
+use crate::lua::trace::Trace;
+use perilune_interpreter::lua::api::Mode;
+use perilune_interpreter::lua::load::load;
+use perilune_runtime::lua::function::Proto;
+use perilune_runtime::lua::heap::Gc;
+use perilune_runtime::lua::state::State;
+use perilune_runtime::lua::thread::{Frame, FrameKind};
+use perilune_runtime::lua::tier::Outcome;
+use perilune_runtime::lua::value::Value;
+
+/// The base of the frame in which traces are entered.
+const BASE: u32 = 40;
+/// Times that the loop of a trace is gone through.
+const ITERATIONS: i64 = 5;
+/// The number of the root trace, and that of the side trace.
+const ROOT: u32 = 1;
+
+/// A state that runs traces one way.
+struct World {
+    state: Box<State>,
+    proto: Gc<Proto>,
+}
+
+/// What a run has come to: where it left, the slots, the frames, the memory.
+#[derive(PartialEq, Debug)]
+struct End {
+    left: (u32, usize, Outcome),
+    stack: Vec<(u8, u64)>,
+    frames: Vec<(u32, i32)>,
+    memory: Vec<u64>,
+}
+
+impl World {
+    fn new(options: &Options) -> World {
+        let mut state = State::new();
+        let environment = Value::NIL;
+        let function = load(&mut state, b"local a, b, c", b"=test", Mode::Any, environment).unwrap();
+        state.thread.resize(&mut state.heap, 2000).unwrap();
+        state.set_slot(BASE as usize - 1, Value::from(function));
+        let proto = function.proto();
+        state.thread.frames().push(Frame::new(FrameKind::Lua, proto.code_ptr(), BASE, 0, 0));
+        Jit::install(&mut state, options.clone());
+        World { state, proto }
+    }
+
+    fn jit(&mut self) -> &mut Jit {
+        Jit::find(&mut self.state).unwrap()
+    }
+
+    /// Makes a trace of an IR. False: it needs too many spill slots.
+    fn add(&mut self, number: u32, ir: &Ir, origin: Origin) -> bool {
+        let recorded = Recorded {
+            ir: ir.clone(),
+            recorded: None,
+            pinned: Pinned::default(),
+            origin,
+            proto: self.proto,
+            pc: 0,
+            depth: 0,
+            length: 1,
+            allocates: false,
+            room: 0,
+        };
+        let trace = Box::new(Trace::new(number, ROOT, recorded, u32::MAX));
+        let state = &raw mut *self.state;
+        let jit = self.jit();
+        jit.insert(trace);
+        // SAFETY: the state is alive.
+        match unsafe { jit.engine.compile(state, &jit.traces, number) } {
+            Ok(()) => {}
+            Err(reason) => {
+                assert_eq!(reason, "too many spills");
+                jit.traces.pop();
+                return false;
+            }
+        }
+        if let Origin::Exit { parent, exit } = origin {
+            jit.engine.link(parent, exit, number).unwrap();
+            jit.trace_mut(parent).unwrap().exits[exit as usize].side = Some(number);
+        }
+        true
+    }
+
+    /// Enters the root trace on a fresh stack and memory. Answers how it ended, and whether that was by force.
+    fn run(&mut self, memory: &Memory) -> (End, bool) {
+        fill(memory);
+        for slot in 0..SLOTS {
+            let value = match slot {
+                0 => Value::integer(ITERATIONS),
+                _ if slot < INTS => Value::integer(i64::from(slot) * 0x1234_5678 - 7),
+                _ => Value::float(f64::from(slot) / 4.0 - 5.0),
+            };
+            self.state.set_slot(BASE as usize + slot as usize, value);
+        }
+        let at = Entered::top(&self.state);
+        // SAFETY: the frame is that of the traces' function, and the stack has room for all that they use.
+        let left = unsafe { Engine::run(&raw mut *self.state, ROOT, at) }.unwrap();
+        let value = |slot| self.state.slot(BASE as usize + slot as usize);
+        let stack = (0..SLOTS).map(|slot| (value(slot).tag(), canonical(value(slot).payload()))).collect();
+        let frames = self.state.thread.frames().iter().map(|f| (f.base, f.wanted)).collect();
+        pop_frames(&mut self.state, at);
+        let memory = memory.iter().map(|word| canonical(word.get())).collect();
+        (End { left: (left.trace, left.snapshot, left.outcome), stack, frames, memory }, !left.counts)
+    }
+}
+
+/// Which NaN comes out of an operation on two is nobody's promise.
+fn canonical(bits: u64) -> u64 {
+    if f64::from_bits(bits).is_nan() { f64::NAN.to_bits() } else { bits }
+}
+
+/// Both ways to run traces.
+struct Pair {
+    evaluator: World,
+    machine: World,
+    memory: Box<Memory>,
+    seed: u64,
+    /// Runs that were compared.
+    runs: usize,
+    text: String,
+}
+
+impl Pair {
+    fn new(seed: u64, random_registers: bool) -> Pair {
+        let mut options = Options { exit_stress: true, ..Options::default() };
+        options.registers = if random_registers { seed as u32 | 1 } else { 0 };
+        // What exit stress says at the end is of no interest.
+        options.output = Some(std::sync::Arc::new(std::fs::File::create("/dev/null").unwrap()));
+        let evaluator = World::new(&Options { evaluate: true, ..options.clone() });
+        let machine = World::new(&options);
+        let memory = Box::new([const { Cell::new(0) }; size_of::<Memory>() / 8]);
+        Pair { evaluator, machine, memory, seed, runs: 0, text: String::new() }
+    }
+
+    /// Makes a trace in both worlds.
+    fn add(&mut self, number: u32, ir: &Ir, origin: Origin) -> bool {
+        verify(ir).unwrap_or_else(|e| panic!("seed {}: {e} in\n{ir}", self.seed));
+        let added = self.machine.add(number, ir, origin) && self.evaluator.add(number, ir, origin);
+        if added {
+            let code = self.machine.jit().engine.listing(number);
+            write!(self.text, "---- trace {number} {origin:?}\n{ir}\n{code}").unwrap();
+        }
+        added
+    }
+
+    /// Runs until no guard is forced any more. Answers the exits that were taken.
+    fn run_out(&mut self) -> Vec<(u32, usize)> {
+        let mut exits = Vec::new();
+        loop {
+            let (expected, forced) = self.evaluator.run(&self.memory);
+            let (found, also) = self.machine.run(&self.memory);
+            let same = (&expected, forced) == (&found, also);
+            assert!(same, "seed {}:\n{expected:?} {forced}\n{found:?} {also}\n{}", self.seed, self.text);
+            self.runs += 1;
+            exits.push((expected.left.0, expected.left.1));
+            if !forced {
+                return exits;
+            }
+        }
+    }
+}
+
+/// Compares the traces that a seed stands for. Answers how many runs were compared; none if there is no such trace.
+fn check(seed: u64, random_registers: bool) -> usize {
+    let mut pair = Pair::new(seed, random_registers);
+    let memory = &raw const *pair.memory;
+    // SAFETY: the box lives as long as the pair does, and its words are cells.
+    let memory = unsafe { &*memory };
+    let Ok(ir) = Generator::new(seed, memory).root(ROOT) else { return 0 };
+    if !pair.add(ROOT, &ir, Origin::Loop(0)) {
+        return 0;
+    }
+    let exits = pair.run_out();
+    let mut next = Generator::new(seed ^ 0xabcd_ef01, memory);
+    let mut number = ROOT + 1;
+    for round in 1..4 {
+        let exit = exits[next.random.below(exits.len())].1;
+        let trace = pair.evaluator.jit().trace(ROOT).unwrap();
+        let snapshot = *ir.snapshots.get(exit);
+        let is_place = snapshot.mode == ExitMode::Reexecute && ir.snapshots.frames(&snapshot).is_empty();
+        let is_last = exit + 1 == ir.snapshots.len();
+        if !is_place || is_last || trace.exits[exit].side.is_some() {
+            continue;
+        }
+        let inherit = |s: &crate::lua::snapshot::SlotValue| Inherited {
+            slot: s.slot,
+            parent: s.value,
+            ty: ir.ty(s.value),
+            constant: ir.constant(s.value).map(|c| c.payload()),
+        };
+        let inherited: Vec<Inherited> = ir.snapshots.slots(&snapshot).iter().map(inherit).collect();
+        assert!(inherited.iter().all(|i| matches!(i.ty, Type::Nil | Type::Bool | Type::Int | Type::Float)));
+        let origin = Origin::Exit { parent: ROOT, exit: exit as u32 };
+        if let Ok(side) = next.side(&inherited, ROOT) {
+            number += u32::from(pair.add(number, &side, origin));
+        }
+        pair.run_out();
+        next = Generator::new(seed ^ (0x1_0000_0001 * round), memory);
+    }
+    pair.runs
+}
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}
+
+fn check_many(random_registers: bool) {
+    let count = number("PERILUNE_FUZZ_TRACES", 400);
+    let first = number("PERILUNE_FUZZ_SEED", 1);
+    let runs: Vec<usize> =
+        (first..first + count).map(|seed| check(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15), random_registers)).collect();
+    let all = runs.iter().sum::<usize>();
+    let traces = runs.iter().filter(|runs| **runs > 0).count();
+    assert!(2 * traces > runs.len() && all > 10 * traces, "{traces} traces of {count} seeds, {all} runs");
+}
+
+#[test]
+fn machine_code_does_what_the_evaluator_does() {
+    check_many(false);
+}
+
+#[test]
+fn machine_code_with_registers_by_chance_does_what_the_evaluator_does() {
+    check_many(true);
+}
