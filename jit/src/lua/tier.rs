@@ -582,11 +582,8 @@ impl Tier for Jit {
                     return Answer::Continue;
                 }
             }
-            Some(Pending::Return(behind)) => {
-                if self.begin_return(state, behind).is_err() {
-                    return Answer::Continue;
-                }
-            }
+            Some(Pending::Return(behind)) if self.begin_return(state, behind).is_err() => return Answer::Continue,
+            Some(Pending::Return(_)) => {}
         }
         let Some(mut recorder) = self.recorder.take() else { return Answer::Continue };
         match recorder.step(pc) {

@@ -120,7 +120,7 @@ fn find_shape(ir: &Ir, inst: &Inst, features: Features) -> Shape {
 /// Whether an operation may need registers for itself; those that do are few.
 pub fn may_take_temps(op: Op) -> bool {
     use Op::*;
-    matches!(op, F2i | Interrupt | Barrier | Aload | Atag | Asettag | Sync | Shl | Shr | Sar | Mod)
+    matches!(op, F2i | Interrupt | Room | Barrier | Aload | Atag | Asettag | Sync | Shl | Shr | Sar | Mod)
 }
 
 fn unary(inst: &Inst) -> Shape {
