@@ -21,6 +21,7 @@
 //! not, from another thread.
 
 mod embed;
+pub mod guest;
 
 pub use embed::{
     Arguments, Bytes, Chunk, Entry, Error, FromLua, FromLuaMulti, Function, Interrupt, IntoLua, IntoLuaMulti, Lua,
