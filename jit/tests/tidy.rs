@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 /// in `/` stands for a folder.
 const UNSAFE_ROOMS: &[&str] = &[
     // Heap cells and the layout of objects.
+    "runtime/src/lua/debugger.rs",
     "runtime/src/lua/function.rs",
     "runtime/src/lua/heap/",
     "runtime/src/lua/shape.rs",
@@ -47,6 +48,7 @@ const UNSAFE_ROOMS: &[&str] = &[
     "jit/src/lua/eval/",
     // Registration with the debugger and the system's unwinder.
     "unwind/src/gdb.rs",
+    "unwind/src/jitdump.rs",
     "unwind/src/register.rs",
     // Tests that run generated code.
     "jit/tests/code_exits.rs",

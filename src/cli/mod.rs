@@ -30,6 +30,10 @@ pub fn main() -> ExitCode {
             print(&format!("{VERSION}\n"));
             return ExitCode::SUCCESS;
         }
+        Ok(Request::GdbScript) => {
+            print(include_str!("../gdb_script.py"));
+            return ExitCode::SUCCESS;
+        }
         Err(wrong) => {
             complain(wrong.to_string().as_bytes());
             tell(options::USAGE.as_bytes());
@@ -42,6 +46,7 @@ pub fn main() -> ExitCode {
             JitOption::Command(text) => ("j", text, state.jit_mode(text)),
             JitOption::Parameter(text) => ("O", text, state.jit_parameter(text)),
             JitOption::Gdb(text) => ("-gdb=", text, state.gdb(text)),
+            JitOption::Perf(text) => ("-perf=", text, state.perf(text)),
         };
         if let Err(why) = outcome {
             complain(format!("-{name}{text}: {why}").as_bytes());
@@ -107,7 +112,7 @@ fn execute(lua: &Lua, args: &[Vec<u8>], run: &Invocation) -> Result<()> {
 fn off(options: &[JitOption]) -> bool {
     let modes = options.iter().rev().filter_map(|option| match option {
         JitOption::Command(mode) => Some(&mode[..]),
-        JitOption::Parameter(_) | JitOption::Gdb(_) => None,
+        JitOption::Parameter(_) | JitOption::Gdb(_) | JitOption::Perf(_) => None,
     });
     modes.clone().find(|mode| matches!(*mode, "on" | "off")) == Some("off")
 }

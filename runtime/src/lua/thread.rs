@@ -166,6 +166,7 @@ impl Thread {
     pub(super) const STACK_OFFSET: usize = std::mem::offset_of!(Thread, stack);
     pub(super) const SIZE_OFFSET: usize = std::mem::offset_of!(Thread, size);
     pub(super) const TOP_OFFSET: usize = std::mem::offset_of!(Thread, top);
+    pub(super) const FRAMES_OFFSET: usize = std::mem::offset_of!(Thread, frames);
 
     /// The first slot of the stack. Moves when the stack grows.
     #[inline(always)]

@@ -34,6 +34,8 @@ struct Absent(Value);
 unsafe impl Sync for Absent {}
 
 impl HashPart {
+    pub(in crate::lua) const MASK_OFFSET: usize = std::mem::offset_of!(HashPart, mask);
+
     fn size(nodes: usize) -> usize {
         size_of::<HashPart>() + nodes * size_of::<Node>()
     }
