@@ -43,6 +43,8 @@ const UNSAFE_ROOMS: &[&str] = &[
     // The one place of the embedding face that touches the state itself, and the handler of a signal.
     "src/embed/shared.rs",
     "src/cli/signal.rs",
+    // Settings of the C library's allocator.
+    "src/cli/memory.rs",
     // Operations on objects by their layout, as compiled code does them.
     "jit/src/lua/eval.rs",
     "jit/src/lua/eval/",

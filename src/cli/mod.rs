@@ -3,6 +3,7 @@
 //! Errors go to stderr as `perilune: message` with a traceback, and make the exit status 1.
 #![deny(unsafe_code)]
 
+mod memory;
 mod options;
 pub mod signal;
 
@@ -19,6 +20,7 @@ const VERSION: &str = concat!("perilune ", env!("CARGO_PKG_VERSION"), " (Lua 5.4
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    memory::keep();
     let args: Vec<Vec<u8>> = std::env::args_os().map(OsStringExt::into_vec).collect();
     let run = match options::parse(&args) {
         Ok(Request::Run(run)) => run,

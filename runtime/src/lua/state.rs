@@ -109,6 +109,7 @@ impl State {
         let main = heap.thread().expect(fresh);
         main.status.set(Status::Running);
         let globals = heap.table(0, 0).expect(fresh);
+        globals.expect_names();
         let registry = heap.table(0, 0).expect(fresh);
         let state = Box::new(State {
             heap,
