@@ -2,7 +2,7 @@
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    for symbol in ["__jit_debug_register_code", "__jit_debug_descriptor"] {
+    for symbol in ["__jit_debug_register_code", "__jit_debug_descriptor", "PERILUNE_DESCRIPTOR"] {
         println!("cargo:rustc-link-arg-bins=-Wl,--export-dynamic-symbol={symbol}");
     }
 }

@@ -20,7 +20,10 @@
 //! ([`IntoLua`], [`FromLua`]). [`Options`] limits memory; an [`Interrupt`] stops a program that runs for too long, compiled or
 //! not, from another thread.
 
+#![debugger_visualizer(gdb_script_file = "gdb_script.py")]
+
 mod embed;
+pub mod guest;
 
 pub use embed::{
     Arguments, Bytes, Chunk, Entry, Error, FromLua, FromLuaMulti, Function, Interrupt, IntoLua, IntoLuaMulti, Lua,

@@ -221,3 +221,131 @@ fn traces_of_functions_that_are_gone_are_forgotten() {
     assert!(before >= 70, "{transcript}");
     assert!(after.matches("work_").count() < 70, "{transcript}");
 }
+
+/// The script that `perilune --gdb-script` prints, as a file for gdb.
+fn gdb_script() -> std::path::PathBuf {
+    let output = Command::new(PERILUNE).arg("--gdb-script").output().unwrap();
+    let file =
+        std::env::temp_dir().join(format!("perilune-{}-{:?}.py", std::process::id(), std::thread::current().id()));
+    std::fs::write(&file, output.stdout).unwrap();
+    file
+}
+
+#[test]
+fn the_script_merges_interpreted_and_compiled_frames_into_a_backtrace() {
+    let script = format!("{FOLDER}deep.lua");
+    let file = gdb_script();
+    let source = format!("source {}", file.display());
+    let stop = "break perilune_interpreter::lua::lib::os::getenv";
+    let commands = [&source, stop, "ignore 1 80", "run", "bt", "echo lua-bt\\n", "lua-bt", "kill"];
+    let Some(transcript) = gdb(&script, &commands) else { return };
+    std::fs::remove_file(&file).unwrap();
+    let (bt, lua_bt) = transcript.split_once("lua-bt\n").expect(&transcript);
+    let here = |line: usize| format!("at {script}:{line}");
+    // Interpreted functions below a native one, below a compiled one, below an interpreted one.
+    assert_has(
+        bt,
+        &[
+            "os::getenv (",
+            "probe (level=0, label=...)",
+            &here(8),
+            "function_16 (a=0, b=81)",
+            "exec::run (",
+            "table::sort_ (",
+            "hot (n=100, f=function probe (",
+            "trampoline",
+            "main_chunk () ",
+            &here(26),
+            "exec::run (",
+            " main (",
+        ],
+    );
+    assert_eq!(bt.matches("hot (n=").count(), 1, "a frame is shown once:\n{bt}");
+    let expected = [
+        format!("#0  probe (level=0, label=\"SORT\") {}", here(8)),
+        format!("#1  function_16 (a=0, b=81) {}", here(16)),
+        format!("#2  hot (n=100, f=function probe ({script}:5)) {}  [compiled]", here(16)),
+        format!("#3  main_chunk () {}", here(26)),
+    ];
+    let found: Vec<&str> = lua_bt.lines().take(4).collect();
+    assert_eq!(found, expected, "{transcript}");
+}
+
+#[test]
+fn the_script_shows_variables_tables_and_traces() {
+    let script = format!("{FOLDER}deep.lua");
+    let file = gdb_script();
+    let source = format!("source {}", file.display());
+    let stop = "break perilune_interpreter::lua::lib::os::getenv";
+    let commands = [
+        &source,
+        stop,
+        "ignore 1 80",
+        "run",
+        "lua-locals",
+        "lua-locals 2",
+        "lua-locals 3",
+        "lua-globals title",
+        "lua-globals math",
+        "lua-traces",
+        "lua-exits 1",
+        "frame function hot",
+        "info locals",
+        "lua-exits 99",
+        "kill",
+    ];
+    let Some(transcript) = gdb(&script, &commands) else { return };
+    std::fs::remove_file(&file).unwrap();
+    assert_has(
+        &transcript,
+        &[
+            "level = 0\nlabel = \"SORT\"\nkept = table 0x",
+            " {0, \"SORT\"}\n",
+            "n = 100\n",
+            &format!("f = function probe ({script}:5)\n"),
+            "sum = 160\n",
+            "i = 81\n",
+            " {81, 0}\n",
+            "config = table 0x",
+            " {\"first\", depth = 2, [10] = \"ten\"}\n",
+            "title = \"deep\"\n",
+            "math = table 0x",
+            "abs = native abs",
+            &format!("trace 1  root  hot ({script}:11)  "),
+            "exits were never taken\n",
+            "sum = 160\n",
+            "pair = table 0x",
+            " {81, 0}\n",
+        ],
+    );
+    assert!(transcript.contains("there is no trace 99"), "{transcript}");
+}
+
+#[test]
+fn a_stripped_program_is_read_as_well() {
+    let script = format!("{FOLDER}deep.lua");
+    let (file, stripped) =
+        (gdb_script(), std::env::temp_dir().join(format!("perilune-stripped-{}", std::process::id())));
+    let strip = Command::new("strip").arg("-o").arg(&stripped).arg(PERILUNE).status();
+    assert!(strip.is_ok_and(|status| status.success()), "strip comes with the compiler");
+    let (source, stop) = (format!("source {}", file.display()), format!("break {script}:17"));
+    let commands = [&source, &stop, "run", "bt", "info locals", "lua-bt", "lua-globals title", "kill"];
+    if session::is_there("a gdb session with a stripped program") {
+        let transcript = session::gdb(&[stripped.to_str().unwrap(), &script], &commands, |_| {});
+        let hot = format!("hot (n=100, f=function probe ({script}:5)) at {script}:17");
+        assert_has(
+            &transcript,
+            &[
+                "hot (n=",
+                &format!("{script}:17\n"),
+                "main_chunk () at ",
+                "sum = ",
+                "pair = table 0x",
+                &format!("#0  {hot}  [compiled]\n#1  main_chunk () at {script}:26\n"),
+                "title = \"deep\"",
+            ],
+        );
+    }
+    std::fs::remove_file(&file).unwrap();
+    std::fs::remove_file(&stripped).unwrap();
+}

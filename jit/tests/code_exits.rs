@@ -328,7 +328,7 @@ fn described(publisher: &mut Publisher, code: &Code, name: &str) {
     let symbol = Symbol { name: name.into(), start: code.start() as u64, size: code.range().len() as u64 };
     let name = "f".to_string();
     let function = Function { symbol, name, file, line: 1, rows: vec![], parameters: vec![], scopes: vec![] };
-    publisher.announce(vec![function]).unwrap();
+    publisher.announce(vec![(function, code)]).unwrap();
 }
 
 #[test]
@@ -366,13 +366,17 @@ fn functions_are_named_until_they_are_freed() {
     let lines = std::fs::read_to_string(&map).unwrap();
     std::fs::remove_file(&map).unwrap();
     assert_eq!(lines.lines().count(), 250);
-    assert!(lines.contains(&format!("{:x} {:x} trace_249\n", codes[249].start(), codes[249].range().len())));
+    assert!(lines.contains(&format!(
+        "{:x} {:x} trace_249 f =nowhere:1\n",
+        codes[249].start(),
+        codes[249].range().len()
+    )));
     let inside: Vec<_> = codes.iter().map(|code| code.range().end - 1).collect();
-    let named = |publisher: &Publisher, number: usize| publisher.name(inside[number]).map(str::to_string);
+    let named = |publisher: &Publisher, number: usize| publisher.name_at(inside[number]).map(str::to_string);
     for number in 0..250 {
         assert_eq!(named(&publisher, number), Some(format!("trace_{number}")));
     }
-    assert_eq!(publisher.name(arena.trampoline().epilogue()), None);
+    assert_eq!(publisher.name_at(arena.trampoline().epilogue()), None);
     let mut codes: Vec<_> = codes.into_iter().map(Some).collect();
     for number in (0..250).filter(|number| number % 3 != 1 || *number < 100) {
         publisher.retire(codes[number].take().unwrap());

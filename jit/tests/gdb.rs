@@ -185,7 +185,10 @@ fn assemble_trace(arena: &Arena, publisher: &mut Publisher, name: &str) -> (Code
     let code = buffer.publish().unwrap();
     let symbol = Symbol { name: name.into(), start: code.start() as u64, size: code.range().len() as u64 };
     publisher
-        .announce(vec![Function { name: name.into(), symbol, file, line: 5, rows, parameters: vec![], scopes }])
+        .announce(vec![(
+            Function { name: name.into(), symbol, file, line: 5, rows, parameters: vec![], scopes },
+            &code,
+        )])
         .unwrap();
     let site = code.start() + site;
     (code, site)
@@ -198,8 +201,8 @@ fn subject() {
     let mut publisher = Publisher::new(Telling::AtOnce, &[]);
     let (first, site) = assemble_trace(&arena, &mut publisher, "trace_12");
     let (second, _) = assemble_trace(&arena, &mut publisher, "trace_13");
-    assert_eq!(publisher.name(first.start() + 3), Some("trace_12"));
-    assert_eq!(publisher.name(second.start() + 3), Some("trace_13"));
+    assert_eq!(publisher.name_at(first.start() + 3), Some("trace_12"));
+    assert_eq!(publisher.name_at(second.start() + 3), Some("trace_13"));
     let mut calls = 0;
     ready(calls);
     run_code(&arena, &first, &mut calls);

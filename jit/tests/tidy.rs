@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 /// in `/` stands for a folder.
 const UNSAFE_ROOMS: &[&str] = &[
     // Heap cells and the layout of objects.
+    "runtime/src/lua/debugger.rs",
     "runtime/src/lua/frames.rs",
     "runtime/src/lua/function.rs",
     "runtime/src/lua/heap/",
@@ -43,11 +44,14 @@ const UNSAFE_ROOMS: &[&str] = &[
     // The one place of the embedding face that touches the state itself, and the handler of a signal.
     "src/embed/shared.rs",
     "src/cli/signal.rs",
+    // Settings of the C library's allocator.
+    "src/cli/memory.rs",
     // Operations on objects by their layout, as compiled code does them.
     "jit/src/lua/eval.rs",
     "jit/src/lua/eval/",
     // Registration with the debugger and the system's unwinder.
     "unwind/src/gdb.rs",
+    "unwind/src/jitdump.rs",
     "unwind/src/register.rs",
     // Tests that run generated code.
     "jit/tests/code_exits.rs",

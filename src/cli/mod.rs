@@ -3,6 +3,7 @@
 //! Errors go to stderr as `perilune: message` with a traceback, and make the exit status 1.
 #![deny(unsafe_code)]
 
+mod memory;
 mod options;
 pub mod signal;
 
@@ -19,6 +20,7 @@ const VERSION: &str = concat!("perilune ", env!("CARGO_PKG_VERSION"), " (Lua 5.4
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    memory::keep();
     let args: Vec<Vec<u8>> = std::env::args_os().map(OsStringExt::into_vec).collect();
     let run = match options::parse(&args) {
         Ok(Request::Run(run)) => run,
@@ -28,6 +30,10 @@ pub fn main() -> ExitCode {
         }
         Ok(Request::Version) => {
             print(&format!("{VERSION}\n"));
+            return ExitCode::SUCCESS;
+        }
+        Ok(Request::GdbScript) => {
+            print(include_str!("../gdb_script.py"));
             return ExitCode::SUCCESS;
         }
         Err(wrong) => {
@@ -42,6 +48,7 @@ pub fn main() -> ExitCode {
             JitOption::Command(text) => ("j", text, state.jit_mode(text)),
             JitOption::Parameter(text) => ("O", text, state.jit_parameter(text)),
             JitOption::Gdb(text) => ("-gdb=", text, state.gdb(text)),
+            JitOption::Perf(text) => ("-perf=", text, state.perf(text)),
         };
         if let Err(why) = outcome {
             complain(format!("-{name}{text}: {why}").as_bytes());
@@ -107,7 +114,7 @@ fn execute(lua: &Lua, args: &[Vec<u8>], run: &Invocation) -> Result<()> {
 fn off(options: &[JitOption]) -> bool {
     let modes = options.iter().rev().filter_map(|option| match option {
         JitOption::Command(mode) => Some(&mode[..]),
-        JitOption::Parameter(_) | JitOption::Gdb(_) => None,
+        JitOption::Parameter(_) | JitOption::Gdb(_) | JitOption::Perf(_) => None,
     });
     modes.clone().find(|mode| matches!(*mode, "on" | "off")) == Some("off")
 }

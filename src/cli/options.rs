@@ -19,8 +19,12 @@ usage: perilune [options] [script [args]]
   -jdump     show each trace at all stages on stderr; -jdump=file writes to a file
   -Oname=n   set a parameter of the compiler: hotloop, hotexit, maxtrace, maxrecord, ...
   -O-pass    switch an optimization off (-O+pass: on): fold, cse, fwd, dce, loop, ...
+  --gdb-script
+             print a script for gdb: Lua frames, variables, tables, traces
   --gdb      tell gdb of each trace at once, keep all lines and variables for it;
              --gdb=off tells it nothing
+  --perf=map name traces for perf in /tmp/perf-PID.map; --perf=jitdump with lines and
+             code in jit-PID.dump
   --         end of the options
   -          run the program on stdin
   --version  show the version and leave
@@ -52,6 +56,8 @@ pub enum JitOption {
     Parameter(String),
     /// Behind `--gdb`: nothing, or what follows a `=`.
     Gdb(String),
+    /// Behind `--perf=`.
+    Perf(String),
 }
 
 /// A command line, understood.
@@ -65,7 +71,7 @@ pub struct Invocation {
     pub show_version: bool,
     /// `-E`
     pub ignore_environment: bool,
-    /// `-j`, `-O` and `--gdb`
+    /// `-j`, `-O`, `--gdb` and `--perf`
     pub jit: Vec<JitOption>,
     /// Where the script stands among the arguments; `-` is stdin.
     pub script: Option<usize>,
@@ -80,6 +86,8 @@ pub enum Request {
     Help,
     /// `--version`
     Version,
+    /// `--gdb-script`
+    GdbScript,
 }
 
 /// An option that does not exist or lacks its value.
@@ -121,9 +129,13 @@ pub fn parse(args: &[Vec<u8>]) -> Result<Request, WrongOption> {
             b"-W" => run.steps.push(Step::Warnings),
             b"-v" => run.show_version = true,
             b"-i" => run.interactive = true,
+            b"--gdb-script" => return Ok(Request::GdbScript),
             b"--gdb" => run.jit.push(JitOption::Gdb(String::new())),
             [b'-', b'-', b'g', b'd', b'b', b'=', mode @ ..] => {
                 run.jit.push(JitOption::Gdb(String::from_utf8(mode.to_vec()).map_err(|_| unknown())?));
+            }
+            [b'-', b'-', b'p', b'e', b'r', b'f', b'=', format @ ..] => {
+                run.jit.push(JitOption::Perf(String::from_utf8(format.to_vec()).map_err(|_| unknown())?));
             }
             [b'-', letter @ (b'e' | b'l' | b'j' | b'O'), attached @ ..] => {
                 let text = if attached.is_empty() {

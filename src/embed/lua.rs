@@ -90,6 +90,18 @@ impl Options {
         if text == "off" { Ok(()) } else { Err(NO_COMPILER.to_string()) }
     }
 
+    /// What `--perf=` takes on the command line: `map` for names in `/tmp/perf-PID.map`; `jitdump` for names, lines and code in
+    /// `jit-PID.dump` in the current folder, which `perf inject -j` reads.
+    ///
+    /// # Errors
+    /// When there is no such format, or no compiler in this build, as a message.
+    pub fn perf(&mut self, text: &str) -> Result<(), String> {
+        #[cfg(feature = "jit")]
+        return self.jit.set_perf(text);
+        #[cfg(not(feature = "jit"))]
+        Err(format!("{NO_COMPILER}, so there is nothing to tell perf ('{text}')"))
+    }
+
     /// What `-O` takes on the command line: `hotloop=10`, `-fold`.
     ///
     /// # Errors

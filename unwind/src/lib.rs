@@ -13,6 +13,7 @@
 //! | `object` | gdb: the ELF image around all that |
 //! | `gdb` | gdb: the list of images it watches |
 //! | `perf` | perf: a text file of names |
+//! | `jitdump` | perf: names, lines and code |
 //!
 //! *One entry for a whole arena.* Compiled code shares one fixed frame, set up by a trampoline at the arena's start. So one
 //! frame description covers the arena to its end, however much code it comes to hold. An entry per piece of code would
@@ -21,6 +22,7 @@
 pub mod cfi;
 pub mod frame;
 pub mod gdb;
+pub mod jitdump;
 pub mod lines;
 pub mod object;
 pub mod perf;

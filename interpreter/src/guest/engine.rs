@@ -1,13 +1,15 @@
 //! The dispatch loop: find the block at rip, execute it, look up what wants attention, again.
 
-use perilune_runtime::guest::cpu::{Activity, attention, mode};
+use std::sync::atomic::Ordering;
+
+use perilune_runtime::guest::cpu::{Activity, attention, flag, mode};
 use perilune_runtime::guest::exception::{Exception, vector};
 use perilune_runtime::guest::exit::{Detail, Exit, Reason};
 use perilune_runtime::guest::machine::Machine;
 use perilune_runtime::guest::tier::{Answer, Outcome, Tier};
 
 use super::cache::Cache;
-use super::exec::{Done, Stop, mark};
+use super::exec::{Done, Stop, mark, system};
 use super::fault;
 
 /// What executes a guest: its decoded blocks, and a translator if one is plugged in.
@@ -47,13 +49,19 @@ impl Engine {
         (self.cache.decoded, self.cache.invalidated)
     }
 
-    /// Runs the guest until an exit, for at most `budget` instructions.
+    /// The length of the instruction at rip, or `None` if it cannot be fetched.
+    pub fn instruction_length(&mut self, m: &mut Machine) -> Option<u64> {
+        let cr2 = m.cpu.cr2;
+        let found = self.cache.find(m);
+        m.cpu.cr2 = cr2;
+        self.cache.insns(found.ok()?).first().map(|insn| insn.length.into())
+    }
+
+    /// Runs the guest until an exit, for at most `budget` instructions. Time in which the processor is halted counts like
+    /// instructions.
     pub fn run(&mut self, m: &mut Machine, budget: u64) -> Exit {
-        let budget = budget.min(i64::MAX as u64);
-        let end = m.cpu.time().wrapping_add(budget);
-        m.cpu.horizon = end;
-        m.cpu.budget = budget as i64;
-        m.cpu.attention |= attention::INTERRUPT;
+        m.end = m.cpu.time().saturating_add(budget.min(i64::MAX as u64));
+        m.cpu.attention |= attention::TIMER | attention::INTERRUPT;
         loop {
             if m.cpu.attention != 0 || m.cpu.budget <= 0 {
                 match self.attend(m) {
@@ -76,18 +84,24 @@ impl Engine {
         if bits & attention::CODE != 0 {
             self.drop_modified(m);
         }
+        if bits & attention::TIMER != 0 || m.cpu.budget <= 0 {
+            let now = m.cpu.time();
+            m.bus.advance(now);
+            m.set_slice();
+        }
         if bits & attention::EXIT != 0
             && let Some(exit) = m.pending.pop_front()
         {
             m.cpu.attention |= if m.pending.is_empty() { 0 } else { attention::EXIT };
             return Some(exit);
         }
-        match m.cpu.activity {
-            Activity::Running => {}
-            Activity::Halted => return Some(plain_exit(Reason::Halted)),
-            Activity::Shutdown => return Some(plain_exit(Reason::TripleFault)),
+        if m.cpu.activity == Activity::Shutdown {
+            return Some(plain_exit(Reason::TripleFault));
         }
-        if m.cpu.budget <= 0 {
+        if m.stop.swap(false, Ordering::Relaxed) {
+            return Some(plain_exit(Reason::Stopped));
+        }
+        if m.cpu.time() >= m.end {
             return Some(plain_exit(Reason::Budget));
         }
         if m.cpu.shadow || m.emulate || bits & attention::INTERPRET != 0 {
@@ -99,7 +113,38 @@ impl Engine {
             m.emulate = false;
             m.cpu.shadow &= !shadow;
             m.cpu.attention |= attention::INTERRUPT;
+            return None;
         }
+        if let Err(stop) = self.interrupt(m) {
+            self.stopped(m, stop);
+            return None;
+        }
+        if m.cpu.activity == Activity::Halted { self.halted(m) } else { None }
+    }
+
+    /// Delivers an interrupt that is waiting, if it is let in.
+    fn interrupt(&mut self, m: &mut Machine) -> Done {
+        if m.bus.devices.nmi && !m.cpu.nmi_blocked {
+            system::leave_with(m, Reason::Interrupt, Detail::Vector(vector::NMI))?;
+            m.bus.devices.nmi = false;
+            m.cpu.nmi_blocked = true;
+            fault::external(m, vector::NMI)?;
+        } else if m.cpu.has(flag::IF) && m.bus.pending() {
+            m.exits.count(Reason::Interrupt);
+            if let Some(vector) = m.bus.acknowledge() {
+                fault::external(m, vector)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Skips the time in which nothing happens.
+    fn halted(&mut self, m: &mut Machine) -> Option<Exit> {
+        let event = m.bus.next_event().filter(|_| m.cpu.has(flag::IF));
+        let Some(event) = event else { return Some(plain_exit(Reason::Halted)) };
+        // The horizon moves and the budget goes: that much time has passed.
+        m.cpu.horizon = event.min(m.end).max(m.cpu.time());
+        m.cpu.budget = 0;
         None
     }
 

@@ -191,6 +191,43 @@ pub fn begin_call(st: &mut State, mut func: usize, mut wanted: i32, mut flags: u
     }
 }
 
+/// As [`begin_call`] of an ordinary native function by a call instruction. None: the call is over, nothing has to be looked at, and
+/// the frame of the instruction is on top as before.
+#[inline]
+pub fn call_from_loop(st: &mut State, native: Gc<NativeFunction>, func: usize, wanted: i32) -> Option<Step> {
+    if st.move_stacks || st.thread.is_hooked() {
+        return Some(begin_call(st, func, wanted, 0));
+    }
+    let base = func + 1;
+    if let Err(raised) = ensure_stack(st, st.top() + NATIVE_STACK) {
+        return Some(Err(raised));
+    }
+    let args = CallFrame { base: base as u32, count: (st.top() - base) as u32 };
+    st.thread.frames().push(Frame::new(FrameKind::Native, std::ptr::null(), base as u32, wanted, 0));
+    let n = match native.function()(st, args) {
+        Ok(answer) => match call_in_answer(answer) {
+            None => answer as usize,
+            Some(call) => {
+                begin_call_in_answer(st, base, call);
+                return Some(begin_call(st, base, -1, frame_flag::FINISH));
+            }
+        },
+        Err(raised) => return Some(Err(raised)),
+    };
+    if st.thread.is_hooked() {
+        return Some(end_native(st, func, wanted, 0, n));
+    }
+    st.thread.frames().pop();
+    place_results(st, func, wanted, st.top() - n, n);
+    if st.heap.debt > 0 {
+        if wanted >= 0 {
+            exec::collect_above(st, func + wanted as usize);
+        }
+        safepoint(st);
+    }
+    None
+}
+
 /// Before a call that counts in the nesting.
 fn check_nesting(st: &mut State, flags: u8) -> Result<(), Raised> {
     if st.nesting + 1 < MAX_NESTING { Ok(()) } else { too_deep(st, flags) }

@@ -14,13 +14,16 @@
 use super::CodeError;
 use super::buffer::Code;
 use perilune_unwind::gdb::{self, Entry};
+use perilune_unwind::jitdump::JitDump;
 use perilune_unwind::lines::{Batch, Function};
-use perilune_unwind::object;
+use perilune_unwind::object::{self, Symbol};
 use perilune_unwind::perf::PerfMap;
 use perilune_unwind::types::Type;
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::mem;
+use std::path::Path;
 use std::rc::Rc;
 
 /// Functions in a batch, and batches that are joined.
@@ -90,8 +93,24 @@ pub struct Publisher {
     places: BTreeMap<u64, usize>,
     /// By time of retirement.
     retired: VecDeque<(u64, Code)>,
-    perf: Option<PerfMap>,
+    perf: Option<Perf>,
     telling: Telling,
+}
+
+/// What perf is told by.
+#[derive(Debug)]
+enum Perf {
+    Map(PerfMap),
+    Dump(JitDump),
+}
+
+/// The ways to tell perf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PerfFormat {
+    /// `/tmp/perf-PID.map`: names.
+    Map,
+    /// `jit-PID.dump` in the current folder: names, lines, code.
+    JitDump,
 }
 
 /// When gdb is told.
@@ -141,9 +160,30 @@ impl Publisher {
         self.telling != Telling::Never || self.perf.is_some()
     }
 
-    /// From now on writes names for perf, too.
+    /// From now on tells perf, too.
+    pub fn tell_perf(&mut self, format: PerfFormat) -> io::Result<()> {
+        self.perf = Some(match format {
+            PerfFormat::Map => Perf::Map(PerfMap::open(&PerfMap::path())?),
+            PerfFormat::JitDump => Perf::Dump(JitDump::create(Path::new("."))?),
+        });
+        Ok(())
+    }
+
+    /// From now on writes names for perf to this map, too.
     pub fn name_for_perf(&mut self, map: PerfMap) {
-        self.perf = Some(map);
+        self.perf = Some(Perf::Map(map));
+    }
+
+    /// Tells perf of a function and its code. Its name there has the function and the line of the source in it.
+    fn name(&mut self, function: &Function, code: &[u8]) -> io::Result<()> {
+        let Publisher { perf, files, .. } = self;
+        let file = files.get(function.file as usize).map_or("?", |file| file.rsplit('/').next().unwrap_or(file));
+        let name = format!("{} {} {file}:{}", function.symbol.name, function.name, function.line);
+        match perf {
+            Some(Perf::Map(map)) => map.add(&[Symbol { name, ..function.symbol }]),
+            Some(Perf::Dump(dump)) => dump.add(function, &name, code, files),
+            None => Ok(()),
+        }
     }
 
     /// The counter that must be told of entries into compiled code.
@@ -169,11 +209,11 @@ impl Publisher {
     }
 
     /// Describes published code, at once or when its batch is full.
-    pub fn announce(&mut self, functions: Vec<Function>) -> Result<(), CodeError> {
-        if let Some(perf) = &mut self.perf {
-            functions.iter().try_for_each(|function| perf.add(std::slice::from_ref(&function.symbol)))?;
+    pub fn announce(&mut self, functions: Vec<(Function, &Code)>) -> Result<(), CodeError> {
+        if self.perf.is_some() {
+            functions.iter().try_for_each(|(function, code)| self.name(function, &code.bytes()))?;
         }
-        self.announce_again(functions)
+        self.announce_again(functions.into_iter().map(|(function, _)| function).collect())
     }
 
     /// As [`announce`](Publisher::announce), for code that was announced before the debugger came.
@@ -224,7 +264,7 @@ impl Publisher {
     }
 
     /// The name of the function that covers `address`, for dumps.
-    pub fn name(&self, address: usize) -> Option<&str> {
+    pub fn name_at(&self, address: usize) -> Option<&str> {
         let address = address as u64;
         let covers = |function: &&Function| (address.wrapping_sub(function.symbol.start)) < function.symbol.size;
         let told = self.places.range(..=address).next_back().and_then(|(_, place)| self.told.get(place));
@@ -301,7 +341,6 @@ impl Publisher {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use perilune_unwind::object::Symbol;
 
     #[test]
     fn many_functions_are_told_in_few_images_and_forgotten() {
@@ -312,16 +351,16 @@ mod tests {
             let symbol = Symbol { name: format!("trace_{start}"), start, size: 64 };
             let name = "f".to_string();
             let function = Function { symbol, name, file, line: 1, rows: vec![], parameters: vec![], scopes: vec![] };
-            publisher.announce(vec![function]).unwrap();
+            publisher.announce_again(vec![function]).unwrap();
         }
         let functions =
             |publisher: &Publisher| publisher.told.values().map(|told| told.functions.len()).collect::<Vec<_>>();
         assert_eq!((functions(&publisher), publisher.pending.len()), (vec![100, 100, 100], 50));
-        assert_eq!(publisher.name(starts[7] as usize + 3), Some("trace_268435904"));
-        assert_eq!(publisher.name(starts[349] as usize), Some("trace_268457792"));
+        assert_eq!(publisher.name_at(starts[7] as usize + 3), Some("trace_268435904"));
+        assert_eq!(publisher.name_at(starts[349] as usize), Some("trace_268457792"));
         publisher.withdraw(&starts[..150]).unwrap();
         assert_eq!((functions(&publisher), publisher.pending.len()), (vec![50, 100], 50));
-        assert_eq!(publisher.name(starts[7] as usize + 3), None);
+        assert_eq!(publisher.name_at(starts[7] as usize + 3), None);
         assert_eq!((publisher.files.len(), publisher.file(&format!("/{}.lua", starts[349]))), (200, 49));
         publisher.withdraw(&starts).unwrap();
         assert!(publisher.told.is_empty() && publisher.pending.is_empty() && publisher.places.is_empty());

@@ -6,9 +6,13 @@
 //! comes later is noticed then, too: it is told of all traces once more, with their variables.
 #![forbid(unsafe_code)]
 
+use std::mem::offset_of;
 use std::time::{Duration, Instant};
 
+use perilune_runtime::lua::debugger::{describe, find_word};
+
 use super::tier::Jit;
+use super::trace::{Exit, Trace};
 
 /// Traces that are described at once: one of them may run for ever.
 const AT_ONCE: usize = 8;
@@ -79,4 +83,21 @@ impl Jit {
         let traces = numbers.iter().filter_map(|number| self.traces.get(*number as usize)?.as_deref());
         self.engine.announce(traces);
     }
+}
+
+/// Tells the gdb script where it finds the traces of a compiler.
+pub(super) fn describe_layout() {
+    let with_side = Exit { side: Some(0x5eed), ..Exit::default() };
+    let side = find_word(&with_side, 0x5eed);
+    describe(&[
+        (c"jit.traces", offset_of!(Jit, traces)),
+        (c"trace.root", offset_of!(Trace, root)),
+        (c"trace.prototype", offset_of!(Trace, proto)),
+        (c"trace.exits", offset_of!(Trace, exits)),
+        (c"exit.size", size_of::<Exit>()),
+        (c"exit.count", offset_of!(Exit, count)),
+        (c"exit.side", side),
+        // The two words of an option lie beside each other.
+        (c"exit.has_side", 2 * offset_of!(Exit, side) + 4 - side),
+    ]);
 }

@@ -25,7 +25,7 @@ use super::tier::{Jit, has_nesting};
 use super::trace::Trace;
 use crate::code::dump;
 use crate::code::map::Writing;
-use crate::code::publish::Telling;
+use crate::code::publish::{PerfFormat, Telling};
 
 /// The engine of a compiler.
 pub struct Engine {
@@ -37,6 +37,7 @@ pub struct Engine {
     stress: Option<(HashSet<Guard>, usize)>,
     /// When debuggers are told.
     telling: Telling,
+    perf: Option<PerfFormat>,
     /// When a debugger was looked for.
     looked: Instant,
     /// Test mode: the seed by which registers are chosen.
@@ -61,6 +62,7 @@ impl Engine {
             stress,
             telling: options.telling,
             random_registers: options.registers,
+            perf: options.perf,
             looked: Instant::now(),
             kept: Vec::new(),
         }
@@ -95,11 +97,11 @@ impl Engine {
         if self.evaluate {
             return Ok(());
         }
-        let telling = self.telling;
+        let (telling, perf) = (self.telling, self.perf);
         let Some(trace) = traces.get(number as usize).and_then(Option::as_deref) else { return Ok(()) };
         if self.machine.is_none() {
             let (exit_stress, random_registers) = (self.stress.is_some(), self.random_registers);
-            let options = MachineOptions { exit_stress, random_registers, telling, ..MachineOptions::default() };
+            let options = MachineOptions { exit_stress, random_registers, telling, perf, ..MachineOptions::default() };
             self.machine = Some(Machine::new(options).map_err(|e| e.to_string())?);
         }
         let Some(machine) = &mut self.machine else { return Ok(()) };

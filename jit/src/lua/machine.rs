@@ -26,7 +26,7 @@ use crate::code::arena::Arena;
 use crate::code::buffer::Code;
 use crate::code::map::CodeSpace;
 use crate::code::patch::Patch;
-use crate::code::publish::{Publisher, Telling};
+use crate::code::publish::{PerfFormat, Publisher, Telling};
 use perilune_runtime::lua::heap::Roots;
 use perilune_runtime::lua::state::State;
 use perilune_unwind::lines::Function;
@@ -173,6 +173,8 @@ pub struct MachineOptions {
     pub telling: Telling,
     /// Test mode, unless it is 0: registers are chosen at random, from this seed on.
     pub random_registers: u32,
+    /// How perf is told.
+    pub perf: Option<PerfFormat>,
 }
 
 impl Default for MachineOptions {
@@ -183,6 +185,7 @@ impl Default for MachineOptions {
             exit_stress: false,
             telling: Telling::detect(),
             random_registers: 0,
+            perf: None,
         }
     }
 }
@@ -232,11 +235,15 @@ impl Machine {
             ceil: entry::ceil as *const () as usize,
         };
         let thunks = Thunks::new(&arena, functions)?;
+        let mut publisher = Publisher::new(options.telling, explain::TYPES);
+        if let Some(format) = options.perf {
+            publisher.tell_perf(format)?;
+        }
         Ok(Box::new(Machine {
             traces: Vec::new(),
             arena,
             thunks,
-            publisher: Publisher::new(options.telling, explain::TYPES),
+            publisher,
             options,
             syncs: Vec::new(),
             depth: 0,
@@ -345,28 +352,31 @@ impl Machine {
     /// Tells debuggers of traces that were compiled.
     pub fn announce<'a>(&mut self, traces: impl Iterator<Item = &'a Trace>) {
         let functions = self.describe(traces);
+        let Machine { traces: known, publisher, .. } = self;
+        let code = |number: u32| known.get(number as usize)?.as_deref().map(MachineTrace::code);
+        let functions = functions.into_iter().filter_map(|(number, f)| Some((f, code(number)?))).collect();
         // A trace that cannot be described runs all the same.
-        let _ = self.publisher.announce(functions);
+        let _ = publisher.announce(functions);
     }
 
     /// Looks whether a debugger has come, and tells it of all traces.
     pub fn look_for_debugger<'a>(&mut self, traces: impl Iterator<Item = &'a Trace>) -> bool {
         let has_come = self.publisher.looks_for_debugger();
         if has_come {
-            let functions = self.describe(traces);
+            let functions = self.describe(traces).into_iter().map(|(_, function)| function).collect();
             let _ = self.publisher.announce_again(functions);
         }
         has_come
     }
 
-    fn describe<'a>(&mut self, traces: impl Iterator<Item = &'a Trace>) -> Vec<Function> {
+    fn describe<'a>(&mut self, traces: impl Iterator<Item = &'a Trace>) -> Vec<(u32, Function)> {
         let Machine { traces: known, publisher, options, .. } = self;
         if !publisher.is_wanted() {
             return Vec::new();
         }
         let describe = |trace: &Trace| {
             let code = known.get(trace.number as usize)?.as_deref().filter(|code| !code.dropped)?;
-            Some(explain::function(trace, code, options.features, publisher))
+            Some((trace.number, explain::function(trace, code, options.features, publisher)))
         };
         traces.filter_map(describe).collect()
     }

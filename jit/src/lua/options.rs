@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::ir::{Op, Type};
 use super::opt::Passes;
-use crate::code::publish::Telling;
+use crate::code::publish::{PerfFormat, Telling};
 
 /// How much a run says about its traces.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -51,6 +51,8 @@ pub struct Options {
     pub count_guards: bool,
     /// When debuggers are told of traces; if at once, lines are marked and variables kept, too.
     pub telling: Telling,
+    /// How perf is told of traces.
+    pub perf: Option<PerfFormat>,
     /// What is said about traces.
     pub verbosity: Verbosity,
     /// Where it is said; none: on standard error.
@@ -73,6 +75,7 @@ impl Default for Options {
             omit: None,
             count_guards: false,
             telling: Telling::detect(),
+            perf: None,
             verbosity: Verbosity::Silent,
             output: None,
         }
@@ -160,6 +163,16 @@ impl Options {
             "off" => Telling::Never,
             _ => return Err(format!("there is no mode '{text}' (off)")),
         };
+        Ok(())
+    }
+
+    /// Applies what stands behind `--perf=`: `map` or `jitdump`.
+    pub fn set_perf(&mut self, text: &str) -> Result<(), String> {
+        self.perf = Some(match text {
+            "map" => PerfFormat::Map,
+            "jitdump" => PerfFormat::JitDump,
+            _ => return Err(format!("there is no format '{text}' (map, jitdump)")),
+        });
         Ok(())
     }
 

@@ -85,6 +85,7 @@ impl Jit {
     pub fn new(state: &mut State, options: Options) -> Jit {
         let intrinsics = Rc::new(Intrinsics::new(state));
         let engine = Engine::new(&options);
+        super::announce::describe_layout();
         Jit {
             options,
             intrinsics,

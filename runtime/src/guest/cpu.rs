@@ -364,8 +364,6 @@ pub struct Cpu {
     pub dr: [u64; 8],
     /// The privilege level.
     pub cpl: u8,
-    /// The priority below which interrupts wait: CR8 in the upper four bits, and the local APIC's register.
-    pub tpr: u8,
     /// What it waits for.
     pub activity: Activity,
     /// Interrupts wait for one instruction (STI, MOV SS, POP SS).
@@ -434,7 +432,6 @@ impl Default for Cpu {
             cr4: 0,
             dr: [0, 0, 0, 0, 0, 0, 0xffff_0ff0, 0x400],
             cpl: 0,
-            tpr: 0,
             activity: Activity::Running,
             shadow: false,
             nmi_blocked: false,

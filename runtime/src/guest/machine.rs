@@ -1,13 +1,19 @@
 //! The machine: all that a guest is, in one place, and the slow paths to its memory that processor and monitor share.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
+use super::bus::Bus;
 use super::cpu::{Cpu, attention, cr0, cr4, flag};
 use super::exception::{Exception, vector};
 use super::exit::{Counters, Exit, Reasons};
 use super::memory::{self, Memory, page};
 use super::paging::{self, Accessor};
 use super::tlb::{Access, PAGE_MASK, PAGE_SIZE, Tags, Tlb};
+
+/// The most instructions between two looks at [`Machine::stop`].
+const SLICE: u64 = 1 << 20;
 
 const PAGE_BYTES: u64 = PAGE_SIZE as u64;
 
@@ -23,12 +29,18 @@ pub struct Machine {
     pub tlb: Tlb,
     /// Guest-physical memory.
     pub memory: Memory,
+    /// The devices.
+    pub bus: Bus,
     /// The reasons for which the monitor wants to be asked.
     pub intercepts: Reasons,
     /// The next instruction is emulated even if its exit is intercepted: the monitor has seen it.
     pub emulate: bool,
     /// How often each reason occurred.
     pub exits: Counters,
+    /// Set from another thread to end a run soon.
+    pub stop: Arc<AtomicBool>,
+    /// The virtual time at which the current run ends, whatever the devices want.
+    pub end: u64,
     /// Exits that are to be reported before the next instruction ([`attention::EXIT`]).
     pub pending: VecDeque<Exit>,
 }
@@ -40,9 +52,12 @@ impl Machine {
             cpu: Cpu::default(),
             tlb: Tlb::default(),
             memory: Memory::new(size)?,
+            bus: Bus::new(size),
             intercepts: Reasons::NONE,
             emulate: false,
             exits: Counters::default(),
+            stop: Arc::default(),
+            end: 0,
             pending: VecDeque::new(),
         });
         machine.refresh();
@@ -56,6 +71,16 @@ impl Machine {
         self.tlb.flush_all();
         self.refresh();
         self.cpu.attention |= attention::LOOKUP;
+    }
+
+    /// Lets the processor run until the end of the run, or until a device wants to be looked at, whatever comes first. To be
+    /// called when either has changed.
+    pub fn set_slice(&mut self) {
+        let now = self.cpu.time();
+        let event = self.bus.next_event().unwrap_or(u64::MAX).max(now);
+        let until = event.min(self.end).min(now.saturating_add(SLICE));
+        self.cpu.horizon = until;
+        self.cpu.budget = until.saturating_sub(now) as i64;
     }
 
     /// Asks the dispatch loop to report an exit before the next instruction.

@@ -6,9 +6,12 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bus;
 pub mod cpu;
+pub mod device;
 pub mod exception;
 pub mod exit;
+pub mod image;
 pub mod layout;
 pub mod machine;
 pub mod memory;

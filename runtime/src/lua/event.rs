@@ -39,6 +39,7 @@ impl Event {
     }
 
     /// Where a metatable's header caches that it lacks this field.
+    #[inline(always)]
     pub fn absent_bit(self) -> Option<u8> {
         ((self as u8) < 8).then(|| 1 << self as u8)
     }

@@ -29,6 +29,7 @@ impl Default for Frames {
 }
 
 impl Frames {
+    pub(super) const START_OFFSET: usize = std::mem::offset_of!(Frames, start);
     pub(super) const END_OFFSET: usize = std::mem::offset_of!(Frames, end);
     pub(super) const LIMIT_OFFSET: usize = std::mem::offset_of!(Frames, limit);
 

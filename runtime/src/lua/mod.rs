@@ -1,6 +1,7 @@
 //! The Lua machine's data: values and the heap they live in, what the compiler makes, stacks and the state.
 
 pub mod bytecode;
+pub mod debugger;
 pub mod event;
 pub mod frames;
 pub mod function;

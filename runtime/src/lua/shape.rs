@@ -91,6 +91,14 @@ pub struct Shape {
 }
 
 impl Shape {
+    pub(super) const COUNT_OFFSET: usize = std::mem::offset_of!(Shape, count);
+    pub(super) const KEYS_OFFSET: usize = std::mem::offset_of!(Shape, keys);
+
+    /// Where the list of keys lies behind the pointer to them.
+    pub(super) fn keys_offset() -> usize {
+        super::debugger::behind_rc(&Rc::<RefCell<Keys>>::default(), |keys| &raw const keys.list)
+    }
+
     /// Number of fields.
     #[inline(always)]
     pub fn count(&self) -> usize {

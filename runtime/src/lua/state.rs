@@ -109,8 +109,9 @@ impl State {
         let main = heap.thread().expect(fresh);
         main.status.set(Status::Running);
         let globals = heap.table(0, 0).expect(fresh);
+        globals.expect_names();
         let registry = heap.table(0, 0).expect(fresh);
-        Box::new(State {
+        let state = Box::new(State {
             heap,
             thread: main,
             error: Value::NIL,
@@ -137,7 +138,9 @@ impl State {
             scratch: [Value::NIL; 4],
             buffer: Vec::new(),
             library: None,
-        })
+        });
+        super::debugger::add(&raw const *state);
+        state
     }
 
     /// What the collector starts from.
@@ -379,5 +382,11 @@ fn set_counters(code: &mut [u32], start: u32) {
             code[pc + 1] = start;
         }
         pc += op.words();
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        super::debugger::remove(self);
     }
 }

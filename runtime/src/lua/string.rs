@@ -81,47 +81,70 @@ impl Str {
 }
 
 /// The hash of a string's bytes. The same in each run, so that runs can be repeated.
+#[inline]
 pub fn hash(bytes: &[u8]) -> u32 {
     const M: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut h = bytes.len() as u64 ^ 0x51_7c_c1_b7_27_22_0a_95;
-    let mut chunks = bytes.chunks_exact(8);
-    for c in &mut chunks {
-        h = (h ^ u64::from_le_bytes(c.try_into().expect("eight bytes"))).wrapping_mul(M).rotate_left(29);
+    let (words, rest) = bytes.as_chunks::<8>();
+    for word in words {
+        h = (h ^ u64::from_le_bytes(*word)).wrapping_mul(M).rotate_left(29);
     }
-    let mut last = 0;
-    for (i, b) in chunks.remainder().iter().enumerate() {
-        last |= u64::from(*b) << (8 * i);
-    }
+    // What is left, read twice in part where it has no power of two bytes.
+    let last = match (rest.first_chunk::<4>(), rest.last_chunk::<4>(), rest) {
+        (Some(a), Some(b), _) => u64::from(u32::from_le_bytes(*a)) << 32 | u64::from(u32::from_le_bytes(*b)),
+        (_, _, [first, .., last]) => u64::from(*first) << 16 | u64::from(rest[rest.len() / 2]) << 8 | u64::from(*last),
+        (_, _, [only]) => u64::from(*only),
+        _ => 0,
+    };
     h = (h ^ last).wrapping_mul(M);
     (h ^ h >> 32) as u32
 }
 
-/// All short strings. Open addressing; a slot is free or holds a string.
+/// Are these short strings of the same length the same?
+#[inline]
+fn same_bytes(a: &[u8], b: &[u8]) -> bool {
+    // A call of the C library's function takes longer than this.
+    let ((a, rest_a), (b, rest_b)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    std::iter::zip(a, b).all(|(a, b)| u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b))
+        && std::iter::zip(rest_a, rest_b).all(|(a, b)| a == b)
+}
+
+/// A place among the interned strings.
+#[derive(Clone, Copy)]
+struct Entry {
+    string: Option<Gc<Str>>,
+    hash: u32,
+}
+
+const FREE: Entry = Entry { string: None, hash: 0 };
+
+/// All short strings. Open addressing; a slot is free or holds a string and its hash.
 pub(super) struct Interned {
-    slots: Vec<Option<Gc<Str>>>,
+    slots: Vec<Entry>,
     count: usize,
 }
 
 impl Interned {
     pub(super) fn new() -> Interned {
-        Interned { slots: vec![None; 512], count: 0 }
+        Interned { slots: vec![FREE; 512], count: 0 }
     }
 
     /// The string with these bytes, or the slot where it belongs.
     fn find(&self, hash: u32, bytes: &[u8]) -> Result<Gc<Str>, usize> {
         let mask = self.slots.len() - 1;
         let mut i = hash as usize & mask;
-        while let Some(s) = self.slots[i] {
-            if s.header.extra.get() == hash && s.bytes() == bytes {
+        loop {
+            let entry = self.slots[i];
+            let Some(s) = entry.string else { return Err(i) };
+            if entry.hash == hash && s.len == bytes.len() && same_bytes(s.bytes(), bytes) {
                 return Ok(s);
             }
             i = (i + 1) & mask;
         }
-        Err(i)
     }
 
     fn insert(&mut self, slot: usize, string: Gc<Str>) {
-        self.slots[slot] = Some(string);
+        self.slots[slot] = Entry { string: Some(string), hash: string.header.extra.get() };
         self.count += 1;
         if self.count * 3 > self.slots.len() * 2 {
             self.rebuild(self.slots.len() * 2, |_| true);
@@ -129,15 +152,15 @@ impl Interned {
     }
 
     fn rebuild(&mut self, size: usize, keep: impl Fn(Gc<Str>) -> bool) {
-        let old = std::mem::replace(&mut self.slots, vec![None; size]);
+        let old = std::mem::replace(&mut self.slots, vec![FREE; size]);
         let mask = size - 1;
         self.count = 0;
-        for s in old.into_iter().flatten().filter(|s| keep(*s)) {
-            let mut i = s.header.extra.get() as usize & mask;
-            while self.slots[i].is_some() {
+        for entry in old.into_iter().filter(|entry| entry.string.is_some_and(&keep)) {
+            let mut i = entry.hash as usize & mask;
+            while self.slots[i].string.is_some() {
                 i = (i + 1) & mask;
             }
-            self.slots[i] = Some(s);
+            self.slots[i] = entry;
             self.count += 1;
         }
     }

@@ -2,6 +2,7 @@
 
 use perilune_runtime::guest::cpu::gpr::{RAX, RCX, RDX};
 use perilune_runtime::guest::cpu::{Segment, attention, cr0, cr4, efer, seg};
+use perilune_runtime::guest::device::lapic;
 use perilune_runtime::guest::exception::{Exception, vector};
 use perilune_runtime::guest::exit::{Detail, Reason};
 use perilune_runtime::guest::machine::{Machine, canonical};
@@ -49,7 +50,7 @@ pub fn read_control(m: &mut Machine, i: &Insn) -> Done {
         2 => m.cpu.cr2,
         3 => m.cpu.cr3,
         4 => m.cpu.cr4,
-        8 => u64::from(m.cpu.tpr) >> 4,
+        8 => u64::from(m.bus.devices.lapic.tpr) >> 4,
         _ => return Err(Exception::INVALID_OPCODE.into()),
     };
     set(m, i, 0, value)
@@ -71,7 +72,7 @@ pub fn write_control(m: &mut Machine, i: &Insn) -> Done {
         4 => set_cr4(m, value),
         8 => {
             require(value < 16)?;
-            m.cpu.tpr = (value << 4) as u8;
+            m.bus.devices.lapic.tpr = (value << 4) as u8;
             m.cpu.attention |= attention::INTERRUPT;
             Ok(())
         }
@@ -214,6 +215,11 @@ pub fn write_debug(m: &mut Machine, i: &Insn) -> Done {
     Ok(())
 }
 
+/// The number of the MSR that says where the local APIC is.
+const APIC_BASE: u32 = 0x1b;
+/// Its value: enabled, the processor that starts.
+const APIC_ENABLED: u64 = lapic::BASE | 1 << 11 | 1 << 8;
+
 /// RDMSR.
 pub fn rdmsr(m: &mut Machine, _: &Insn) -> Done {
     privileged(m)?;
@@ -222,6 +228,7 @@ pub fn rdmsr(m: &mut Machine, _: &Insn) -> Done {
     let msr = &m.cpu.msr;
     let value = match number {
         0x10 => m.cpu.tsc(),
+        APIC_BASE => APIC_ENABLED,
         0x174 => msr.sysenter_cs,
         0x175 => msr.sysenter_esp,
         0x176 => msr.sysenter_eip,
@@ -254,6 +261,8 @@ pub fn wrmsr(m: &mut Machine, _: &Insn) -> Done {
     let msr = &mut m.cpu.msr;
     match number {
         0x10 => msr.tsc_offset = value.wrapping_sub(time),
+        // It cannot be moved or switched off.
+        APIC_BASE => require(value == APIC_ENABLED)?,
         0x174 => msr.sysenter_cs = value,
         0x175 => msr.sysenter_esp = value,
         0x176 => msr.sysenter_eip = value,

@@ -3,6 +3,7 @@
 //! Each of them calls [`leave`] first, which counts the exit and hands it to the monitor when that asked for it. What the
 //! guest sees otherwise is a virtual processor, never the host's.
 
+use perilune_runtime::guest::bus::Request;
 use perilune_runtime::guest::cpu::gpr::{RAX, RCX, RDX};
 use perilune_runtime::guest::cpu::{Activity, Segment, TableRegister, attention, cr0, cr4, flag, mode, seg};
 use perilune_runtime::guest::exception::{Exception, vector};
@@ -288,16 +289,26 @@ pub fn check_port(m: &mut Machine, port: u16, size: u8) -> Done {
     if bits >> (port & 7) & wanted == 0 { Ok(()) } else { denied }
 }
 
-/// Reads a port.
+/// Reads a port. The device may have raised an interrupt, or set a timer.
 pub fn port_in(m: &mut Machine, port: u16, size: u8) -> Done<u32> {
     leave_with(m, Reason::PortIn, Detail::Port { port, size, value: 0 })?;
-    // Nothing is there.
-    Ok(u32::MAX)
+    let now = m.cpu.time();
+    let value = m.bus.port_in(now, port, size);
+    m.cpu.attention |= attention::INTERRUPT | attention::TIMER;
+    Ok(value.unwrap_or(u32::MAX))
 }
 
 /// Writes a port.
 pub fn port_out(m: &mut Machine, port: u16, size: u8, value: u32) -> Done {
-    leave_with(m, Reason::PortOut, Detail::Port { port, size, value })
+    leave_with(m, Reason::PortOut, Detail::Port { port, size, value })?;
+    let now = m.cpu.time();
+    m.cpu.attention |= attention::INTERRUPT | attention::TIMER;
+    match m.bus.port_out(now, port, size, value) {
+        Request::None => {}
+        Request::Reset => m.request_exit(Exit { reason: Reason::Reset, detail: Detail::None }),
+        Request::Exit(value) => m.request_exit(Exit { reason: Reason::DebugExit, detail: Detail::Value(value) }),
+    }
+    Ok(())
 }
 
 /// The port of IN and OUT: an immediate byte, or DX.
@@ -324,16 +335,28 @@ pub fn output(m: &mut Machine, i: &Insn) -> Done {
     port_out(m, port, size, value)
 }
 
-/// Reads from where neither RAM nor ROM is.
+/// Reads from where neither RAM nor ROM is: a device's register of 32 bits, or nothing, which is all ones.
 pub fn read_device(m: &mut Machine, address: u64, bytes: &mut [u8]) -> Done {
-    leave_with(m, Reason::Mmio, Detail::Physical { address, size: bytes.len() as u8, value: None })?;
     bytes.fill(0xff);
-    Ok(())
+    let now = m.cpu.time();
+    if let Some(value) = m.bus.memory_in(now, address & !3) {
+        let at = (address & 3) as usize;
+        for (byte, value) in bytes.iter_mut().zip(&value.to_le_bytes()[at..]) {
+            *byte = *value;
+        }
+        return Ok(());
+    }
+    leave_with(m, Reason::Mmio, Detail::Physical { address, size: bytes.len() as u8, value: None })
 }
 
 /// Writes to where neither RAM nor ROM is.
 pub fn write_device(m: &mut Machine, address: u64, bytes: &[u8]) -> Done {
     let value = bytes.iter().take(8).rev().fold(0, |v, b| v << 8 | u64::from(*b));
+    let now = m.cpu.time();
+    if m.bus.memory_out(now, address & !3, value as u32) {
+        m.cpu.attention |= attention::INTERRUPT | attention::TIMER;
+        return Ok(());
+    }
     leave_with(m, Reason::Mmio, Detail::Physical { address, size: bytes.len() as u8, value: Some(value) })
 }
 

@@ -26,7 +26,7 @@ use super::top_frame;
 const MAX_CACHED_CHAIN: usize = 32;
 
 /// An instruction whose cache has missed more often asks the table of all lookups first, and leaves its cache alone then.
-const MONOMORPHIC_MISSES: u32 = 16;
+pub(super) const MONOMORPHIC_MISSES: u32 = 16;
 
 /// The inline cache of the instruction in progress.
 fn cache_of(st: &State) -> *mut InlineCache {
@@ -181,6 +181,70 @@ fn inherited(
         meta = holder.metatable();
     }
     Ok(None)
+}
+
+/// Where a table has a field: in dictionary mode in its hash, else by the table of all lookups itself or through `__index`; null if
+/// that does not know. The value may be nil, which says nothing then.
+///
+/// # Safety
+/// For the loop: the state, and a table and a short string of its.
+#[inline(never)]
+pub(super) unsafe fn known(st: *const State, table: Gc<Table>, name: Gc<Str>) -> *mut Value {
+    // SAFETY: the state is alive; the table of lookups refers to living objects only, and a slot that it names is there.
+    unsafe {
+        let heap = &(*st).heap;
+        if table.shape().is_dictionary() {
+            return table.find_hashed(Value::from(name));
+        }
+        match heap.lookups.find(table.shape(), name, heap.epoch) {
+            Some(found) => found.holder.unwrap_or(table).slots_ptr().add(found.slot as usize),
+            None => std::ptr::null_mut(),
+        }
+    }
+}
+
+/// As [`known`], for a field of the table itself that may be assigned to without further ado.
+///
+/// # Safety
+/// As for [`known`].
+#[inline(never)]
+pub(super) unsafe fn known_own(st: *const State, table: Gc<Table>, name: Gc<Str>) -> *mut Value {
+    // SAFETY: as for `known`.
+    unsafe {
+        let heap = &(*st).heap;
+        let slot = match heap.lookups.find(table.shape(), name, heap.epoch) {
+            _ if table.is_flagged() => return std::ptr::null_mut(),
+            _ if table.shape().is_dictionary() => table.find_hashed(Value::from(name)),
+            Some(found) if found.holder.is_none() => table.slots_ptr().add(found.slot as usize),
+            _ => return std::ptr::null_mut(),
+        };
+        let is_free =
+            !table.shape().is_dictionary() && table.metatable().is_none_or(|m| m.is_known_to_lack(Event::NewIndex));
+        if is_free || !(*slot).is_nil() { slot } else { std::ptr::null_mut() }
+    }
+}
+
+/// Where a method of strings lies, if the cache knows it; else null.
+///
+/// # Safety
+/// For the loop: the state, and the inline cache of the running instruction, whose receiver is a string.
+#[inline(always)]
+pub(super) unsafe fn known_method(st: *const State, cache: *const InlineCache) -> *mut Value {
+    // SAFETY: the cache's objects are alive.
+    unsafe {
+        if let Some(meta) = (*st).type_metas[usize::from(tag::STRING)]
+            && (*cache).via == Some(meta.shape())
+            && (*cache).shape.is_none()
+            && (*cache).epoch == (*st).heap.epoch
+            && let Some(holder) = (*cache).holder
+        {
+            let slot = holder.slots_ptr().add((*cache).slot as usize);
+            if (*slot).tag() != tag::NIL {
+                return slot;
+            }
+        }
+        std::ptr::null_mut()
+    }
 }
 
 fn remember(st: &mut State, cache: *mut InlineCache, change: impl FnOnce(&mut InlineCache)) {

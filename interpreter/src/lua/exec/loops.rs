@@ -3,12 +3,13 @@
 use std::sync::atomic::Ordering;
 
 use perilune_runtime::lua::bytecode::{self as bc, Word};
-use perilune_runtime::lua::function::Proto;
+use perilune_runtime::lua::function::{NativeFunction, Proto, Special};
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::number::{Number, Rounding, float_to_int_rounded};
 use perilune_runtime::lua::state::{Raised, State, interrupt};
+use perilune_runtime::lua::table::Table;
 use perilune_runtime::lua::tier::{Answer, Outcome, Site};
-use perilune_runtime::lua::value::Value;
+use perilune_runtime::lua::value::{Value, tag};
 
 use super::super::api::to_number;
 use super::super::call::{Flow, Step};
@@ -95,6 +96,59 @@ pub(super) fn enter(st: &mut State, trace: u32) -> Step {
         }
         Outcome::Record => Ok(Flow::Record),
         Outcome::Raised => Err(Raised),
+    }
+}
+
+// ---- the generic loop
+
+/// A step of a generic loop whose iterator, in the first of its registers at `a`, is a native function and whose state is a table:
+/// that of `pairs` or `ipairs`, for `wanted` variables. Answers whether it is done, as far as that goes without metamethods.
+///
+/// # Safety
+/// `a` is the slot of the iterator in the frame of the loop, whose tags are as said.
+#[inline(never)]
+pub(super) unsafe fn iterate(a: *mut Value, wanted: usize) -> bool {
+    // SAFETY: the loop has four registers before those of its variables, of which two are always there.
+    unsafe {
+        let native: Gc<NativeFunction> = (*a).raw_gc();
+        let table: Gc<Table> = (*a.add(1)).raw_gc();
+        let control = *a.add(2);
+        let entry = match native.special() {
+            Special::Next => {
+                let closing = a.add(3);
+                let is_free = (*closing).is_nil();
+                let hint = if is_free { (*closing).payload() as usize } else { 0 };
+                match table.next_hinted(control, hint) {
+                    Ok(Some((hint, key, value))) => {
+                        if is_free {
+                            // Of a nil nobody looks at the payload.
+                            *closing = Value::from_raw(tag::NIL, hint as u64);
+                        }
+                        (key, value)
+                    }
+                    Ok(None) => (Value::NIL, Value::NIL),
+                    Err(_) => return false,
+                }
+            }
+            Special::IpairsNext if control.is_integer() => {
+                let i = control.raw_integer().wrapping_add(1);
+                let value = table.get_int(i);
+                if !value.is_nil() {
+                    (Value::integer(i), value)
+                } else if table.metatable().is_none() {
+                    (Value::NIL, Value::NIL)
+                } else {
+                    return false;
+                }
+            }
+            _ => return false,
+        };
+        *a.add(4) = entry.0;
+        *a.add(5) = entry.1;
+        for i in 2..wanted {
+            *a.add(4 + i) = Value::NIL;
+        }
+        true
     }
 }
 

@@ -6,14 +6,14 @@ use perilune_runtime::lua::function::LuaFunction;
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::number;
 use perilune_runtime::lua::state::{Raised, State};
-use perilune_runtime::lua::string::MAX_STRING;
+use perilune_runtime::lua::string::{MAX_SHORT, MAX_STRING};
 use perilune_runtime::lua::thread::frame_flag;
 use perilune_runtime::lua::value::Value;
 
 use super::super::api::number_of;
 use super::super::call::{
-    Flow, Step, begin_call, call_closer, call_plain, deliver, ensure_stack, is_plain, next_to_close, push_lua,
-    safepoint,
+    Flow, Step, begin_call, call_closer, call_from_loop, call_plain, deliver, ensure_stack, is_plain, next_to_close,
+    push_lua, safepoint,
 };
 use super::super::error::{Place, compare_error, runtime_error};
 use super::super::meta::{
@@ -314,11 +314,32 @@ pub(super) fn concat_values(st: &mut State, first: usize, mut left: usize) -> St
     Ok(Flow::Go)
 }
 
+/// The concatenation of `n` strings that is a short one.
+fn join_short(st: &mut State, at: usize, n: usize) -> Result<Value, Raised> {
+    let mut buffer = [0; MAX_SHORT];
+    let mut length = 0;
+    for s in (at..at + n).filter_map(|i| st.slot(i).as_string()) {
+        buffer[length..length + s.len()].copy_from_slice(s.bytes());
+        length += s.len();
+    }
+    Ok(Value::from(st.heap.string(&buffer[..length])?))
+}
+
 /// The concatenation of `n` strings or numbers.
 fn join(st: &mut State, at: usize, n: usize) -> Result<Value, Raised> {
     let mut length = 0usize;
+    let mut numbers = false;
     for i in at..at + n {
-        length += st.slot(i).as_string().map_or(number::MAX_TEXT, |s| s.len());
+        length += match st.slot(i).as_string() {
+            Some(s) => s.len(),
+            None => {
+                numbers = true;
+                number::MAX_TEXT
+            }
+        };
+    }
+    if length <= MAX_SHORT && !numbers {
+        return join_short(st, at, n);
     }
     if length > MAX_STRING {
         return Err(runtime_error(st, format_args!("string length overflow")));
@@ -428,6 +449,20 @@ pub(super) fn call(st: &mut State, word: Word) -> Step {
         st.set_top(func + bc::b(word));
     }
     begin_call(st, func, bc::c(word) as i32 - 1, 0)
+}
+
+/// CALL of a native function. None: it is done, and the loop goes on in the same frame, which may have moved with the stack.
+#[inline(never)]
+pub(super) fn call_native(st: &mut State, word: Word) -> Option<Step> {
+    let func = base(st) + bc::a(word);
+    if bc::b(word) != 0 {
+        st.set_top(func + bc::b(word));
+    }
+    let wanted = bc::c(word) as i32 - 1;
+    match st.slot(func).as_native().filter(|f| is_plain(*f)) {
+        Some(native) => call_from_loop(st, native, func, wanted),
+        None => Some(begin_call(st, func, wanted, 0)),
+    }
 }
 
 /// TFORCALL of anything that the loop does not call itself. The call is set up.

@@ -143,6 +143,23 @@ static PROPERTIES: [u16; 256] = {
     table
 };
 
+/// The bytes with each property, by the number of its bit.
+static CLASSES: [[u64; 4]; 9] = {
+    let mut table = [[0; 4]; 9];
+    let mut c = 0;
+    while c < 256 {
+        let mut property = 0;
+        while property < table.len() {
+            if PROPERTIES[c] >> property & 1 != 0 {
+                table[property][c / 64] |= 1 << (c % 64);
+            }
+            property += 1;
+        }
+        c += 1;
+    }
+    table
+};
+
 /// The properties that a class letter stands for; none if it stands for itself.
 #[inline]
 const fn class_mask(letter: u8) -> Option<u16> {
@@ -160,15 +177,6 @@ const fn class_mask(letter: u8) -> Option<u16> {
         b'z' => ZERO,
         _ => return None,
     })
-}
-
-/// Does `%letter` match the byte?
-#[inline]
-fn in_class(c: u8, letter: u8) -> bool {
-    match class_mask(letter) {
-        Some(mask) => (PROPERTIES[c as usize] & mask != 0) != letter.is_ascii_uppercase(),
-        None => c == letter,
-    }
 }
 
 /// What matches one byte.
@@ -235,6 +243,28 @@ impl Set {
         self.0[usize::from(c >> 6)] |= 1 << (c & 63);
     }
 
+    /// The bytes from `low` to `high`.
+    #[inline]
+    fn add_range(&mut self, low: u8, high: u8) {
+        for (word, first) in self.0.iter_mut().zip((0..).step_by(64)) {
+            let (low, high) = (i32::from(low) - first, i32::from(high) - first);
+            if low <= high && high >= 0 && low < 64 {
+                *word |= u64::MAX << low.max(0) & u64::MAX >> (63 - high.min(63));
+            }
+        }
+    }
+
+    /// The bytes with one of these properties, or with none of them.
+    #[inline]
+    fn add_class(&mut self, mask: u16, negated: bool) {
+        let mut class = [0; 4];
+        for (_, set) in CLASSES.iter().enumerate().filter(|(property, _)| mask >> property & 1 != 0) {
+            class.iter_mut().zip(set).for_each(|(word, bits)| *word |= bits);
+        }
+        let flip = if negated { u64::MAX } else { 0 };
+        self.0.iter_mut().zip(class).for_each(|(word, bits)| *word |= bits ^ flip);
+    }
+
     /// The bytes that a set's inside names.
     fn read(mut text: &[u8]) -> Set {
         let mut set = Set::EMPTY;
@@ -242,15 +272,14 @@ impl Set {
             match *text {
                 [] => return set,
                 [ESCAPE, letter, ref rest @ ..] => {
-                    if class_mask(letter).is_some() {
-                        (0..=255).filter(|c| in_class(*c, letter)).for_each(|c| set.add(c));
-                    } else {
-                        set.add(letter);
+                    match class_mask(letter) {
+                        Some(mask) => set.add_class(mask, letter.is_ascii_uppercase()),
+                        None => set.add(letter),
                     }
                     text = rest;
                 }
                 [low, b'-', high, ref rest @ ..] => {
-                    (low..=high).for_each(|c| set.add(c));
+                    set.add_range(low, high);
                     text = rest;
                 }
                 [c, ref rest @ ..] => {
@@ -723,6 +752,23 @@ mod tests {
         check("a", &"()".repeat(33), "too many captures");
         check(&"a".repeat(300), &"a?".repeat(300), "pattern too complex");
         check("b", "a[", "-");
+    }
+
+    #[test]
+    fn sets_have_the_bytes_that_their_parts_match() {
+        for letter in 0..=255 {
+            let set = Set::read(&[ESCAPE, letter]);
+            let single = match class_mask(letter) {
+                Some(mask) => Single::Class(mask, letter.is_ascii_uppercase()),
+                None => Single::Byte(letter),
+            };
+            assert!((0..=255).all(|c| set.has(c) == single.matches(c)), "%{}", letter as char);
+        }
+        for (low, high) in [(0, 0), (0, 255), (63, 64), (64, 127), (65, 90), (128, 191), (192, 255), (255, 255), (9, 8)]
+        {
+            let set = Set::read(&[low, b'-', high]);
+            assert!((0..=255).all(|c| set.has(c) == (low <= c && c <= high)), "{low}-{high}");
+        }
     }
 
     #[test]

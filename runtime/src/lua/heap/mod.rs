@@ -233,6 +233,23 @@ impl Heap {
         Ok(memory)
     }
 
+    /// Makes a buffer of the system larger, where it is if that can be. Answers where it is then.
+    ///
+    /// # Safety
+    /// `buffer` was made by [`Heap::buffer`] with the size `old`, which is larger than [`MAX_BUFFER_CELL`] and smaller than `new`. It
+    /// is not used any more, unless this fails.
+    pub unsafe fn grow_buffer(&mut self, buffer: *mut u8, old: usize, new: usize) -> Result<*mut u8, OutOfMemory> {
+        self.reserve(new - old)?;
+        let layout = Layout::from_size_align(new, 16).map_err(|_| OutOfMemory)?;
+        // SAFETY: buffers of this size come from the system with this alignment; the new size is a valid one.
+        let memory = unsafe { std::alloc::realloc(buffer, Layout::from_size_align_unchecked(old, 16), layout.size()) };
+        if memory.is_null() {
+            return Err(OutOfMemory);
+        }
+        self.count_external((new - old) as isize);
+        Ok(memory)
+    }
+
     /// Gives up a buffer made by [`Heap::buffer`]. A cell is left to the collector.
     ///
     /// # Safety
@@ -245,12 +262,18 @@ impl Heap {
         }
     }
 
-    /// The write barrier: to be called when a reference has been stored in an object.
+    /// Would [`Heap::barrier`] do anything?
     #[inline(always)]
     #[expect(clippy::not_unsafe_ptr_arg_deref, reason = "headers come from `Gc`, which is alive by contract")]
-    pub fn barrier(&mut self, container: *mut Header) {
+    pub fn needs_barrier(&self, container: *mut Header) -> bool {
         // SAFETY: the container is a live object.
-        if unsafe { (*container).color.get() } == self.barrier_color {
+        unsafe { (*container).color.get() == self.barrier_color }
+    }
+
+    /// The write barrier: to be called when a reference has been stored in an object.
+    #[inline(always)]
+    pub fn barrier(&mut self, container: *mut Header) {
+        if self.needs_barrier(container) {
             self.barrier_slow(container);
         }
     }

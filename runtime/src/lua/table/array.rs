@@ -57,9 +57,9 @@ impl Gc<Table> {
     }
 
     /// Replaces an element of the array that is not nil by a value that is not nil, if that needs no more than a store.
-    /// Answers whether it is done.
+    /// Answers whether it is done; the barrier is left to the caller then.
     #[inline(always)]
-    pub fn set_in_array(self, heap: &mut Heap, i: i64, value: Value) -> bool {
+    pub fn set_in_array(self, i: i64, value: Value) -> bool {
         let index = (i as u64).wrapping_sub(1);
         if index >= u64::from(self.len.get()) {
             return false;
@@ -76,9 +76,6 @@ impl Gc<Table> {
         }
         // SAFETY: the index is below the length; the tag is that of the value.
         unsafe { *self.payload_at(index) = value.payload() };
-        if value.is_collectable() {
-            heap.barrier(self.header());
-        }
         true
     }
 
@@ -194,6 +191,28 @@ impl Gc<Table> {
         Ok(())
     }
 
+    /// Appends a value if that needs no more than a store: there is room, the kind stays, and no keys wait in the hash. Answers
+    /// whether it is done; the barrier is left to the caller then.
+    #[inline(always)]
+    pub fn push(self, value: Value) -> bool {
+        let len = self.len.get() as usize;
+        if len >= self.capacity.get() as usize || len == 0 || self.has_hash() || value.is_nil() {
+            return false;
+        }
+        let kind = self.array_kind();
+        if kind != value.tag() {
+            if kind != tag::MIXED {
+                return false;
+            }
+            // SAFETY: the length is below the capacity.
+            unsafe { *self.tag_at(len) = value.tag() };
+        }
+        // SAFETY: as above.
+        unsafe { *self.payload_at(len) = value.payload() };
+        self.len.set(len as u32 + 1);
+        true
+    }
+
     /// Appends a value that is not nil; there is room for it.
     fn push_element(self, value: Value) {
         let len = self.len.get() as usize;
@@ -245,16 +264,31 @@ impl Gc<Table> {
             size
         };
         let capacity = size / ELEMENT;
-        let buffer = heap.buffer(self.header(), capacity * ELEMENT)?;
         let len = self.len.get() as usize;
-        if old > 0 {
-            // SAFETY: both buffers have room for `len` elements; the old one is given up.
+        let buffer = if old * ELEMENT > MAX_BUFFER_CELL {
+            // SAFETY: the old buffer was made with this size and is not used any more. It grows, so that the tags' new place
+            // is inside of it.
             unsafe {
-                std::ptr::copy_nonoverlapping(self.array.get(), buffer, len * 8);
-                std::ptr::copy_nonoverlapping(self.tag_at(0), buffer.add(capacity * 8), len);
-                heap.free_buffer(self.array.get(), old * ELEMENT);
+                let buffer = heap.grow_buffer(self.array.get(), old * ELEMENT, capacity * ELEMENT)?;
+                if self.array_kind() == tag::MIXED {
+                    std::ptr::copy(buffer.add(old * 8), buffer.add(capacity * 8), len);
+                }
+                buffer
             }
-        }
+        } else {
+            let buffer = heap.buffer(self.header(), capacity * ELEMENT)?;
+            if old > 0 {
+                // SAFETY: both buffers have room for `len` elements; the old one is given up.
+                unsafe {
+                    std::ptr::copy_nonoverlapping(self.array.get(), buffer, len * 8);
+                    if self.array_kind() == tag::MIXED {
+                        std::ptr::copy_nonoverlapping(self.tag_at(0), buffer.add(capacity * 8), len);
+                    }
+                    heap.free_buffer(self.array.get(), old * ELEMENT);
+                }
+            }
+            buffer
+        };
         self.array.set(buffer);
         self.capacity.set(capacity as u32);
         Ok(())

@@ -43,15 +43,15 @@ impl Gc<Table> {
         }
     }
 
-    /// Adds the field that leads to the shape `to`, as an inline cache knows it. There must be room for its slot.
+    /// Adds the field that leads to the shape `to`, as an inline cache knows it. There must be room for its slot. The barrier is left to
+    /// the caller, whatever the value is: the shape is a reference, too.
     #[inline(always)]
-    pub fn add_slot(self, heap: &mut Heap, to: Gc<super::Shape>, value: Value) {
+    pub fn add_slot(self, to: Gc<super::Shape>, value: Value) {
         let slot = to.count() - 1;
         debug_assert!(slot < self.slot_capacity());
         // SAFETY: the caller has seen that there is room.
         unsafe { *self.slots.get().add(slot) = value };
         self.shape.set(to);
-        heap.barrier(self.header());
     }
 
     /// Assigns to a short string. `computed`: the key does not stand in the program.
@@ -76,7 +76,7 @@ impl Gc<Table> {
         if value.is_nil() {
             return Ok(());
         }
-        let full = computed && shape.count() >= MAX_COMPUTED_FIELDS as usize;
+        let full = computed && shape.count() >= MAX_COMPUTED_FIELDS as usize && !self.has_flag(flag::NAMES);
         let to = if full { None } else { heap.shape_with_key(shape, key)? };
         let Some(to) = to else {
             self.to_dictionary(heap)?;
@@ -85,7 +85,8 @@ impl Gc<Table> {
         if to.count() > self.slot_capacity() {
             self.grow_slots(heap)?;
         }
-        self.add_slot(heap, to, value);
+        self.add_slot(to, value);
+        heap.barrier(self.header());
         Ok(())
     }
 
@@ -166,6 +167,11 @@ impl Gc<Table> {
     pub(in super::super) fn weaken_values(self) {
         self.set_flag(flag::WEAK_VALUES);
         self.make_mixed();
+    }
+
+    /// Says that its keys are names, such as those of globals, however they come in: it keeps a shape for longer.
+    pub fn expect_names(self) {
+        self.set_flag(flag::NAMES);
     }
 
     /// Is it on the list of objects with a finalizer?

@@ -34,6 +34,8 @@ struct Absent(Value);
 unsafe impl Sync for Absent {}
 
 impl HashPart {
+    pub(in crate::lua) const MASK_OFFSET: usize = std::mem::offset_of!(HashPart, mask);
+
     fn size(nodes: usize) -> usize {
         size_of::<HashPart>() + nodes * size_of::<Node>()
     }
@@ -53,12 +55,13 @@ fn hash_of(key: Value) -> usize {
 }
 
 /// Is this node's key the one looked for? A dead key still is, by its address, so that a traversal can go on behind it.
+/// `long`: the key is a long string, which equals others.
 #[inline(always)]
-fn matches(node: &Node, key: Value) -> bool {
+fn matches(node: &Node, key: Value, long: bool) -> bool {
     if node.key.payload() == key.payload() {
         return node.key.tag() == key.tag() || (node.key.tag() == tag::DEAD && key.is_collectable());
     }
-    key.tag() == tag::STRING && node.key.tag() == tag::STRING && node.key.raw_equals(key)
+    long && node.key.tag() == tag::STRING && node.key.raw_equals(key)
 }
 
 impl Gc<Table> {
@@ -89,9 +92,10 @@ impl Gc<Table> {
         unsafe {
             let mask = (*self.hash.get()).mask as usize;
             let mut i = hash_of(key) & mask;
+            let long = key.as_string().is_some_and(|s| !s.is_short());
             loop {
                 let node = &*self.nodes().add(i);
-                if matches(node, key) {
+                if matches(node, key, long) {
                     return (i, true);
                 }
                 if node.key.is_nil() {
@@ -123,6 +127,7 @@ impl Gc<Table> {
     }
 
     /// Is there a hash part?
+    #[inline(always)]
     pub fn has_hash(self) -> bool {
         !self.hash.get().is_null()
     }

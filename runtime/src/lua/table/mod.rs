@@ -41,6 +41,8 @@ pub mod flag {
     pub const FINALIZER: u8 = 4;
     /// Elements were taken away from the end of its array.
     pub const SHORTENED: u8 = 8;
+    /// Its keys are names, computed at run time or not: they do not make it a map.
+    pub const NAMES: u8 = 16;
 }
 
 /// Most slots inside of a table's own cell.
@@ -253,15 +255,21 @@ impl Gc<Table> {
     /// The field of this metatable for an event; nil is cached in the header for the first eight.
     #[inline]
     pub fn event(self, heap: &Heap, event: Event) -> Value {
-        let bit = u32::from(event.absent_bit().unwrap_or(0)) << 24;
-        if self.header.extra.get() & bit != 0 {
+        if self.is_known_to_lack(event) {
             return Value::NIL;
         }
         let value = self.get_short(heap.names.event(event));
         if value.is_nil() && self.is_flagged() {
+            let bit = u32::from(event.absent_bit().unwrap_or(0)) << 24;
             self.header.extra.set(self.header.extra.get() | bit);
         }
         value
+    }
+
+    /// Has this metatable been asked for an event's field, and does it not have it? For the first eight events.
+    #[inline(always)]
+    pub fn is_known_to_lack(self, event: Event) -> bool {
+        self.header.extra.get() & u32::from(event.absent_bit().unwrap_or(0)) << 24 != 0
     }
 
     /// Is it in use as a metatable, or found through `__index`?

@@ -1,0 +1,247 @@
+//! Whole images in a guest machine: built here from assembly and C with the system's tools, run by `perilune-vm` or the Rust API.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use perilune::guest::{Budget, Error, Exit, Gpa, Gva, Machine, Reason, Register, Start};
+
+fn folder() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guest");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    folder
+}
+
+fn tool(name: &str, arguments: &[&str]) {
+    let done = Command::new(name).args(arguments).output();
+    let done = done.unwrap_or_else(|e| panic!("{name} is needed to build the images: {e}"));
+    assert!(done.status.success(), "{name} {arguments:?}\n{}", String::from_utf8_lossy(&done.stderr));
+}
+
+/// Builds the image of a kernel; answers its path.
+fn image(kernel: &str) -> PathBuf {
+    let source = |name: &str| format!("{}/tests/guest/{name}", env!("CARGO_MANIFEST_DIR"));
+    let made = |ending: &str| folder().join(format!("{kernel}{ending}")).to_string_lossy().into_owned();
+    let (boot, object, linked, image) = (made(".boot.o"), made(".o"), made(".elf64"), made(".elf"));
+    tool("gcc", &["-c", "-m64", &source("boot.S"), "-o", &boot]);
+    let flags = "-c -m64 -O2 -ffreestanding -fno-pic -fno-stack-protector -fcf-protection=none -mno-red-zone -mgeneral-regs-only \
+                 -fno-asynchronous-unwind-tables -Wall -Wextra -Werror";
+    let flags: Vec<&str> = flags.split_whitespace().collect();
+    tool("gcc", &[&flags[..], &[&source(&format!("{kernel}.c")), "-o", &object]].concat());
+    let script = source("kernel.ld");
+    tool(
+        "ld",
+        &[
+            "-m",
+            "elf_x86_64",
+            "-z",
+            "max-page-size=4096",
+            "-z",
+            "noexecstack",
+            "-T",
+            &script,
+            &boot,
+            &object,
+            "-o",
+            &linked,
+        ],
+    );
+    tool("objcopy", &["-O", "elf32-i386", &linked, &image]);
+    image.into()
+}
+
+fn vm(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_perilune-vm")).args(arguments).output().expect("perilune-vm runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// Runs a kernel; its output must be that of the file beside it, and its status `status`.
+fn check(kernel: &str, status: i32, arguments: &[&str]) {
+    let image = image(kernel);
+    let done = vm(&[arguments, &["--budget", "1G", &image.to_string_lossy()]].concat());
+    let path = format!("{}/tests/guest/{kernel}.out", env!("CARGO_MANIFEST_DIR"));
+    let wanted = std::fs::read_to_string(&path).expect(&path);
+    assert_eq!(text(&done.stdout), wanted, "{}", text(&done.stderr));
+    assert_eq!(done.status.code(), Some(status), "{}", text(&done.stderr));
+}
+
+#[test]
+fn a_kernel_in_c_prints_and_leaves() {
+    check("hello", 43, &["--append", "one two"]);
+}
+
+#[test]
+fn exceptions_pages_rings_and_timers() {
+    check("traps", 1, &[]);
+}
+
+#[test]
+fn runs_repeat_exactly() {
+    let image = image("traps");
+    let run = || {
+        let mut machine = Machine::builder().memory(16 << 20).build().expect("a machine");
+        machine.load(&std::fs::read(&image).expect("the image"), "").expect("loaded");
+        let exit = machine.run(Budget::Unlimited);
+        (exit, machine.instructions(), machine.blocks())
+    };
+    let first = run();
+    assert_eq!(first.0, Exit::Debug(0));
+    assert_eq!(first, run());
+}
+
+#[test]
+fn damaged_images_are_refused() {
+    let good = std::fs::read(image("hello")).expect("the image");
+    let mut machine = Machine::builder().memory(4 << 20).build().expect("a machine");
+    for length in 0..good.len().min(4096) {
+        // A part may be a whole image; it must not be more than an error or a load.
+        let _ = machine.load(&good[..length], "");
+    }
+    let mut random = 0x9e37_79b9_7f4a_7c15u64;
+    for _ in 0..3000 {
+        let mut bad = good.clone();
+        for _ in 0..3 {
+            random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            let at = (random >> 33) as usize % 400;
+            bad[at] = (random >> 24) as u8;
+        }
+        if machine.load(&bad, "").is_ok() {
+            machine.run(Budget::Instructions(2000));
+        }
+    }
+    let refused = |image: &[u8]| machine_error(Machine::builder().memory(1 << 20), image);
+    assert!(refused(b"hello").contains("neither an ELF"));
+    assert!(refused(&good).contains("do not fit"));
+}
+
+fn machine_error(builder: perilune::guest::Builder, image: &[u8]) -> String {
+    builder.build().expect("a machine").load(image, "").expect_err("refused").to_string()
+}
+
+/// A machine with code at 8000h in 64-bit mode.
+fn flat(code: &[u8]) -> Machine {
+    let mut machine = Machine::builder().memory(1 << 20).build().expect("a machine");
+    machine.load_flat(code, Gpa(0x8000), Start::Long).expect("loaded");
+    machine
+}
+
+#[test]
+fn budgets_are_exact() {
+    // 1: inc rax; jmp 1b
+    let mut machine = flat(&[0x48, 0xff, 0xc0, 0xeb, 0xfb]);
+    for count in [1, 2, 3, 1000, 1, 77_777, 10_000_001] {
+        let before = machine.instructions();
+        assert_eq!(machine.run(Budget::Instructions(count)), Exit::Budget);
+        assert_eq!(machine.instructions() - before, count);
+    }
+    let total = machine.instructions();
+    assert_eq!(machine.get(Register::Rax), total.div_ceil(2));
+}
+
+#[test]
+fn endless_exceptions_are_a_triple_fault() {
+    // ud2, without a table of interrupts.
+    let mut machine = flat(&[0x0f, 0x0b]);
+    assert_eq!(machine.run(Budget::Unlimited), Exit::TripleFault);
+    // And it stays one.
+    assert_eq!(machine.run(Budget::Unlimited), Exit::TripleFault);
+}
+
+#[test]
+fn what_is_asked_for_is_told() {
+    // vmcall; cpuid; in al, 0x10; rdtsc; hlt
+    let mut machine = flat(&[0x0f, 0x01, 0xc1, 0x0f, 0xa2, 0xe4, 0x10, 0x0f, 0x31, 0xf4]);
+    for reason in [Reason::Hypercall, Reason::Cpuid, Reason::PortIn] {
+        machine.intercept(reason, true);
+    }
+    assert_eq!(machine.run(Budget::Unlimited), Exit::Hypercall);
+    assert_eq!(machine.run(Budget::Unlimited), Exit::Hypercall);
+    machine.set(Register::Rax, 0);
+    machine.skip().expect("an instruction");
+    let cpuid = Exit::Intercepted { reason: Reason::Cpuid, number: 0, value: None };
+    assert_eq!(machine.run(Budget::Unlimited), cpuid);
+    machine.emulate();
+    assert_eq!(machine.run(Budget::Unlimited), Exit::PortIn { port: 0x10, size: 1 });
+    assert_eq!(machine.get(Register::Rbx), u64::from(u32::from_le_bytes(*b"Auth")));
+    machine.answer_port(1, 0x5a).expect("an instruction");
+    assert_eq!(machine.get(Register::Rax) & 0xff, 0x5a);
+    machine.intercept(Reason::Rdtsc, false);
+    assert_eq!(machine.run(Budget::Unlimited), Exit::Halted);
+}
+
+#[test]
+fn code_that_writes_itself() {
+    // mov byte [rip + 1], 7 (the immediate of the next instruction); mov eax, 1; hlt
+    let mut machine = flat(&[0xc6, 0x05, 0x01, 0x00, 0x00, 0x00, 0x07, 0xb8, 1, 0, 0, 0, 0xf4]);
+    assert_eq!(machine.run(Budget::Unlimited), Exit::Halted);
+    assert_eq!(machine.get(Register::Rax), 7);
+    // The monitor writes code that was executed before.
+    machine.write(Gpa(0x8008), &[9]).expect("RAM");
+    machine.set(Register::Rip, 0x8007);
+    machine.emulate();
+    assert!(matches!(machine.run(Budget::Instructions(1)), Exit::Halted | Exit::Budget));
+}
+
+#[test]
+fn addresses_are_checked() {
+    let mut machine = flat(&[0xf4]);
+    assert_eq!(machine.slice(Gpa(0x8000), 1).expect("RAM"), &[0xf4]);
+    assert!(matches!(machine.slice(Gpa(0xf_ffff), 2), Err(Error::Address(_))));
+    assert!(machine.write(Gpa(1 << 20), &[1]).is_err());
+    assert_eq!(machine.translate(Gva(0x1234)), Some(Gpa(0x1234)));
+    assert_eq!(machine.translate(Gva(1 << 40)), None);
+    assert_eq!(machine.translate(Gva(1 << 50)), None);
+    let mut bytes = [0; 4];
+    machine.write_virtual(Gva(0x8ffe), &[1, 2, 3, 4]).expect("mapped");
+    machine.read_virtual(Gva(0x8ffe), &mut bytes).expect("mapped");
+    assert_eq!(bytes, [1, 2, 3, 4]);
+    assert!(machine.read_virtual(Gva(u64::MAX - 1), &mut bytes).is_err());
+}
+
+#[test]
+fn rom_is_not_written() {
+    // mov byte [0x9000], 1; mov al, [0x9000]; hlt
+    let mut machine = flat(&[0xc6, 0x04, 0x25, 0, 0x90, 0, 0, 1, 0x8a, 0x04, 0x25, 0, 0x90, 0, 0, 0xf4]);
+    machine.write(Gpa(0x9000), &[5]).expect("RAM");
+    machine.make_rom(Gpa(0x9000), 0x1000);
+    assert_eq!(machine.run(Budget::Unlimited), Exit::Halted);
+    assert_eq!(machine.get(Register::Rax) & 0xff, 5);
+}
+
+#[test]
+fn real_mode_reaches_a_handler() {
+    // mov word [0x84], 0x7d00; mov word [0x86], 0; int 0x21; hlt -- and at 7d00h: mov ax, 0x1234; iret
+    let mut code = vec![0xc7, 0x06, 0x84, 0, 0x00, 0x7d, 0xc7, 0x06, 0x86, 0, 0, 0, 0xcd, 0x21, 0xf4];
+    code.resize(0x100, 0);
+    code.extend([0xb8, 0x34, 0x12, 0xcf]);
+    let mut machine = Machine::builder().memory(1 << 20).build().expect("a machine");
+    machine.load_flat(&code, Gpa(0x7c00), Start::Real).expect("loaded");
+    machine.set(Register::Rsp, 0x7000);
+    assert_eq!(machine.run(Budget::Unlimited), Exit::Halted);
+    assert_eq!(machine.get(Register::Rax), 0x1234);
+    assert_eq!(machine.get(Register::Rsp), 0x7000);
+}
+
+#[test]
+fn the_command_tells_what_is_wrong() {
+    let done = vm(&["/nowhere/at/all"]);
+    assert_eq!(done.status.code(), Some(2));
+    assert!(text(&done.stderr).contains("/nowhere/at/all"), "{}", text(&done.stderr));
+    let done = vm(&["--trace", "nothing", &image("hello").to_string_lossy()]);
+    assert!(text(&done.stderr).contains("'nothing' is none of instructions"), "{}", text(&done.stderr));
+    let done = vm(&["--help"]);
+    assert!(text(&done.stdout).contains("Usage: perilune-vm"));
+}
+
+#[test]
+fn what_happens_can_be_traced() {
+    let image = image("hello");
+    let done = vm(&["--serial", "none", "--trace", "cpuid,write-control", "--stats", &image.to_string_lossy()]);
+    let told = text(&done.stderr);
+    assert!(told.contains("WriteControl") && told.contains("instructions "), "{told}");
+    let done = vm(&["--serial", "none", "--trace", "instructions", "--budget", "3", &image.to_string_lossy()]);
+    assert!(text(&done.stderr).contains("mov esp,"), "{}", text(&done.stderr));
+    assert_eq!(done.status.code(), Some(6));
+}
