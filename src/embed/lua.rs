@@ -230,7 +230,8 @@ impl Lua {
     }
 
     fn load_chunk(&self, path: Option<&[u8]>) -> Result<Function> {
-        let (text, name) = self.with(|state| read_chunk(state, path)).map_err(Error::new)?;
+        let (text, name) =
+            self.with(|state| read_chunk(state, path)).map_err(|e| Error::new(String::from_utf8_lossy(&e)))?;
         self.load(&text).name(&name).binary(true).into_function()
     }
 
