@@ -107,9 +107,10 @@ fn count(bytes: isize) {
 // SAFETY: hands on what it is asked for.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size() as isize);
         // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
+        let memory = unsafe { System.alloc(layout) };
+        count(if memory.is_null() { 0 } else { layout.size() as isize });
+        memory
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
