@@ -392,6 +392,12 @@ impl Lua {
         self.with(lib::flush_streams);
     }
 
+    /// As [`Lua::flush`]; a line of the standard output that programs have begun is ended, so that what is written next stands in a
+    /// line of its own.
+    pub fn end_line(&self) {
+        self.with(lib::end_line);
+    }
+
     /// A way to stop running code from elsewhere.
     pub fn interrupt(&self) -> Interrupt {
         self.with(|state| Interrupt(Arc::clone(&state.interrupt)))

@@ -440,7 +440,7 @@ const FUNCTION_VALUES: &[&str] = &[
     "wrap(same)",
     "wrap(yield)",
     "function() return nil end",
-    "function(...) return select('#', ...), ... end",
+    "function(...) return select('#', ...) .. ' ', ... end",
     "function(a) yield(a) return a end",
     "pcall",
     "function() return {} end",

@@ -112,6 +112,11 @@ impl Streams {
         let _ = self.output.borrow_mut().write(bytes);
     }
 
+    /// Is the standard output in the middle of a line?
+    pub(super) fn is_in_line(&self) -> bool {
+        self.output.borrow().is_in_line()
+    }
+
     /// Ends a line of `print`, which is written out at once: others who write to the same place follow it.
     pub(super) fn end_line(&self) {
         let mut output = self.output.borrow_mut();
