@@ -6,6 +6,8 @@
 
 #[path = "fuzz/expression.rs"]
 mod expression;
+#[path = "fuzz/library.rs"]
+mod library;
 #[path = "fuzz/program.rs"]
 mod program;
 #[path = "fuzz/random.rs"]
@@ -51,8 +53,10 @@ fn seeds(share: f64) -> impl Iterator<Item = u64> {
     (first..).take_while(move |seed| *seed == first || Instant::now() < end)
 }
 
+/// A folder for a test's files; runs that begin with other seeds have others.
 fn folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fuzz").join(name);
+    let run = number("PERILUNE_FUZZ_SEED", 1).to_string();
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fuzz").join(run).join(name);
     fs::create_dir_all(&folder).unwrap();
     folder
 }
@@ -113,6 +117,42 @@ fn programs_do_the_same_everywhere() {
     }
     println!("{count} programs, of which {failing} end with an error");
     assert!(failing * 3 < count + 10, "too many of the programs end with an error: {failing} of {count}");
+}
+
+/// Calls of the library in one process.
+const CALLS: usize = 150;
+
+#[test]
+fn hostile_calls_of_the_library_do_the_same_everywhere() {
+    let folder = folder("library");
+    let (mut count, mut failing, mut hanging) = (0, 0, 0);
+    for seed in seeds(0.6) {
+        let text = library::text(seed, CALLS);
+        let expected = run(puc(), &[], &folder, text.as_bytes());
+        if expected.contains("--- exit status none: still running") {
+            // Such calls there are; what comes before them has been seen with other seeds.
+            hanging += 1;
+            continue;
+        }
+        assert!(!fails(&expected), "seed {seed}: {expected}");
+        count += CALLS;
+        failing += expected.matches(": false | ").count();
+        for engine in ENGINES {
+            if run(perilune(), engine, &folder, text.as_bytes()) == expected {
+                continue;
+            }
+            let small = reduce::program(&text, TRIES, |text| {
+                let expected = run(puc(), &[], &folder, text.as_bytes());
+                !fails(&expected) && expected != run(perilune(), engine, &folder, text.as_bytes())
+            });
+            let (expected, found) =
+                (run(puc(), &[], &folder, small.as_bytes()), run(perilune(), engine, &folder, small.as_bytes()));
+            panic!("seed {seed}, {engine:?} differs:\n{small}\n{}", difference(&expected, &found));
+        }
+    }
+    println!("{count} calls, of which {failing} fail; {hanging} programs that do not end");
+    assert!(hanging * CALLS * 10 <= count + CALLS * 20, "too many of the programs do not end: {hanging}");
+    assert!(failing * 10 > count && failing * 10 < count * 9, "too few, or too many, fail: {failing} of {count}");
 }
 
 /// A program that loads texts and prints what comes of each.

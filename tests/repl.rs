@@ -432,6 +432,21 @@ fn the_program_reads_what_is_typed() {
 }
 
 #[test]
+fn begun_lines_are_not_written_over() {
+    let mut t = Terminal::start(&[], "");
+    t.prompt("> ");
+    t.send("io.write('be' .. 'gun') local x\r");
+    t.expect("begun\r\n");
+    t.prompt("> ");
+    t.send("io.write('be' .. 'fore') and 5\r");
+    t.expect("before\r\n5\r\n");
+    t.prompt("> ");
+    t.send("io.write('fai') error('led', 0)\r");
+    t.expect("fai\r\nled\r\n");
+    t.prompt("> ");
+}
+
+#[test]
 fn prompts_can_be_replaced() {
     let mut t = Terminal::start(&[], "");
     t.prompt("> ");

@@ -230,7 +230,8 @@ impl Lua {
     }
 
     fn load_chunk(&self, path: Option<&[u8]>) -> Result<Function> {
-        let (text, name) = self.with(|state| read_chunk(state, path)).map_err(Error::new)?;
+        let (text, name) =
+            self.with(|state| read_chunk(state, path)).map_err(|e| Error::new(String::from_utf8_lossy(&e)))?;
         self.load(&text).name(&name).binary(true).into_function()
     }
 
@@ -389,6 +390,12 @@ impl Lua {
     /// the state is dropped this happens by itself.
     pub fn flush(&self) {
         self.with(lib::flush_streams);
+    }
+
+    /// As [`Lua::flush`]; a line of the standard output that programs have begun is ended, so that what is written next stands in a
+    /// line of its own.
+    pub fn end_line(&self) {
+        self.with(lib::end_line);
     }
 
     /// A way to stop running code from elsewhere.

@@ -89,8 +89,12 @@ pub fn run(lua: &Lua, greeting: Option<&str>, compiling: bool) {
             Some(command) => commands::run(&mut repl, command.trim_end()),
             None => repl.statement(&text).map(|()| Flow::Continue),
         };
-        // Whatever was printed comes before a message or the next prompt.
-        lua.flush();
+        // Whatever was printed comes before a message or the next prompt, which the editor writes over its line.
+        if terminal {
+            lua.end_line();
+        } else {
+            lua.flush();
+        }
         match outcome {
             Ok(Flow::Continue) => {}
             Ok(Flow::Leave) => return,
@@ -200,7 +204,7 @@ impl Repl<'_> {
             return self.print_with(&print_now, results);
         }
         let text = Printer::new(self.lua, self.colors, self.width).results(&results.0)?;
-        self.lua.flush();
+        self.lua.end_line();
         crate::cli::write(&text);
         Ok(())
     }

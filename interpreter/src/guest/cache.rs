@@ -278,5 +278,5 @@ fn across(m: &mut Machine, key: Key, linear: u64) -> Done<(Insn, Option<u64>)> {
 
 /// More than fifteen bytes of prefixes.
 fn undecodable() -> Insn {
-    decode::convert(&iced_x86::Instruction::default())
+    decode::convert(&iced_x86::Instruction::default(), &[])
 }

@@ -1,5 +1,7 @@
 //! From bytes to [`Insn`]: iced-x86 decodes, this chooses the handler and converts the operands.
 
+mod vector;
+
 use iced_x86::{Code, CodeSize, Decoder, DecoderError, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
 use perilune_runtime::guest::cpu::mode;
 
@@ -37,7 +39,7 @@ pub fn decode(bytes: &[u8], rip: u64, mode: u32) -> Result<Insn, Truncated> {
     {
         return decode(&exchange, rip, mode);
     }
-    Ok(convert(&instruction))
+    Ok(convert(&instruction, bytes.get(..instruction.len()).unwrap_or(&[])))
 }
 
 /// 90h with REX.B is an exchange with R8, whatever prefix stands before it; the decoder takes it for PAUSE after F3h. Answers the bytes
@@ -47,9 +49,9 @@ fn exchange_with_r8(bytes: &[u8]) -> Option<Vec<u8>> {
     (rex & 0xf1 == 0x41).then(|| bytes.iter().map(|byte| if *byte == 0xf3 { 0x3e } else { *byte }).collect())
 }
 
-/// The decoded form of an instruction.
-pub fn convert(instruction: &Instruction) -> Insn {
-    let chosen = choose(instruction).unwrap_or(Chosen { handler: exec::undefined, select: 0, size: 0 });
+/// The decoded form of an instruction with its bytes.
+pub fn convert(instruction: &Instruction, bytes: &[u8]) -> Insn {
+    let chosen = choose(instruction, bytes).unwrap_or(Chosen { handler: exec::undefined, select: 0, size: 0 });
     let mut insn = Insn {
         handler: chosen.handler,
         immediate: 0,
@@ -58,7 +60,7 @@ pub fn convert(instruction: &Instruction) -> Insn {
         length: (instruction.len() as u8).max(1),
         size: chosen.size,
         select: chosen.select,
-        marks: marks(instruction),
+        marks: marks(instruction) | vector::marks(instruction),
     };
     for n in 0..instruction.op_count().min(3) {
         insn.operands[n as usize] = operand(instruction, n, &mut insn.immediate);
@@ -234,7 +236,7 @@ fn sized(handler: Handler, size: u8) -> Option<Chosen> {
 }
 
 /// The handler of an instruction, or `None` when there is none.
-fn choose(instruction: &Instruction) -> Option<Chosen> {
+fn choose(instruction: &Instruction, bytes: &[u8]) -> Option<Chosen> {
     if instruction.is_invalid() {
         return None;
     }
@@ -246,6 +248,7 @@ fn choose(instruction: &Instruction) -> Option<Chosen> {
         .or_else(|| returns(instruction))
         .or_else(|| systems(instruction))
         .or_else(|| legacies(instruction))
+        .or_else(|| floats(instruction, bytes))
 }
 
 /// The size of the first operand that has one.
@@ -565,9 +568,13 @@ fn systems(instruction: &Instruction) -> Option<Chosen> {
         M::Clac => selected(system::access_flag, 0),
         M::Stac => selected(system::access_flag, 1),
         M::Vmcall | M::Vmmcall => plain(system::hypercall),
-        M::Wait => plain(system::wait),
         _ => None,
     }
+}
+
+fn floats(instruction: &Instruction, bytes: &[u8]) -> Option<Chosen> {
+    let (handler, select, size) = vector::choose(instruction, bytes)?;
+    Some(Chosen { handler, select, size })
 }
 
 fn legacies(instruction: &Instruction) -> Option<Chosen> {

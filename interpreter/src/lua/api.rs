@@ -20,7 +20,7 @@ use perilune_runtime::lua::userdata::Userdata;
 use perilune_runtime::lua::value::{Value, tag};
 
 pub use super::call::{call, call_caught_late, call_handled, call_protected, special};
-pub use super::error::{arg_error, error, traceback, type_error, where_};
+pub use super::error::{Bytes, arg_error, error, message_bytes, traceback, type_error, where_};
 pub use super::meta::{
     arithmetic, compare_equal, concat, index, less_equal, less_than, metafield, object_length, set_index,
 };
@@ -47,6 +47,16 @@ pub fn check_any(st: &mut State, f: CallFrame, i: usize) -> Result<Value, Raised
 pub fn check_int(st: &mut State, f: CallFrame, i: usize) -> Result<i64, Raised> {
     let value = st.arg(f, i);
     if value.is_integer() { Ok(value.raw_integer()) } else { check_int_slow(st, f, i) }
+}
+
+/// An integer that C Lua has as an `int`: of larger ones the lower bits count.
+pub fn check_c_int(st: &mut State, f: CallFrame, i: usize) -> Result<i32, Raised> {
+    Ok(check_int(st, f, i)? as i32)
+}
+
+/// As [`check_c_int`], with a default for what is absent or nil.
+pub fn opt_c_int(st: &mut State, f: CallFrame, i: usize, default: i32) -> Result<i32, Raised> {
+    if is_none_or_nil(st, f, i) { Ok(default) } else { check_c_int(st, f, i) }
 }
 
 #[cold]
@@ -158,10 +168,7 @@ pub fn check_option(
     };
     match words.iter().position(|w| w.as_bytes() == word) {
         Some(n) => Ok(n),
-        None => {
-            let text = String::from_utf8_lossy(&word);
-            Err(arg_error(st, f, i, &format!("invalid option '{text}'")))
-        }
+        None => Err(arg_error(st, f, i, &format!("invalid option '{}'", Bytes(&word)))),
     }
 }
 
@@ -319,5 +326,5 @@ pub fn set_natives(
 
 /// An error with a message as it stands, without a position.
 pub fn plain_error(st: &mut State, message: fmt::Arguments<'_>) -> Raised {
-    st.raise_text(message.to_string().as_bytes())
+    st.raise_text(&message_bytes(&message.to_string()))
 }

@@ -288,6 +288,25 @@ fn leave_native(st: &mut State, first: usize, n: usize) -> Result<(), Raised> {
     Ok(())
 }
 
+/// The call of a `pcall` is over. Puts `ok` in front of its `n` results at `base`; answers where they are then.
+fn leave_pcall(st: &mut State, base: usize, ok: Value, n: usize) -> Result<usize, Raised> {
+    if !st.thread.is_hooked() {
+        st.set_slot(base - 1, ok);
+        st.thread.frames().pop();
+        return Ok(base - 1);
+    }
+    // It catches no more: not the errors of hooks at its return. They see which function returns, so that keeps its slot.
+    set_top_kind(st, FrameKind::Native);
+    ensure_stack(st, base + n + 1 + NATIVE_STACK)?;
+    for slot in (base..base + n).rev() {
+        st.set_slot(slot + 1, st.slot(slot));
+    }
+    st.set_slot(base, ok);
+    st.set_top(base + n + 1);
+    leave_native(st, base, n + 1)?;
+    Ok(base)
+}
+
 fn set_top_kind(st: &State, kind: FrameKind) {
     if let Some(frame) = st.thread.frames().last_mut() {
         frame.kind = kind;
@@ -355,9 +374,8 @@ pub fn deliver(st: &mut State, mut dst: usize, mut wanted: i32, mut flags: u8, m
             FrameKind::Pcall | FrameKind::Xpcall if frame.detail == CLOSING => return close_after_error(st),
             FrameKind::Pcall | FrameKind::Xpcall => {
                 place_results(st, base, -1, first, n);
-                st.set_slot(base - 1, Value::TRUE);
-                leave_native(st, base - 1, n + 1)?;
-                (dst, wanted, flags, first, n) = (base - 1, frame.wanted, frame.flags, base - 1, n + 1);
+                first = leave_pcall(st, base, Value::TRUE, n)?;
+                (dst, wanted, flags, n) = (base - 1, frame.wanted, frame.flags, n + 1);
             }
             FrameKind::Bottom => return coroutine::returned(st, first, n),
             FrameKind::Native => {
@@ -524,10 +542,9 @@ fn close_after_error(st: &mut State) -> Step {
             return Ok(flow);
         }
     }
-    st.set_slot(base - 1, Value::FALSE);
     st.set_slot(base, st.slot(error_slot(frame)));
-    leave_native(st, base - 1, 2)?;
-    deliver(st, base - 1, frame.wanted, frame.flags, base - 1, 2)
+    let first = leave_pcall(st, base, Value::FALSE, 1)?;
+    deliver(st, base - 1, frame.wanted, frame.flags, first, 2)
 }
 
 /// Takes the last variable to be closed at or above a slot off the list.

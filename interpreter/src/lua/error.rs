@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use perilune_runtime::lua::event::Event;
 use perilune_runtime::lua::function::Proto;
@@ -82,16 +82,53 @@ pub fn where_(st: &State, level: usize) -> Vec<u8> {
 
 // ---- raising
 
+/// Bytes as a part of a formatted message: up to a zero, as C formats strings. Those that are not UTF-8 stand in it as
+/// characters until [`message_bytes`] turns them back.
+pub struct Bytes<'a>(pub &'a [u8]);
+
+/// The character that stands for byte 0 in a message; those behind it for the others.
+const ESCAPED: u32 = 0x10_ff00;
+
+impl fmt::Display for Bytes<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let escape = |byte: u8| char::from_u32(ESCAPED + u32::from(byte)).unwrap_or_default();
+        let shown = self.0.split(|byte| *byte == 0).next().unwrap_or_default();
+        for chunk in shown.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                if u32::from(c) < ESCAPED {
+                    f.write_char(c)?;
+                } else {
+                    c.encode_utf8(&mut [0; 4]).bytes().try_for_each(|byte| f.write_char(escape(byte)))?;
+                }
+            }
+            chunk.invalid().iter().try_for_each(|byte| f.write_char(escape(*byte)))?;
+        }
+        Ok(())
+    }
+}
+
+/// A formatted message with its [`Bytes`] as they were.
+pub fn message_bytes(message: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(message.len());
+    for c in message.chars() {
+        match u32::from(c).checked_sub(ESCAPED) {
+            Some(byte) => bytes.push(byte as u8),
+            None => bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    bytes
+}
+
 /// An error raised by a native function, with the position of its caller.
 #[cold]
 pub fn error(st: &mut State, message: fmt::Arguments<'_>) -> Raised {
-    error_at(st, 1, message.to_string().as_bytes())
+    error_at(st, 1, &message_bytes(&message.to_string()))
 }
 
 /// An error raised by the machine, with the position of the running function.
 #[cold]
 pub fn runtime_error(st: &mut State, message: fmt::Arguments<'_>) -> Raised {
-    error_at(st, 0, message.to_string().as_bytes())
+    error_at(st, 0, &message_bytes(&message.to_string()))
 }
 
 /// As [`runtime_error`]; the message need not be UTF-8.
@@ -115,7 +152,7 @@ pub fn arg_error(st: &mut State, _f: CallFrame, i: usize, message: &str) -> Rais
                 if number == 0 {
                     let mut text = b"calling '".to_vec();
                     text.extend_from_slice(name);
-                    text.extend_from_slice(format!("' on bad self ({message})").as_bytes());
+                    text.extend_from_slice(&message_bytes(&format!("' on bad self ({message})")));
                     return error_at(st, 1, &text);
                 }
             }
@@ -126,7 +163,7 @@ pub fn arg_error(st: &mut State, _f: CallFrame, i: usize, message: &str) -> Rais
     };
     let mut text = format!("bad argument #{number} to '").into_bytes();
     text.extend_from_slice(name.as_deref().unwrap_or(b"?"));
-    text.extend_from_slice(format!("' ({message})").as_bytes());
+    text.extend_from_slice(&message_bytes(&format!("' ({message})")));
     error_at(st, 1, &text)
 }
 
@@ -137,7 +174,7 @@ pub fn type_error(st: &mut State, f: CallFrame, i: usize, expected: &str) -> Rai
     let got = if i >= f.count as usize {
         "no value".to_string()
     } else if let Some(name) = super::meta::metafield(st, value, Event::Name).as_string() {
-        name.to_lossy()
+        Bytes(name.bytes()).to_string()
     } else if value.tag() == tag::LIGHT {
         "light userdata".to_string()
     } else {
@@ -146,13 +183,13 @@ pub fn type_error(st: &mut State, f: CallFrame, i: usize, expected: &str) -> Rai
     arg_error(st, f, i, &format!("{expected} expected, got {got}"))
 }
 
-/// The name of a value's type in messages: `__name` of tables and userdata counts.
+/// The name of a value's type in messages: `__name` of tables and userdata counts, up to a zero.
 pub fn type_name_of(st: &State, value: Value) -> Vec<u8> {
     if matches!(value.tag(), tag::TABLE | tag::USERDATA)
         && let Some(meta) = st.metatable_of(value)
         && let Some(name) = meta.get_short(st.heap.names.event(Event::Name)).as_string()
     {
-        return name.bytes().to_vec();
+        return name.bytes().split(|byte| *byte == 0).next().unwrap_or_default().to_vec();
     }
     value.type_name().as_bytes().to_vec()
 }
@@ -192,8 +229,8 @@ pub fn call_error(st: &mut State, value: Value, place: Place) -> Raised {
 #[cold]
 pub fn compare_error(st: &mut State, a: Value, b: Value) -> Raised {
     let (a, b) = (type_name_of(st, a), type_name_of(st, b));
-    let (a, b) = (String::from_utf8_lossy(&a), String::from_utf8_lossy(&b));
-    if a == b {
+    let (a, b) = (Bytes(&a), Bytes(&b));
+    if a.0 == b.0 {
         runtime_error(st, format_args!("attempt to compare two {a} values"))
     } else {
         runtime_error(st, format_args!("attempt to compare {a} with {b}"))

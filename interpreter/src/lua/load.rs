@@ -50,15 +50,34 @@ pub fn close_over_session(
     Ok(st.heap.lua_function(proto, cells.into_iter())?)
 }
 
-/// See [`super::api::load`].
-pub fn load(st: &mut State, text: &[u8], name: &[u8], mode: Mode, env: Value) -> Result<Gc<LuaFunction>, Raised> {
+/// Does the mode allow a chunk that begins like this?
+pub fn is_allowed(text: &[u8], mode: Mode) -> bool {
     let binary = text.first() == Some(&SIGNATURE);
-    let allowed = match mode {
+    match mode {
         Mode::Any => true,
         Mode::Text => !binary,
         Mode::Binary => binary,
+    }
+}
+
+/// Is this the beginning of no program at all? Asked of texts that come in pieces. False if in doubt.
+pub fn is_hopeless(text: &[u8]) -> bool {
+    if text.first() == Some(&SIGNATURE) {
+        return false;
+    }
+    // What the text's end has to do with it changes with what follows.
+    let problem = |next: &[u8]| super::parser::parse(&[text, next].concat(), b"=").err().map(|e| e.message);
+    let (one, other) = (problem(b"\n"), problem(b"1"));
+    let ends = |message: &[u8]| {
+        message.ends_with(b"<eof>") || message.ends_with(b"<eof>'") || message.windows(6).any(|w| w == b" goto ")
     };
-    if !allowed {
+    one.is_some_and(|message| !ends(&message) && Some(message) == other)
+}
+
+/// See [`super::api::load`].
+pub fn load(st: &mut State, text: &[u8], name: &[u8], mode: Mode, env: Value) -> Result<Gc<LuaFunction>, Raised> {
+    let binary = text.first() == Some(&SIGNATURE);
+    if !is_allowed(text, mode) {
         let kind = if binary { "binary" } else { "text" };
         let mode = match mode {
             Mode::Any => "bt",

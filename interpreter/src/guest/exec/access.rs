@@ -56,7 +56,13 @@ fn check(m: &Machine, segment: u8, va: u64, size: u64) -> Done {
         let stack = usize::from(segment) == seg::SS;
         return Err(Exception::plain(if stack { vector::STACK } else { vector::PROTECTION }).into());
     }
-    if m.cpu.cpl == 3 && m.cpu.has(flag::AC) && m.cpu.cr0 & cr0::AM != 0 && size <= 8 && !va.is_multiple_of(size) {
+    if m.cpu.cpl == 3
+        && m.cpu.has(flag::AC)
+        && m.cpu.cr0 & cr0::AM != 0
+        && size.is_power_of_two()
+        && size <= 8
+        && !va.is_multiple_of(size)
+    {
         return Err(Exception::plain(vector::ALIGNMENT).into());
     }
     Ok(())
@@ -166,6 +172,20 @@ fn write_physical(m: &mut Machine, address: u64, bytes: &[u8]) -> Done {
         super::system::write_device(m, address, bytes)?;
     }
     Ok(())
+}
+
+/// Reads any number of bytes at `offset` of a segment, up to a page; `access` says whether they are going to be written.
+pub fn read_bytes(m: &mut Machine, segment: u8, offset: u64, bytes: &mut [u8], access: Access) -> Done {
+    let va = linear(m, segment, offset, bytes.len() as u64, access)?;
+    check(m, segment, va, bytes.len() as u64)?;
+    read_slow(m, va, bytes, access)
+}
+
+/// Writes any number of bytes at `offset` of a segment, up to a page.
+pub fn write_bytes(m: &mut Machine, segment: u8, offset: u64, bytes: &[u8]) -> Done {
+    let va = linear(m, segment, offset, bytes.len() as u64, Access::Write)?;
+    check(m, segment, va, bytes.len() as u64)?;
+    write_slow(m, va, bytes)
 }
 
 /// Reads a value of 1, 2, 4 or 8 bytes.

@@ -8,10 +8,11 @@ use perilune_runtime::guest::paging::PHYSICAL_BITS;
 use super::operand::{gpr, set_gpr};
 use super::{Done, Insn, system};
 
-/// Features of leaf 1, EDX, that leaf 8000_0001h repeats: FPU, DE, PSE, TSC, MSR, PAE, CX8, APIC, PGE, CMOV, PAT.
-const COMMON: u32 = 1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 9 | 1 << 13 | 1 << 15 | 1 << 16;
-/// Leaf 1, EDX: the common ones, SEP, CLFSH.
-const LEAF_1_EDX: u32 = COMMON | 1 << 11 | 1 << 19;
+/// Features of leaf 1, EDX, that leaf 8000_0001h repeats: FPU, DE, PSE, TSC, MSR, PAE, CX8, APIC, PGE, CMOV, PAT, MMX, FXSR.
+const COMMON: u32 =
+    1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 9 | 1 << 13 | 1 << 15 | 1 << 16 | 1 << 23 | 1 << 24;
+/// Leaf 1, EDX: the common ones, SEP, CLFSH, SSE, SSE2.
+const LEAF_1_EDX: u32 = COMMON | 1 << 11 | 1 << 19 | 1 << 25 | 1 << 26;
 /// Leaf 1, ECX: CX16, PCID, POPCNT, and that there is a hypervisor.
 const LEAF_1_ECX: u32 = 1 << 13 | 1 << 17 | 1 << 23 | 1 << 31;
 /// Leaf 7, EBX: FSGSBASE, SMEP, INVPCID, SMAP.

@@ -13,6 +13,7 @@ pub mod cpuid;
 pub mod data;
 pub mod far;
 pub mod flags;
+pub mod fpu;
 pub mod legacy;
 pub mod multiply;
 pub mod operand;
@@ -21,6 +22,7 @@ pub mod shift;
 pub mod stack;
 pub mod string;
 pub mod system;
+pub mod vector;
 
 use perilune_runtime::guest::exception::Exception;
 use perilune_runtime::guest::machine::Machine;
@@ -118,6 +120,18 @@ pub mod mark {
     pub const LAST: u8 = 1 << 3;
     /// A software interrupt.
     pub const INTERRUPT: u8 = 1 << 4;
+    /// A vector instruction: it sets flags, not its first operand. Shares its bit with [`NO_WAIT`].
+    pub const FLAGS: u8 = 1 << 5;
+    /// A vector instruction: a memory operand of 16 bytes need not be aligned. Shares its bit with [`STORES`].
+    pub const UNALIGNED: u8 = 1 << 6;
+    /// A vector instruction without SSE registers that needs SSE. Shares its bit with [`CONTROL`].
+    pub const SSE: u8 = 1 << 7;
+    /// An x87 instruction that does not raise pending exceptions.
+    pub const NO_WAIT: u8 = 1 << 5;
+    /// An x87 instruction that writes its memory operand.
+    pub const STORES: u8 = 1 << 6;
+    /// An x87 instruction that the pointers to the last instruction do not follow.
+    pub const CONTROL: u8 = 1 << 7;
 }
 
 /// A decoded instruction.

@@ -5,7 +5,7 @@
 
 use perilune_runtime::guest::bus::Request;
 use perilune_runtime::guest::cpu::gpr::{RAX, RCX, RDX};
-use perilune_runtime::guest::cpu::{Activity, Segment, TableRegister, attention, cr0, cr4, flag, mode, seg};
+use perilune_runtime::guest::cpu::{Activity, Segment, TableRegister, attention, cr4, flag, mode, seg};
 use perilune_runtime::guest::exception::{Exception, vector};
 use perilune_runtime::guest::exit::{Detail, Exit, Reason};
 use perilune_runtime::guest::machine::{Machine, canonical};
@@ -358,12 +358,4 @@ pub fn write_device(m: &mut Machine, address: u64, bytes: &[u8]) -> Done {
         return Ok(());
     }
     leave_with(m, Reason::Mmio, Detail::Physical { address, size: bytes.len() as u8, value: Some(value) })
-}
-
-/// WAIT: #NM when the task was switched; a pending x87 exception is raised.
-pub fn wait(m: &mut Machine, _: &Insn) -> Done {
-    if m.cpu.cr0 & (cr0::MP | cr0::TS) == cr0::MP | cr0::TS {
-        return Err(Exception::plain(vector::DEVICE).into());
-    }
-    Ok(())
 }

@@ -12,11 +12,12 @@ use perilune_runtime::lua::table::{InvalidKey, SetError};
 use perilune_runtime::lua::value::{Value, tag, type_name};
 
 use super::super::api::{
-    self, Mode, arg_error, call_caught_late, check_any, check_int, check_option, check_string, check_table, error,
-    is_given, is_none_or_nil, metafield, opt_int, opt_string, plain_error, set_natives, special, to_string, type_error,
+    self, Bytes, Mode, arg_error, call_caught_late, check_any, check_int, check_option, check_string, check_table,
+    error, is_given, is_none_or_nil, metafield, opt_c_int, opt_int, opt_string, plain_error, set_natives, special,
+    to_string, type_error,
 };
 use super::super::exec;
-use super::super::load::SIGNATURE;
+use super::super::load::{SIGNATURE, is_allowed, is_hopeless};
 use super::super::source::skip_prefix;
 use super::os::reason;
 use super::{closure, give, give_bytes, library, set};
@@ -90,7 +91,7 @@ fn with_position(st: &mut State, value: Value, level: i64) -> Raised {
 }
 
 fn raise_error(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
-    let level = opt_int(st, f, 1, 1)?;
+    let level = opt_c_int(st, f, 1, 1)?.into();
     let value = st.arg(f, 0);
     Err(with_position(st, value, level))
 }
@@ -375,7 +376,7 @@ fn print(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
         let s = to_string(st, value)?;
         library(st).streams.print(s.bytes());
     }
-    library(st).streams.print(b"\n");
+    library(st).streams.end_line();
     Ok(0)
 }
 
@@ -413,7 +414,7 @@ fn mode_argument(st: &mut State, f: CallFrame, i: usize) -> Result<Result<Mode, 
         (true, true) => Ok(Mode::Any),
         (true, false) => Ok(Mode::Text),
         (false, true) => Ok(Mode::Binary),
-        (false, false) => Err(mode.to_lossy()),
+        (false, false) => Err(Bytes(mode.bytes()).to_string()),
     })
 }
 
@@ -452,17 +453,27 @@ fn fail_with_error(st: &mut State) -> Result<u32, Raised> {
 fn load(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     let chunk = st.arg(f, 0);
     let mode = mode_argument(st, f, 2)?;
+    // A name ends at a zero, as C has it.
+    let up_to_zero = |name: &[u8]| name.split(|byte| *byte == 0).next().unwrap_or_default().to_vec();
     if chunk.is_string() || chunk.is_number() {
         let text = check_string(st, f, 0)?;
         let name = opt_string(st, f, 1)?.unwrap_or(text);
-        return load_text(st, f, text.bytes(), name.bytes(), mode, 3);
+        return load_text(st, f, text.bytes(), &up_to_zero(name.bytes()), mode, 3);
     }
-    let name = opt_string(st, f, 1)?.map_or_else(|| b"=(load)".to_vec(), |s| s.bytes().to_vec());
+    let name = opt_string(st, f, 1)?.map_or_else(|| b"=(load)".to_vec(), |s| up_to_zero(s.bytes()));
     if !chunk.is_function() {
         return Err(type_error(st, f, 0, "function"));
     }
     let mut text = Vec::new();
+    // A reader need not come to an end by itself: long texts are looked at in between.
+    let mut look_at = 1;
     loop {
+        if text.len() >= look_at {
+            if !mode.as_ref().is_ok_and(|mode| is_allowed(&text, *mode)) || look_at > 1 && is_hopeless(&text) {
+                break;
+            }
+            look_at = (text.len() * 2).max(1 << 16);
+        }
         st.push(chunk)?;
         if let Err(error) = call_caught_late(st, 0, 1)? {
             st.push(Value::NIL)?;
@@ -489,19 +500,19 @@ fn load(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
 
 /// The text of a file (none: of the standard input) that holds a chunk, without a first line that begins with `#`, and
 /// the chunk's name. The message says what could not be done.
-pub fn read_chunk(st: &mut State, path: Option<&[u8]>) -> Result<(Vec<u8>, Vec<u8>), String> {
+pub fn read_chunk(st: &mut State, path: Option<&[u8]>) -> Result<(Vec<u8>, Vec<u8>), Vec<u8>> {
     use std::os::unix::ffi::OsStrExt;
     let (text, name) = match path {
         None => {
             let text = library(st).streams.input_rest();
-            (text.map_err(|e| format!("cannot read stdin: {}", reason(&e)))?, b"=stdin".to_vec())
+            (text.map_err(|e| format!("cannot read stdin: {}", reason(&e)).into_bytes())?, b"=stdin".to_vec())
         }
         Some(path) => {
-            let shown = String::from_utf8_lossy(path);
-            let mut file = std::fs::File::open(std::ffi::OsStr::from_bytes(path))
-                .map_err(|e| format!("cannot open {shown}: {}", reason(&e)))?;
+            let failed = |what: &[u8], e| [what, path, b": ", reason(&e).as_bytes()].concat();
+            let mut file =
+                std::fs::File::open(std::ffi::OsStr::from_bytes(path)).map_err(|e| failed(b"cannot open ", e))?;
             let mut text = Vec::new();
-            file.read_to_end(&mut text).map_err(|e| format!("cannot read {shown}: {}", reason(&e)))?;
+            file.read_to_end(&mut text).map_err(|e| failed(b"cannot read ", e))?;
             (text, [b"@", path].concat())
         }
     };
@@ -515,7 +526,7 @@ fn loadfile(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     match read_chunk(st, path.as_ref().map(|p| p.bytes())) {
         Ok((text, name)) => load_text(st, f, &text, &name, mode, 2),
         Err(message) => {
-            plain_error(st, format_args!("{message}"));
+            st.raise_text(&message);
             fail_with_error(st)
         }
     }
@@ -525,7 +536,7 @@ fn dofile(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     let path = opt_string(st, f, 0)?;
     let (text, name) = match read_chunk(st, path.as_ref().map(|p| p.bytes())) {
         Ok(chunk) => chunk,
-        Err(message) => return Err(plain_error(st, format_args!("{message}"))),
+        Err(message) => return Err(st.raise_text(&message)),
     };
     let env = Value::from(st.globals);
     let function = api::load(st, &text, &name, Mode::Any, env)?;

@@ -17,8 +17,8 @@ use perilune_runtime::lua::thread::{HookSeen, Thread, frame_flag, hook};
 use perilune_runtime::lua::value::Value;
 
 use super::super::api::{
-    Mode, arg_error, call_protected, check_any, check_function, check_int, check_string, error_text, is_given,
-    is_none_or_nil, load, opt_int, opt_string, raw_set, set_natives, traceback as trace, type_error,
+    Mode, arg_error, call_protected, check_any, check_c_int, check_function, check_int, check_string, error_text,
+    is_given, is_none_or_nil, load, opt_c_int, opt_string, raw_set, set_natives, traceback as trace, type_error,
 };
 use super::super::error::{called_name, frame_at, frame_function, frame_line, frame_pc, frame_proto};
 use super::super::exec;
@@ -73,7 +73,7 @@ fn thread_argument(st: &State, f: CallFrame) -> (Gc<Thread>, usize) {
 
 /// The frame at the level that an argument gives.
 fn level_argument(st: &mut State, f: CallFrame, i: usize, thread: Gc<Thread>) -> Result<Option<usize>, Raised> {
-    let level = check_int(st, f, i)?;
+    let level = check_c_int(st, f, i)?;
     Ok(usize::try_from(level).ok().and_then(|level| frame_at(thread, level)))
 }
 
@@ -194,7 +194,7 @@ fn traceback(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
         return give(st, message);
     }
     let message = opt_string(st, f, first)?.map(|s| s.bytes().to_vec());
-    let level = opt_int(st, f, first + 1, i64::from(thread == st.thread))?;
+    let level = opt_c_int(st, f, first + 1, i32::from(thread == st.thread))?;
     let text = trace(st, thread, message.as_deref(), usize::try_from(level).unwrap_or(usize::MAX));
     give_vec(st, text)
 }
@@ -236,7 +236,7 @@ fn find_local(thread: Gc<Thread>, index: usize, n: i64) -> Option<(Vec<u8>, usiz
 
 fn getlocal(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     let (thread, first) = thread_argument(st, f);
-    let n = check_int(st, f, first + 1)?;
+    let n = check_c_int(st, f, first + 1)?.into();
     let about = st.arg(f, first);
     if about.is_function() {
         // Of a function that does not run, the parameters are known.
@@ -263,7 +263,7 @@ fn getlocal(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
 fn setlocal(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     let (thread, first) = thread_argument(st, f);
     let level = level_argument(st, f, first, thread)?;
-    let n = check_int(st, f, first + 1)?;
+    let n = check_c_int(st, f, first + 1)?.into();
     let Some(frame) = level else { return Err(arg_error(st, f, first, "level out of range")) };
     let value = check_any(st, f, first + 2)?;
     let Some((name, slot)) = find_local(thread, frame, n) else { return give(st, Value::NIL) };
@@ -313,7 +313,7 @@ fn upvalue(function: Value, n: i64) -> Option<(Vec<u8>, Value)> {
 }
 
 fn getupvalue(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
-    let n = check_int(st, f, 1)?;
+    let n = check_c_int(st, f, 1)?.into();
     let function = check_function(st, f, 0)?;
     let Some((name, value)) = upvalue(function, n) else { return Ok(0) };
     give_vec(st, name)?;
@@ -323,7 +323,7 @@ fn getupvalue(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
 
 fn setupvalue(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     let value = check_any(st, f, 2)?;
-    let n = check_int(st, f, 1)?;
+    let n = check_c_int(st, f, 1)?.into();
     let function = check_function(st, f, 0)?;
     let Some((name, _)) = upvalue(function, n) else { return Ok(0) };
     let i = (n - 1) as usize;
@@ -347,14 +347,14 @@ fn upvalue_identity(function: Value, n: i64) -> Option<Value> {
 }
 
 fn upvalueid(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
-    let n = check_int(st, f, 1)?;
+    let n = check_c_int(st, f, 1)?.into();
     let function = check_function(st, f, 0)?;
     give(st, upvalue_identity(function, n).unwrap_or(Value::NIL))
 }
 
 /// The cell that two arguments, a function and a number, name; none of a native function's.
 fn cell_argument(st: &mut State, f: CallFrame, i: usize) -> Result<(Option<Gc<Cell>>, usize), Raised> {
-    let n = check_int(st, f, i + 1)?;
+    let n = check_c_int(st, f, i + 1)?.into();
     let function = check_function(st, f, i)?;
     if upvalue(function, n).is_none() {
         return Err(arg_error(st, f, i + 1, "invalid upvalue index"));
@@ -414,7 +414,7 @@ fn getregistry(st: &mut State, _: CallFrame) -> Result<u32, Raised> {
 
 /// The number of a user value, counted from 1; 0: none.
 fn user_value_number(st: &mut State, f: CallFrame, i: usize) -> Result<usize, Raised> {
-    Ok(usize::try_from(opt_int(st, f, i, 1)?).unwrap_or(0))
+    Ok(usize::try_from(opt_c_int(st, f, i, 1)?).unwrap_or(0))
 }
 
 fn getuservalue(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
@@ -488,7 +488,7 @@ fn sethook(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     if !is_none_or_nil(st, f, first) {
         let letters = check_string(st, f, first + 1)?;
         function = check_function(st, f, first)?;
-        count = u32::try_from(opt_int(st, f, first + 2, 0)?).unwrap_or(0);
+        count = u32::try_from(opt_c_int(st, f, first + 2, 0)?).unwrap_or(0);
         for (letter, bit) in LETTERS {
             if letters.bytes().contains(&letter) {
                 mask |= bit;

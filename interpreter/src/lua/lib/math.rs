@@ -158,8 +158,9 @@ fn fmod(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
         (Some(_), Some(0)) => return Err(arg_error(st, f, 1, "zero")),
         (Some(x), Some(y)) => Value::integer(x.wrapping_rem(y)),
         _ => {
-            let x = check_number(st, f, 0)?;
-            Value::float(x % check_number(st, f, 1)?)
+            // The second one first, as C compilers have it.
+            let y = check_number(st, f, 1)?;
+            Value::float(check_number(st, f, 0)? % y)
         }
     };
     give(st, result)

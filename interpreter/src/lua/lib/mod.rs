@@ -82,6 +82,15 @@ pub fn flush_streams(st: &mut State) {
     }
 }
 
+/// As [`flush_streams`]; if the standard output is in the middle of a line, that line is ended.
+pub fn end_line(st: &mut State) {
+    let streams = &library(st).streams;
+    if streams.is_in_line() {
+        streams.end_line();
+    }
+    flush_streams(st);
+}
+
 /// The next line of the standard input with its end, from the buffer that `io.stdin` has; none at the end of the file.
 pub fn input_line(st: &mut State) -> Option<Vec<u8>> {
     library(st).streams.input_line()

@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,7 +19,7 @@ use perilune_runtime::lua::table::Table;
 use perilune_runtime::lua::value::Value;
 
 use super::super::api::{
-    arg_error, call_protected, check_int, check_option, check_string, check_table, error, get_field, is_given,
+    Bytes, arg_error, call_protected, check_int, check_option, check_string, check_table, error, get_field, is_given,
     is_none_or_nil, metafield, opt_string, set_field, set_natives, to_int,
 };
 use super::super::call::next_to_close;
@@ -144,7 +144,7 @@ fn tmpname(st: &mut State, _: CallFrame) -> Result<u32, Raised> {
 fn execute(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     match opt_string(st, f, 0)? {
         Some(command) => {
-            let result = Command::new("/bin/sh").arg("-c").arg(as_path(command.bytes())).status();
+            let result = Command::new("/bin/sh").arg0("sh").arg("-c").arg(as_path(command.bytes())).status();
             process_result(st, result)
         }
         None => give(st, Value::boolean(Path::new("/bin/sh").exists())),
@@ -315,8 +315,7 @@ fn date(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
             continue;
         }
         let Some(length) = conversion_length(after) else {
-            let shown = String::from_utf8_lossy(after).into_owned();
-            return Err(arg_error(st, f, 0, &format!("invalid conversion specifier '%{shown}'")));
+            return Err(arg_error(st, f, 0, &format!("invalid conversion specifier '%{}'", Bytes(after))));
         };
         text.extend_from_slice(&calendar::format(&rest[..=length], &parts));
         rest = &after[length..];

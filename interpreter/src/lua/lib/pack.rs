@@ -5,7 +5,7 @@
 use perilune_runtime::lua::state::{CallFrame, Raised, State};
 use perilune_runtime::lua::value::Value;
 
-use super::super::api::{arg_error, check_int, check_number, check_string, error, opt_int};
+use super::super::api::{Bytes, arg_error, check_int, check_number, check_string, error, opt_int};
 use super::{give, give_vec, grow, start_position};
 
 /// The largest integer that is packed, in bytes.
@@ -108,7 +108,7 @@ impl<'a> Format<'a> {
                 self.max_align = self.size(8)?;
                 (Kind::Nothing, 0)
             }
-            c => return Err(FormatError::Plain(format!("invalid format option '{}'", char::from(*c)))),
+            c => return Err(FormatError::Plain(format!("invalid format option '{}'", Bytes(&[*c])))),
         })
     }
 
@@ -167,6 +167,9 @@ fn write_bytes<const N: usize>(out: &mut Vec<u8>, mut little: [u8; N], big_endia
 pub(super) fn pack(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     let text = check_string(st, f, 0)?;
     let mut format = Format::new(text.bytes());
+    // Messages speak of one nil behind the arguments, as PUC's do.
+    st.push(Value::NIL)?;
+    let f = CallFrame { count: f.count + 1, ..f };
     let mut out = Vec::new();
     let mut arg = 0;
     while let Some(item) = next_item(st, f, &mut format, out.len())? {
@@ -292,6 +295,11 @@ fn read_bytes<const N: usize>(bytes: &[u8], big_endian: bool) -> [u8; N] {
     little
 }
 
+fn check_fits(st: &mut State, item: Item, n: Option<i64>) -> Result<i64, Raised> {
+    let size = item.size;
+    n.ok_or_else(|| error(st, format_args!("{size}-byte integer does not fit into Lua Integer")))
+}
+
 pub(super) fn unpack(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     let text = check_string(st, f, 0)?;
     let data = check_string(st, f, 1)?;
@@ -310,18 +318,14 @@ pub(super) fn unpack(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
         let bytes = &data[at..];
         at += item.size;
         let value = match item.kind {
-            Kind::Signed | Kind::Unsigned => match read_integer(bytes, item, item.kind == Kind::Signed) {
-                Some(n) => Value::integer(n),
-                None => {
-                    let size = item.size;
-                    return Err(error(st, format_args!("{size}-byte integer does not fit into Lua Integer")));
-                }
-            },
+            Kind::Signed | Kind::Unsigned => {
+                Value::integer(check_fits(st, item, read_integer(bytes, item, item.kind == Kind::Signed))?)
+            }
             Kind::Float => Value::float(f64::from(f32::from_le_bytes(read_bytes(bytes, item.big_endian)))),
             Kind::Double => Value::float(f64::from_le_bytes(read_bytes(bytes, item.big_endian))),
             Kind::Fixed => Value::from(st.string(&bytes[..item.size])?),
             Kind::Counted => {
-                let len = read_integer(bytes, item, false).unwrap_or(-1) as u64;
+                let len = check_fits(st, item, read_integer(bytes, item, false))? as u64;
                 if len > (data.len() - at) as u64 {
                     return Err(arg_error(st, f, 1, "data string too short"));
                 }

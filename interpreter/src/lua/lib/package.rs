@@ -13,7 +13,7 @@ use perilune_runtime::lua::state::{CallFrame, Raised, State};
 use perilune_runtime::lua::table::Table;
 use perilune_runtime::lua::value::Value;
 
-use super::super::api::{Mode, call, check_string, error, error_text, get_field, load, opt_string, raw_set};
+use super::super::api::{Bytes, Mode, call, check_string, error, error_text, get_field, load, opt_string, raw_set};
 use super::os::as_path;
 use super::{captured, closure, give, give_bytes, give_vec, new_table, read_chunk, set};
 
@@ -109,10 +109,11 @@ fn search(name: &[u8], path: &[u8], separator: &[u8], directory: &[u8]) -> Resul
 }
 
 fn searchpath(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
-    let name = check_string(st, f, 0)?;
-    let path = check_string(st, f, 1)?;
-    let separator = opt_string(st, f, 2)?.map_or_else(|| b".".to_vec(), |s| s.bytes().to_vec());
+    // From the last one on, as C compilers have it.
     let directory = opt_string(st, f, 3)?.map_or_else(|| b"/".to_vec(), |s| s.bytes().to_vec());
+    let separator = opt_string(st, f, 2)?.map_or_else(|| b".".to_vec(), |s| s.bytes().to_vec());
+    let path = check_string(st, f, 1)?;
+    let name = check_string(st, f, 0)?;
     match search(name.bytes(), path.bytes(), &separator, &directory) {
         Ok(file) => give_vec(st, file),
         Err(message) => {
@@ -161,8 +162,7 @@ fn find_file(st: &mut State, f: CallFrame, name: &[u8], field: &str) -> Result<R
 }
 
 fn load_error(st: &mut State, name: &[u8], file: &[u8], message: &[u8]) -> Raised {
-    let (name, file) = (String::from_utf8_lossy(name), String::from_utf8_lossy(file));
-    let message = String::from_utf8_lossy(message);
+    let (name, file, message) = (Bytes(name), Bytes(file), Bytes(message));
     error(st, format_args!("error loading module '{name}' from file '{file}':\n\t{message}"))
 }
 
@@ -180,7 +180,7 @@ fn search_lua(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
                 error_text(st, error)
             })
         }
-        Err(message) => Err(message.into_bytes()),
+        Err(message) => Err(message),
     };
     match loaded {
         Ok(function) => {
@@ -242,12 +242,18 @@ fn find_loader(st: &mut State, f: CallFrame) -> Result<(), Raised> {
         }
         st.set_top(st.top() - 2);
     }
-    let (name, message) = (name.to_lossy(), String::from_utf8_lossy(&message));
+    let (name, message) = (Bytes(name.bytes()), Bytes(&message));
     Err(error(st, format_args!("module '{name}' not found:{message}")))
 }
 
 fn require(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
-    let name = check_string(st, f, 0)?;
+    let given = check_string(st, f, 0)?;
+    let mut name = given;
+    if let Some(end) = name.bytes().iter().position(|byte| *byte == 0) {
+        // C has names end at a zero.
+        name = st.string(&name.bytes()[..end])?;
+        st.set_slot(f.base as usize, Value::from(name));
+    }
     let loaded = Value::from(registry_table(st, "_LOADED")?);
     let known = get_field_of(st, loaded, name.bytes())?;
     if !known.is_falsy() {
@@ -259,7 +265,7 @@ fn require(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     // The value for the loader stays below, to be the second result.
     st.set_slot(at, data);
     st.set_top(at + 1);
-    for value in [loader, Value::from(name), data] {
+    for value in [loader, Value::from(given), data] {
         st.push(value)?;
     }
     call(st, 2, 1)?;

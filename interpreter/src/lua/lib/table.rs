@@ -171,10 +171,8 @@ fn concat(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
 fn pack(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     let count = f.count as usize;
     let table = st.heap.table(1, count)?;
-    for i in 0..count {
-        let value = st.arg(f, i);
-        table.set_int(&mut st.heap, i as i64 + 1, value)?;
-    }
+    let thread = st.thread;
+    table.set_list(&mut st.heap, 0, (0..count).map(|i| thread.slot(f.base as usize + i)))?;
     set(st, table, "n", Value::integer(count as i64))?;
     give(st, Value::from(table))
 }

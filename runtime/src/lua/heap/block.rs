@@ -118,8 +118,8 @@ impl Block {
         }
     }
 
-    /// Takes the next run of free cells and counts them as allocated.
-    pub fn take_run(&mut self) -> Option<Run> {
+    /// Takes the next run of free cells, or its first cell alone, and counts them as allocated.
+    pub fn take_run(&mut self, single: bool) -> Option<Run> {
         let size = self.cell_size as usize;
         let mut at = self.cursor as usize;
         while at + size <= BLOCK_SIZE && self.is_allocated(at) {
@@ -129,6 +129,9 @@ impl Block {
         while at + size <= BLOCK_SIZE && !self.is_allocated(at) {
             self.set_allocated(at, true);
             at += size;
+            if single {
+                break;
+            }
         }
         self.cursor = at as u32;
         if start == at {

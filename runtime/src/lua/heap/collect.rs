@@ -18,7 +18,7 @@ use super::super::userdata::Userdata;
 use super::super::value::{Value, tag};
 use super::block::{Block, SIZES};
 use super::object::{Gc, Header, Kind};
-use super::{EMPTY_RUN, Heap, MAX_BUFFER_CELL};
+use super::{Heap, MAX_BUFFER_CELL};
 
 /// A barrier color that no object has.
 pub const NO_BARRIER: u8 = 3;
@@ -252,6 +252,11 @@ impl Heap {
             self.debt = 1;
             return true;
         }
+        if self.room() < self.used() / 2 {
+            // The limit is near: what is dead must be found before it is reached.
+            self.full(roots);
+            return true;
+        }
         let multiplier =
             if self.collector.step_multiplier == 0 { DEFAULT_MULTIPLIER } else { self.collector.step_multiplier };
         let work = (STEP as usize + self.debt.max(0) as usize) * (multiplier + 200) / 100;
@@ -288,7 +293,8 @@ impl Heap {
         let pause = if self.collector.pause == 0 { DEFAULT_PAUSE } else { self.collector.pause };
         let live = self.used();
         let more = (live as f64 * (pause as f64 / 100.0 - 1.0)).clamp(-(FIRST_CYCLE as f64), 1e15);
-        self.debt = -(more as isize);
+        let room = isize::try_from(self.room() / 2).unwrap_or(isize::MAX);
+        self.debt = -(more as isize).min(room.max(STEP / 4));
     }
 
     /// Does up to `budget` bytes of work. Answers whether a cycle was finished.
@@ -616,14 +622,8 @@ impl Heap {
         self.lookups.clear();
         self.collector.phase = Phase::Sweep;
         self.collector.sweep_class = 0;
-        for (class, run) in self.classes.iter_mut().zip(&mut self.runs) {
-            if run.start != run.end {
-                let (block, _) = Block::of(run.start);
-                // SAFETY: a run lies in a block.
-                unsafe { (*block).return_run((run.start, run.end)) };
-                self.cell_bytes -= run.end.addr() - run.start.addr();
-            }
-            *run = EMPTY_RUN;
+        self.return_runs();
+        for class in &mut self.classes {
             class.next = 0;
             class.swept = 0;
             class.unswept_end = class.blocks.len();

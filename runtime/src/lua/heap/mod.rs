@@ -13,6 +13,7 @@ mod collect;
 mod object;
 
 use std::alloc::Layout;
+use std::cell::Cell;
 
 pub(super) use block::Block;
 pub use block::{GRANULE, MAX_BUFFER_CELL, MAX_CELL, SIZES, class_of};
@@ -28,6 +29,25 @@ use collect::Collector;
 /// Memory has run out, or the limit set for the heap has been reached. Raised as the error "not enough memory".
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OutOfMemory;
+
+/// Test mode: a time in which there is no memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Famine {
+    /// Requests for memory that are granted before it.
+    pub after: u64,
+    /// Requests that fail then.
+    pub lasts: u64,
+}
+
+impl Famine {
+    /// Counts a request; answers whether it fails.
+    fn strikes(famine: &Cell<Option<Famine>>) -> bool {
+        let Some(Famine { after, lasts }) = famine.get() else { return false };
+        let next = if after > 0 { (after - 1, lasts) } else { (0, lasts.saturating_sub(1)) };
+        famine.set(Some(Famine { after: next.0, lasts: next.1 }));
+        after == 0 && lasts > 0
+    }
+}
 
 /// Where a class takes its next cells from: `start` moves up to `end`.
 #[repr(C)]
@@ -70,6 +90,7 @@ pub struct Heap {
     pub epoch: u32,
     /// Test mode: collect at every safepoint that follows an allocation.
     pub stress: bool,
+    famine: Cell<Option<Famine>>,
     classes: [Class; SIZES.len()],
     chunks: Vec<*mut u8>,
     spare_blocks: Vec<*mut u8>,
@@ -96,6 +117,7 @@ impl Heap {
             barrier_color: collect::NO_BARRIER,
             epoch: 0,
             stress: false,
+            famine: Cell::new(None),
             classes: std::array::from_fn(|_| Class::default()),
             chunks: Vec::new(),
             spare_blocks: Vec::new(),
@@ -116,6 +138,17 @@ impl Heap {
     /// Sets the number of bytes that the heap may use.
     pub fn set_limit(&mut self, bytes: usize) {
         self.limit = bytes;
+    }
+
+    /// Test mode: sets which requests for memory fail. Each cell is a request of its own then, those of compiled code too.
+    pub fn set_famine(&mut self, famine: Option<Famine>) {
+        self.famine.set(famine);
+        self.return_runs();
+    }
+
+    /// What is left of the famine that was set.
+    pub fn famine(&self) -> Option<Famine> {
+        self.famine.get()
     }
 
     /// Bytes in use, garbage included.
@@ -152,7 +185,7 @@ impl Heap {
             };
             self.sweep_until(class, self.classes[class].next);
             // SAFETY: the class's blocks are alive, and nothing else refers to their heads.
-            if let Some((start, end)) = unsafe { (*block).take_run() } {
+            if let Some((start, end)) = unsafe { (*block).take_run(self.famine.get().is_some()) } {
                 let bytes = end.addr() - start.addr();
                 if let Err(error) = self.reserve(bytes) {
                     // SAFETY: as above. The sweep finds it again.
@@ -165,6 +198,19 @@ impl Heap {
                 return Ok(());
             }
             self.classes[class].next += 1;
+        }
+    }
+
+    /// Gives back the cells that were not used yet. The next sweep finds them.
+    fn return_runs(&mut self) {
+        for run in &mut self.runs {
+            if run.start != run.end {
+                let (block, _) = Block::of(run.start);
+                // SAFETY: a run lies in a block, and nothing else refers to its head.
+                unsafe { (*block).return_run((run.start, run.end)) };
+                self.cell_bytes -= run.end.addr() - run.start.addr();
+            }
+            *run = EMPTY_RUN;
         }
     }
 
@@ -197,8 +243,12 @@ impl Heap {
 
     /// Fails if `bytes` more would exceed the limit.
     pub fn reserve(&self, bytes: usize) -> Result<(), OutOfMemory> {
-        let used = self.cell_bytes + self.external_bytes;
-        if bytes > self.limit || used > self.limit - bytes { Err(OutOfMemory) } else { Ok(()) }
+        if bytes > self.room() || Famine::strikes(&self.famine) { Err(OutOfMemory) } else { Ok(()) }
+    }
+
+    /// Bytes left below the limit.
+    fn room(&self) -> usize {
+        self.limit.saturating_sub(self.cell_bytes + self.external_bytes)
     }
 
     /// Counts memory that objects hold outside of the heap.

@@ -105,16 +105,24 @@ impl Gc<Table> {
         let count = values.len() - trailing;
         let values = values.take(count);
         self.reserve_array(heap, stored + count)?;
+        // Keys that stand in brackets before the values: the values replace them.
+        let key = |i: usize| (stored + i) as i64 + 1;
+        if !self.hash.get().is_null() {
+            (0..count).for_each(|i| self.clear_hashed(Value::integer(key(i))));
+        }
+        for i in count..count + trailing {
+            self.set_int(heap, key(i), Value::NIL)?;
+        }
         let len = self.len.get() as usize;
         let has_holes = stored != len || values.clone().any(|v| v.is_nil());
-        if has_holes && count > 0 && stored >= len && self.hash.get().is_null() {
+        if has_holes && count > 0 && stored >= len {
             self.stretch(heap, stored + count)?;
             values.enumerate().for_each(|(i, value)| self.fill(stored + i, value));
             heap.barrier(self.header());
-            return Ok(());
+            return if self.hash.get().is_null() { Ok(()) } else { self.pull_from_hash(heap) };
         }
         for (i, value) in values.enumerate() {
-            self.set_int(heap, (stored + i) as i64 + 1, value)?;
+            self.set_int(heap, key(i), value)?;
         }
         Ok(())
     }

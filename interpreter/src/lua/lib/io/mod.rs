@@ -12,6 +12,7 @@ use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
 use std::io::SeekFrom;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::rc::{Rc, Weak};
 
@@ -23,8 +24,8 @@ use perilune_runtime::lua::userdata::Userdata;
 use perilune_runtime::lua::value::{Value, tag};
 
 use super::super::api::{
-    arg_error, check_any, check_int, check_option, check_string, check_userdata, error, is_given, is_none_or_nil,
-    opt_int, opt_string, raw_set, set_natives,
+    Bytes, arg_error, check_any, check_int, check_option, check_string, check_userdata, error, is_given,
+    is_none_or_nil, opt_int, opt_string, raw_set, set_natives,
 };
 use super::os::{self, as_path, file_result, process_result, reason};
 use super::{captured, closure, give, give_bytes, library, new_table, set};
@@ -109,6 +110,18 @@ impl Streams {
     /// Writes to the standard output, as `print` does; as in C, nobody looks at what could not be written.
     pub(super) fn print(&self, bytes: &[u8]) {
         let _ = self.output.borrow_mut().write(bytes);
+    }
+
+    /// Is the standard output in the middle of a line?
+    pub(super) fn is_in_line(&self) -> bool {
+        self.output.borrow().is_in_line()
+    }
+
+    /// Ends a line of `print`, which is written out at once: others who write to the same place follow it.
+    pub(super) fn end_line(&self) {
+        let mut output = self.output.borrow_mut();
+        // As above.
+        let _ = output.write(b"\n").and_then(|()| output.flush());
     }
 
     /// Writes out what waits in buffers.
@@ -297,10 +310,7 @@ fn open_file(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
 fn open_or_raise(st: &mut State, f: CallFrame, name: &[u8], mode: &[u8]) -> Result<Value, Raised> {
     match open_in_mode(name, mode) {
         Ok(stream) => add_file(st, f, stream),
-        Err(e) => {
-            let name = String::from_utf8_lossy(name);
-            Err(error(st, format_args!("cannot open file '{name}' ({})", reason(&e))))
-        }
+        Err(e) => Err(error(st, format_args!("cannot open file '{}' ({})", Bytes(name), reason(&e)))),
     }
 }
 
@@ -312,7 +322,7 @@ fn popen(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     }
     library(st).streams.flush();
     let mut shell = Command::new("/bin/sh");
-    shell.arg("-c").arg(as_path(command.bytes()));
+    shell.arg0("sh").arg("-c").arg(as_path(command.bytes()));
     let readable = mode == b"r";
     let spawned = if readable { shell.stdout(Stdio::piped()).spawn() } else { shell.stdin(Stdio::piped()).spawn() };
     let pipe = spawned.map(|mut child| {
@@ -507,7 +517,7 @@ fn next_line(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     if n > 1
         && let Some(message) = st.slot(first + 1).as_string()
     {
-        return Err(error(st, format_args!("{}", message.to_lossy())));
+        return Err(error(st, format_args!("{}", Bytes(message.bytes()))));
     }
     if !captured(st, f, 1).is_falsy() {
         close_stream(st, &stream)?;

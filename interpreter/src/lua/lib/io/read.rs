@@ -9,7 +9,7 @@ use perilune_runtime::lua::state::{CallFrame, Raised, State};
 use perilune_runtime::lua::value::Value;
 
 use super::super::super::api::{self, arg_error, check_int, check_string};
-use super::super::grow;
+use super::super::{buffer, grow};
 use super::stream::{Shared, Stream};
 
 /// Longest numeral that is read.
@@ -52,7 +52,7 @@ pub fn read(st: &mut State, f: CallFrame, stream: &Shared, first: usize) -> Read
 fn read_format(st: &mut State, f: CallFrame, stream: &Shared, i: usize) -> ReadResult<Value> {
     if st.arg(f, i).is_number() {
         let n = check_int(st, f, i)?;
-        return read_count(st, stream, n as u64);
+        return read_count(st, stream, n as usize);
     }
     let format = check_string(st, f, i)?;
     let format = format.bytes();
@@ -105,21 +105,20 @@ fn read_all(st: &mut State, stream: &Shared) -> ReadResult<Value> {
 }
 
 /// Up to that many bytes; for none, the empty string unless the file is at its end.
-fn read_count(st: &mut State, stream: &Shared, count: u64) -> ReadResult<Value> {
+fn read_count(st: &mut State, stream: &Shared, count: usize) -> ReadResult<Value> {
     let mut stream = stream.borrow_mut();
-    let mut text = Vec::new();
+    // As PUC, which has room for all of them before it looks.
+    let mut text = buffer(st, count)?;
     loop {
         let chunk = system!(stream.available());
-        let missing = count - text.len() as u64;
-        let taken = chunk.len().min(usize::try_from(missing).unwrap_or(usize::MAX));
+        let taken = chunk.len().min(count - text.len());
         let at_end = chunk.is_empty();
-        grow(st, &mut text, taken)?;
         text.extend_from_slice(&chunk[..taken]);
         stream.consume(taken);
         if at_end && text.is_empty() {
             return Ok(Ok(Value::NIL));
         }
-        if at_end || text.len() as u64 == count {
+        if at_end || text.len() == count {
             return string(st, text);
         }
     }

@@ -47,6 +47,8 @@ pub struct Stream {
     input: Vec<u8>,
     at: usize,
     output: Vec<u8>,
+    /// The last byte written was no line's end.
+    in_line: bool,
     /// Written out before this one waits for input, if it is written by lines.
     tied: Option<Shared>,
 }
@@ -80,6 +82,7 @@ impl Stream {
             input: Vec::new(),
             at: 0,
             output: Vec::new(),
+            in_line: false,
             tied: None,
         }
     }
@@ -200,6 +203,9 @@ impl Stream {
         if !self.input.is_empty() {
             self.drop_input();
         }
+        if let Some(last) = bytes.last() {
+            self.in_line = *last != b'\n';
+        }
         if self.buffering == Buffering::None {
             return self.write_now(bytes);
         }
@@ -230,6 +236,11 @@ impl Stream {
         output.clear();
         self.output = output;
         result
+    }
+
+    /// Has a line been begun that was not ended?
+    pub fn is_in_line(&self) -> bool {
+        self.in_line
     }
 
     // ---- the rest
