@@ -1,0 +1,172 @@
+//! Calls by Rust code: native functions that call back enter the loop anew.
+
+#![forbid(unsafe_code)]
+
+use perilune_runtime::lua::function::{NativeFunction, Special, call_in_answer};
+use perilune_runtime::lua::heap::Gc;
+use perilune_runtime::lua::state::{CallFrame, Raised, State};
+use perilune_runtime::lua::thread::{Frame, FrameKind, NATIVE_STACK, frame_flag};
+use perilune_runtime::lua::value::Value;
+
+use super::super::error::{Place, call_error};
+use super::super::exec;
+use super::{
+    Flow, SEEN_BELOW, begin_call, check_nesting, ensure_stack, insert_call_handler, leave_native, place_results,
+    push_lua,
+};
+
+/// Is it an ordinary function, which [`call_plain`] can call?
+pub fn is_plain(native: Gc<NativeFunction>) -> bool {
+    matches!(native.special(), Special::None | Special::Next | Special::IpairsNext)
+}
+
+/// Calls an ordinary native function; its results are the topmost values then.
+pub fn call_plain(st: &mut State, native: Gc<NativeFunction>, func: usize) -> Result<usize, Raised> {
+    let base = func + 1;
+    ensure_stack(st, st.top() + NATIVE_STACK)?;
+    st.thread.frames().push(Frame::new(FrameKind::Native, std::ptr::null(), base as u32, 0, 0));
+    let args = CallFrame { base: base as u32, count: (st.top() - base) as u32 };
+    if st.thread.is_hooked() {
+        exec::native_begins(st)?;
+    }
+    let answer = native.function()(st, args)?;
+    let n = match call_in_answer(answer) {
+        None => answer as usize,
+        Some((values, wanted)) => {
+            let at = st.top() - values;
+            call(st, values - 1, i32::from(wanted) - 1)?;
+            st.top() - at
+        }
+    };
+    leave_native(st, st.top() - n, n)?;
+    Ok(n)
+}
+
+/// Runs the loop inside of a native function.
+fn nested(st: &mut State, f: impl FnOnce(&mut State) -> Result<(), Raised>) -> Result<(), Raised> {
+    let thread = st.thread;
+    let nesting = st.nesting;
+    thread.no_yield.set(thread.no_yield.get() + 1);
+    let result = exec::unrecorded(st, f);
+    thread.no_yield.set(thread.no_yield.get() - 1);
+    st.nesting = nesting;
+    result
+}
+
+/// Calls the function below its `nargs` arguments on the stack's top; the results take their place. `wanted` is their
+/// number, or -1: all. Errors are passed on; the callee cannot yield.
+pub fn call(st: &mut State, nargs: usize, wanted: i32) -> Result<(), Raised> {
+    let func = st.top() - nargs - 1;
+    nested(st, |st| {
+        check_nesting(st, 0)?;
+        st.nesting += 1;
+        while !st.slot(func).is_function() {
+            insert_call_handler(st, func, Place::Unknown)?;
+        }
+        let callee = st.slot(func);
+        if let Some(f) = callee.as_lua_function() {
+            push_lua(st, func, f, wanted, frame_flag::ENTRY)?;
+            return exec::run(st, Ok(Flow::Go));
+        }
+        let Some(native) = callee.as_native() else { return Err(call_error(st, callee, Place::Unknown)) };
+        if !is_plain(native) {
+            ensure_stack(st, st.top() + NATIVE_STACK)?;
+            let step = begin_call(st, func, wanted, frame_flag::ENTRY);
+            return exec::run(st, step);
+        }
+        let n = call_plain(st, native, func)?;
+        let first = st.top() - n;
+        place_results(st, func, wanted, first, n);
+        if wanted >= 0 {
+            st.set_top(func + wanted as usize);
+        }
+        Ok(())
+    })
+}
+
+/// Calls a native function that the machine does itself: `pcall` and the like, or one that resumes a coroutine, which may yield
+/// back to it. As [`call`], but what is called does not count as nested in a native function.
+pub fn call_special(st: &mut State, func: usize, wanted: i32) -> Result<(), Raised> {
+    let nesting = st.nesting;
+    ensure_stack(st, st.top() + NATIVE_STACK)?;
+    let result = exec::unrecorded(st, |st| {
+        let step = begin_call(st, func, wanted, frame_flag::ENTRY);
+        exec::run(st, step)
+    });
+    st.nesting = nesting;
+    result
+}
+
+/// Calls a function for one result.
+pub fn call_value(st: &mut State, function: Value, args: &[Value]) -> Result<Value, Raised> {
+    let top = st.top();
+    ensure_stack(st, top + 1 + args.len() + NATIVE_STACK)?;
+    st.set_slot(top, function);
+    for (i, arg) in args.iter().enumerate() {
+        st.set_slot(top + 1 + i, *arg);
+    }
+    st.set_top(top + 1 + args.len());
+    call(st, args.len(), 1)?;
+    st.set_top(top);
+    Ok(st.slot(top))
+}
+
+/// As [`call`], but catches errors: answers the error's value then. The stack is as it was below the function.
+pub fn call_protected(st: &mut State, nargs: usize, wanted: i32) -> Result<Result<(), Value>, Raised> {
+    call_caught(st, Value::NIL, (0, 0), nargs, wanted)
+}
+
+/// Calls a finalizer, whose object lies above it, as [`call_protected`] does, but to those who look it is called by the
+/// running function.
+pub fn call_finalizer(st: &mut State) -> Result<Result<(), Value>, Raised> {
+    call_caught(st, Value::NIL, (0, frame_flag::FINALIZER), 1, 0)
+}
+
+/// As [`call_protected`], but the handler of an `xpcall` further down sees the error first: for functions of which Lua
+/// programs know that they catch errors on their own, as `load` does those of its reader.
+pub fn call_caught_late(st: &mut State, nargs: usize, wanted: i32) -> Result<Result<(), Value>, Raised> {
+    call_caught(st, Value::NIL, (SEEN_BELOW, 0), nargs, wanted)
+}
+
+/// As [`call_protected`] with a function that sees each error while the stack still stands, as `xpcall`'s handler does
+/// (nil: none). The results take the place of the function, or there are none after an error.
+pub fn call_handled(st: &mut State, handler: Value, nargs: usize, wanted: i32) -> Result<Result<(), Value>, Raised> {
+    call_caught(st, handler, (0, 0), nargs, wanted)
+}
+
+fn call_caught(
+    st: &mut State,
+    handler: Value,
+    (detail, flags): (u16, u8),
+    nargs: usize,
+    wanted: i32,
+) -> Result<Result<(), Value>, Raised> {
+    let func = st.top() - nargs - 1;
+    ensure_stack(st, st.top() + 1 + NATIVE_STACK)?;
+    // The handler goes below the function, as in the frame of `xpcall`; the results come out where it was.
+    for slot in (func..st.top()).rev() {
+        st.set_slot(slot + 1, st.slot(slot));
+    }
+    st.set_top(st.top() + 1);
+    st.set_slot(func, handler);
+    nested(st, |st| {
+        let kind = if handler.is_nil() { FrameKind::Pcall } else { FrameKind::Xpcall };
+        let mut frame = Frame::new(kind, std::ptr::null(), func as u32 + 1, -1, frame_flag::ENTRY | flags);
+        frame.detail = detail;
+        st.thread.frames().push(frame);
+        let step = begin_call(st, func + 1, -1, frame_flag::FINISH);
+        exec::run(st, step)
+    })?;
+    let ok = !st.slot(func).is_falsy();
+    let n = st.top() - func - 1;
+    if !ok {
+        let error = st.slot(func + 1);
+        st.set_top(func);
+        return Ok(Err(error));
+    }
+    place_results(st, func, wanted, func + 1, n);
+    if wanted >= 0 {
+        st.set_top(func + wanted as usize);
+    }
+    Ok(Ok(()))
+}
