@@ -8,11 +8,12 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 
 use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
 use perilune_runtime::lua::function::Proto;
 use perilune_runtime::lua::heap::{Gc, Roots};
-use perilune_runtime::lua::state::{MAX_NESTING, State};
+use perilune_runtime::lua::state::{MAX_NESTING, State, activity};
 use perilune_runtime::lua::thread::EXTRA_STACK;
 use perilune_runtime::lua::tier::{Answer, Entry, Outcome, Site, Tier};
 
@@ -417,31 +418,15 @@ fn unpatch_loop(proto: Gc<Proto>, site: u32) {
     unsafe { proto.set_word(site as usize, w) };
 }
 
-impl Drop for Jit {
-    fn drop(&mut self) {
-        for (kind, count) in &self.guards {
-            self.options.say(format_args!("guard {kind} {count}\n"));
-        }
-        if self.options.exit_stress {
-            let StressCounts { reached, failed, values, found } = self.engine.stress_counts();
-            self.options.say(format_args!(
-                "exit stress: {reached} guards reached, {failed} failed by force; {values} values left, {found} found\n"
-            ));
-        }
-    }
+/// Notes what a state is at from now on. Answers what it was at.
+fn begin(state: *mut State, doing: u32) -> u32 {
+    // SAFETY: the interpreter has passed its own state; the borrow is for this moment.
+    unsafe { (*state).begin(doing) }
 }
 
-impl Tier for Jit {
-    fn hot(&mut self, state: *mut State, proto: Gc<Proto>, site: Site) -> Answer {
-        let Site::Loop(pc) = site else { return Answer::Continue };
-        set_counter(proto, pc, self.options.hotloop);
-        if self.recorder.is_some() || self.is_full() || !self.options.on {
-            return Answer::Continue;
-        }
-        self.begin_loop(state, proto, pc)
-    }
-
-    fn record(&mut self, state: *mut State, pc: *const Word) -> Answer {
+impl Jit {
+    /// Records the instruction that is about to be executed.
+    fn record_one(&mut self, state: *mut State, pc: *const Word) -> Answer {
         if let Some(pending) = self.pending_exit.take()
             && let Err(reason) = self.begin_exit(state, pending)
         {
@@ -467,6 +452,38 @@ impl Tier for Jit {
                 Answer::Continue
             }
         }
+    }
+}
+
+impl Drop for Jit {
+    fn drop(&mut self) {
+        for (kind, count) in &self.guards {
+            self.options.say(format_args!("guard {kind} {count}\n"));
+        }
+        if self.options.exit_stress {
+            let StressCounts { reached, failed, values, found } = self.engine.stress_counts();
+            self.options.say(format_args!(
+                "exit stress: {reached} guards reached, {failed} failed by force; {values} values left, {found} found\n"
+            ));
+        }
+    }
+}
+
+impl Tier for Jit {
+    fn hot(&mut self, state: *mut State, proto: Gc<Proto>, site: Site) -> Answer {
+        let Site::Loop(pc) = site else { return Answer::Continue };
+        set_counter(proto, pc, self.options.hotloop);
+        if self.recorder.is_some() || self.is_full() || !self.options.on {
+            return Answer::Continue;
+        }
+        self.begin_loop(state, proto, pc)
+    }
+
+    fn record(&mut self, state: *mut State, pc: *const Word) -> Answer {
+        let doing = begin(state, activity::COMPILER);
+        let answer = self.record_one(state, pc);
+        begin(state, doing);
+        answer
     }
 
     fn abort(&mut self, _state: *mut State, reason: &'static str) {
@@ -515,10 +532,14 @@ unsafe fn enter(state: *mut State, number: u32) -> Outcome {
             return Outcome::Continue;
         }
         let at = Entered::top(&*state);
-        let Some(left) = Engine::run(state, number, at) else { return Outcome::Continue };
+        let doing = (*state).begin(activity::COMPILED);
+        let left = Engine::run(state, number, at);
+        (*state).begin(doing);
+        let Some(left) = left else { return Outcome::Continue };
         (*Jit::of(state)).announce_late();
-        // While there is a hook nothing is recorded.
-        let counts = left.counts && !(*state).thread.is_hooked();
+        // While there is a hook nothing is recorded. An exit because somebody wants attention says nothing.
+        let asked = (*state).interrupt.load(Ordering::Relaxed) != 0;
+        let counts = left.counts && !asked && !(*state).thread.is_hooked();
         if counts {
             (*Jit::of(state)).watch_use(number, left.trace, left.snapshot as u32);
         }
