@@ -1,5 +1,5 @@
 //! Criterion benchmarks of single stages: starting, compiling source, the interpreter's loop, tables, calls, strings, allocation,
-//! coroutines, and making and entering a trace.
+//! coroutines, making and entering a trace, and the stages of making one.
 //!
 //! `cargo bench -p perilune --bench stages [-- part of a name]`. Whole programs are compared by the package `perilune-compare`.
 
@@ -98,5 +98,61 @@ fn around(body: &str) -> String {
     )
 }
 
-criterion_group!(stages, starting, compiling, interpreting, tracing);
+/// A loop whose trace has some hundred IR instructions.
+#[cfg(feature = "jit")]
+const LOOP: &str = "local o, a, s = { x = 1, y = 2.5, n = 0 }, {}, 0
+    for i = 1, 100 do a[i] = i * 3 end
+    for i = 1, 100 do
+      o.x = o.x + a[i] * 2
+      o.y = o.y * 0.5 + o.x / 3
+      if a[i] % 2 == 0 then o.n = o.n + 1 else s = s + (o.x & 7) end
+      a[i] = a[i] ~ s
+      s = s + #a + a[100 - i + 1]
+    end";
+
+/// The stages of making a trace: of a loop as it is recorded, in machine code, for debuggers.
+#[cfg(feature = "jit")]
+fn making_traces(c: &mut Criterion) {
+    use perilune_interpreter::lua::api::{Mode, load};
+    use perilune_interpreter::lua::{call::call_value, lib::open_libraries};
+    use perilune_jit::lua::allocate::{self, Features, allocate};
+    use perilune_jit::lua::machine::{Machine, MachineOptions};
+    use perilune_jit::lua::opt::{Passes, copy::copy};
+    use perilune_jit::lua::{options::Options, tier::Jit};
+    use perilune_runtime::lua::{state::State, value::Value};
+    use std::rc::Rc;
+
+    let mut state = State::new();
+    open_libraries(&mut state).expect("a new state has room");
+    Jit::install(&mut state, Options::default());
+    let function = load(&mut state, LOOP.as_bytes(), b"=loop", Mode::Text, Value::NIL).expect("it compiles");
+    call_value(&mut state, Value::from(function), &[]).expect("it runs");
+    let traces = Jit::find(&mut state).expect("it is installed").traces();
+    let ir = traces.map(|trace| Rc::clone(&trace.ir)).max_by_key(|ir| ir.insts.len()).expect("the loop was compiled");
+    let live = ir.insts.iter().filter(|inst| inst.op.name() != "nop").count();
+
+    c.bench_function(&format!("making a trace: all passes over {live} IR"), |b| b.iter(|| copy(&ir, Passes::ALL)));
+    let options = allocate::Options { features: Features::detect(), ..allocate::Options::default() };
+    c.bench_function(&format!("making a trace: registers of {live} IR"), |b| b.iter(|| allocate(&ir, options)));
+    let mut machine = Machine::new(MachineOptions::default()).expect("there is room for code");
+    let mut number = 0;
+    c.bench_function(&format!("making a trace: registers, code, publishing and dropping of {live} IR"), |b| {
+        b.iter(|| {
+            number = (number + 1) % 1000;
+            machine.compile(&state, number, Rc::clone(&ir), None).expect("it compiles");
+            machine.drop_trace(number).expect("it was there");
+        });
+    });
+    c.bench_function(
+        &format!("making a trace: a run of 200 iterations, recording {live} IR and all that follows"),
+        |b| {
+            b.iter_batched(Lua::new, |lua| lua.exec(LOOP).expect("it runs"), BatchSize::PerIteration);
+        },
+    );
+}
+
+#[cfg(not(feature = "jit"))]
+fn making_traces(_: &mut Criterion) {}
+
+criterion_group!(stages, starting, compiling, interpreting, tracing, making_traces);
 criterion_main!(stages);

@@ -27,5 +27,6 @@ pub mod guest;
 
 pub use embed::{
     Arguments, Bytes, Chunk, Entry, Error, FromLua, FromLuaMulti, Function, Interrupt, IntoLua, IntoLuaMulti, Lua,
-    LuaString, Mismatch, Options, Pairs, Result, Session, Table, Thread, Trace, Userdata, Value, Values,
+    LuaString, Mismatch, Options, Pairs, Profile, Profiler, Result, Session, Table, Thread, Trace, Userdata, Value,
+    Values,
 };

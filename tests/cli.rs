@@ -358,3 +358,21 @@ fn without_a_terminal_the_repl_is_silent() {
     let output = run_with_input(&["-i"], "x = (1 +");
     assert_eq!(text(&output.stderr), "stdin:1: unexpected symbol near <eof>\n");
 }
+
+#[test]
+fn a_profile_is_written() {
+    let script = file(
+        "busy.lua",
+        "local function busy() local s = 0 for i = 1, 1e7 do s = s + i % 7 end return s end print(busy() > 0)",
+    );
+    for (name, expected) in [("profile.svg", "busy ("), ("profile.txt", "main_chunk (")] {
+        let path = file(name, "");
+        let output = run(&[&format!("--profile={path}"), &script]);
+        assert_eq!(text(&output.stdout), "true\n");
+        let summary = text(&output.stderr);
+        assert!(summary.contains(" samples: interpreter ") && summary.contains(", compiler "), "{summary}");
+        let written = std::fs::read_to_string(&path).unwrap();
+        assert!(written.contains(expected), "{written}");
+    }
+    fails(&run(&["--profile="]), "perilune: unrecognized option '--profile='");
+}

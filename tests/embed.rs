@@ -199,6 +199,68 @@ fn panics_pass_through_and_leave_the_state_usable() -> Result<()> {
 }
 
 #[test]
+fn the_traceback_of_a_panic_names_all_lua_frames() -> Result<()> {
+    let lua = Lua::new();
+    let panicking = lua.function(|_, n: i64| {
+        assert!(n < 90, "too large: {n}");
+        Ok(n)
+    })?;
+    lua.globals().set("panicking", panicking)?;
+    // Compiled frames with a call inlined, below the interpreter, below sort, in a coroutine.
+    let code = "
+        local function inlined(i) local n = panicking(i) return n end
+        local function loop() for i = 1, 100 do inlined(i) end end
+        local function compare(a, b) loop() return a < b end
+        local function body() table.sort({3, 2, 1}, compare) end
+        local wrapped = coroutine.wrap(body)
+        local function outer() local x = wrapped() return x end
+        outer()";
+    let outcome = catch_unwind(AssertUnwindSafe(|| lua.load(code).name("=code").exec()));
+    assert!(outcome.is_err());
+    let traceback = lua.take_panic_traceback().expect("a panic has passed");
+    let mut rest = traceback.as_str();
+    for frame in [
+        "code:2: in upvalue 'inlined'",
+        "code:3: in upvalue 'loop'",
+        "code:4: in function <code:4>",
+        "in function 'table.sort'",
+        "code:5: in function <code:5>",
+        "code:7: in local 'outer'",
+        "code:8: in main chunk",
+    ] {
+        let at =
+            rest.find(frame).unwrap_or_else(|| panic!("{frame} is missing, or in the wrong place, in:\n{traceback}"));
+        rest = &rest[at + frame.len()..];
+    }
+    assert_eq!(lua.take_panic_traceback(), None);
+    assert_eq!(lua.eval::<i64>("1 + 1")?, 2);
+    Ok(())
+}
+
+#[test]
+fn a_profile_names_functions_and_says_where_the_time_went() -> Result<()> {
+    let lua = Lua::new();
+    let profiler = lua.profile(Duration::from_millis(1));
+    // Until there are enough samples, however fast or slow the machine is.
+    let code = "
+        local function busy(n) local s = 0 for i = 1, n do s = s + i % 7 * 0.5 end return s end
+        local start = os.clock()
+        while os.clock() - start < 0.3 do busy(10000) end";
+    lua.load(code).name("=code").exec()?;
+    let profile = profiler.finish();
+    let all: u64 = profile.split.iter().sum();
+    assert!(all > 10, "{profile:?}");
+    let busy = |stack: &&String| stack.contains("main_chunk (code:0);busy (code:2);[");
+    let found: u64 = profile.stacks.iter().filter(|(stack, _)| busy(stack)).map(|(_, count)| count).sum();
+    assert!(found * 2 > all, "{profile:?}");
+    if cfg!(feature = "jit") {
+        assert!(profile.split[1] * 2 > all, "{profile:?}");
+        assert!(profile.folded().contains("[compiled code] "), "{profile:?}");
+    }
+    Ok(())
+}
+
+#[test]
 fn handles_keep_their_objects() -> Result<()> {
     let lua = Lua::new();
     let t = lua.table_from([("x", 5)])?;

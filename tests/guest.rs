@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use perilune::guest::{Budget, Error, Exit, Gpa, Gva, Machine, Reason, Register, Start};
+use perilune::guest::{Action, Budget, Error, Exit, Filter, Gpa, Gva, Machine, Reason, Register, Start};
 
 fn folder() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guest");
@@ -25,6 +25,7 @@ fn image(kernel: &str) -> PathBuf {
     tool("gcc", &["-c", "-m64", &source("boot.S"), "-o", &boot]);
     let flags = "-c -m64 -O2 -ffreestanding -fno-pic -fno-stack-protector -fcf-protection=none -mno-red-zone -mgeneral-regs-only \
                  -fno-asynchronous-unwind-tables -Wall -Wextra -Werror";
+    let flags = if kernel == "floats" { flags.replace("-mgeneral-regs-only", "-msse2") } else { flags.into() };
     let flags: Vec<&str> = flags.split_whitespace().collect();
     tool("gcc", &[&flags[..], &[&source(&format!("{kernel}.c")), "-o", &object]].concat());
     let script = source("kernel.ld");
@@ -75,6 +76,11 @@ fn a_kernel_in_c_prints_and_leaves() {
 #[test]
 fn exceptions_pages_rings_and_timers() {
     check("traps", 1, &[]);
+}
+
+#[test]
+fn floating_point() {
+    check("floats", 7, &[]);
 }
 
 #[test]
@@ -182,6 +188,120 @@ fn code_that_writes_itself() {
     machine.set(Register::Rip, 0x8007);
     machine.emulate();
     assert!(matches!(machine.run(Budget::Instructions(1)), Exit::Halted | Exit::Budget));
+}
+
+/// 1: mov [0x9000], rax; mov rbx, [0x9008]; inc rax; cmp rax, 3; jne 1b; out 0x10, al; hlt
+const LOOP: &[u8] = &[
+    0x48, 0x89, 0x04, 0x25, 0x00, 0x90, 0, 0, 0x48, 0x8b, 0x1c, 0x25, 0x08, 0x90, 0, 0, 0x48, 0xff, 0xc0, 0x48, 0x83,
+    0xf8, 3, 0x75, 0xe7, 0xe6, 0x10, 0xf4,
+];
+
+#[test]
+fn hooks_see_each_event_once() {
+    use std::sync::{Arc, Mutex};
+
+    let log = Arc::new(Mutex::new(Vec::new()));
+    let hooked = |filter: &Filter| {
+        let log = Arc::clone(&log);
+        let name = format!("{filter:?}").split(['(', ' ']).next().unwrap_or("").to_string();
+        move |machine: &mut Machine, exit: &Exit| {
+            let what = match exit {
+                Exit::Access { address, value, write, .. } => format!("{address:x} {value} {write}"),
+                Exit::PortOut { port, value, .. } => format!("{port:x} {value}"),
+                _ => format!("{:x}", machine.get(Register::Rip)),
+            };
+            log.lock().expect("the log").push(format!("{name} {what}"));
+            Action::Continue
+        }
+    };
+    let mut machine = flat(LOOP);
+    machine.write(Gpa(0x9008), &[9]).expect("RAM");
+    for filter in [
+        Filter::Blocks,
+        Filter::Instructions(Gva(0x8010)..Gva(0x8011)),
+        Filter::Memory(Gva(0x9000)..Gva(0x9010)),
+        Filter::Ports(0x10..=0x1f),
+    ] {
+        let function = hooked(&filter);
+        machine.hook(filter, function);
+    }
+    assert_eq!(machine.run(Budget::Unlimited), Exit::Halted);
+    let round = |n: u32| [format!("Memory 9000 {n} true"), "Memory 9008 9 false".into(), "Instructions 8010".into()];
+    let mut expected = vec!["Blocks 8000".to_string()];
+    for n in 0..3 {
+        expected.extend(round(n));
+        expected.push(if n < 2 { "Blocks 8000".into() } else { "Blocks 8019".into() });
+    }
+    expected.push("Ports 10 3".into());
+    assert_eq!(*log.lock().expect("the log"), expected);
+    assert_eq!(machine.instructions(), 3 * 5 + 2);
+}
+
+#[test]
+fn hooks_come_and_go_while_the_guest_runs() {
+    let mut machine = flat(LOOP);
+    // A hook that removes itself and puts another one in its place, which stops the run.
+    let mut own = None;
+    let id = machine.hook(Filter::Instructions(Gva(0x8010)..Gva(0x8011)), move |machine, _| {
+        if own.replace(()).is_none() {
+            return Action::Continue;
+        }
+        machine.hook(Filter::Memory(Gva(0x9000)..Gva(0x9001)), |_, _| Action::Stop);
+        Action::Continue
+    });
+    assert_eq!(machine.run(Budget::Unlimited), Exit::Access { address: 0x9000, size: 8, value: 2, write: true });
+    assert_eq!(machine.get(Register::Rip), 0x8008);
+    assert!(machine.unhook(id) && !machine.unhook(id));
+    // A hook that does the instruction's work itself.
+    machine.hook(Filter::Ports(0..=0xff), |machine, _| {
+        machine.set(Register::Rbx, 77);
+        machine.skip().expect("an instruction");
+        Action::Handled
+    });
+    assert_eq!(machine.run(Budget::Unlimited), Exit::Halted);
+    assert_eq!(machine.get(Register::Rbx), 77);
+}
+
+#[test]
+fn interrupts_are_told_before_they_are_delivered() {
+    let mut machine = Machine::builder().memory(16 << 20).build().expect("a machine");
+    machine.load(&std::fs::read(image("traps")).expect("the image"), "").expect("loaded");
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let log = std::sync::Arc::clone(&seen);
+    machine.hook(Filter::Interrupts, move |_, exit| {
+        let Exit::Intercepted { number, .. } = exit else { panic!("{exit:?}") };
+        log.lock().expect("the log").push(*number);
+        Action::Continue
+    });
+    assert_eq!(machine.run(Budget::Unlimited), Exit::Debug(0));
+    assert_eq!(*seen.lock().expect("the log"), [0x20, 0x20, 0x20, 0x20, 0x20, 0x40, 0x40, 0x40]);
+}
+
+#[test]
+fn a_snapshot_is_the_whole_machine() {
+    let mut machine = Machine::builder().memory(16 << 20).build().expect("a machine");
+    machine.load(&std::fs::read(image("traps")).expect("the image"), "").expect("loaded");
+    // In the middle of everything, timers running.
+    assert_eq!(machine.run(Budget::Instructions(3_000_000)), Exit::Budget);
+    let snapshot = machine.snapshot();
+    let rest = |machine: &mut Machine| {
+        let exit = machine.run(Budget::Unlimited);
+        let registers: Vec<u64> = Register::ALL.iter().map(|register| machine.get(*register)).collect();
+        let memory = machine.slice(Gpa(0), 16 << 20).expect("RAM").to_vec();
+        (exit, machine.instructions(), registers, memory)
+    };
+    let first = rest(&mut machine);
+    assert_eq!(first.0, Exit::Debug(0));
+    for _ in 0..3 {
+        machine.restore(&snapshot).expect("the same machine");
+        assert_eq!(machine.instructions(), 3_000_000);
+        assert!(rest(&mut machine) == first);
+    }
+    let mut other = Machine::builder().memory(16 << 20).build().expect("a machine");
+    other.restore(&snapshot).expect("as large");
+    assert!(rest(&mut other) == first);
+    let mut smaller = Machine::builder().memory(8 << 20).build().expect("a machine");
+    assert!(smaller.restore(&snapshot).is_err());
 }
 
 #[test]

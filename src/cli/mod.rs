@@ -5,18 +5,24 @@
 
 mod memory;
 mod options;
+mod profile;
 pub mod signal;
 
 use std::ffi::OsStr;
 use std::io::{IsTerminal, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use perilune::{Bytes, Error, Function, Lua, Options, Result, Value, Values};
 
 use options::{Invocation, JitOption, Request, Step};
 
 const VERSION: &str = concat!("perilune ", env!("CARGO_PKG_VERSION"), " (Lua 5.4)");
+
+/// The interval of the profiler's samples.
+const SAMPLES: Duration = Duration::from_millis(1);
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
@@ -61,7 +67,16 @@ pub fn main() -> ExitCode {
     }
     let lua = Lua::with_options(&state);
     signal::watch(lua.interrupt());
-    match execute(&lua, &args, &run) {
+    let profiler = run.profile.as_ref().map(|_| lua.profile(SAMPLES));
+    let outcome = execute(&lua, &args, &run);
+    if let (Some(profiler), Some(path)) = (profiler, &run.profile) {
+        let found = profiler.finish();
+        if let Err(why) = profile::write(&found, Path::new(OsStr::from_bytes(path))) {
+            complain(format!("cannot write {}: {why}", String::from_utf8_lossy(path)).as_bytes());
+        }
+        tell(format!("{}\n", found.summary()).as_bytes());
+    }
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             lua.flush();

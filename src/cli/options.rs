@@ -23,6 +23,8 @@ usage: perilune [options] [script [args]]
              print a script for gdb: Lua frames, variables, tables, traces
   --gdb      tell gdb of each trace at once, keep all lines and variables for it;
              --gdb=off tells it nothing
+  --profile=file
+             write a flame graph (file.svg) or stacks (any other file), say where the time went
   --perf=map name traces for perf in /tmp/perf-PID.map; --perf=jitdump with lines and
              code in jit-PID.dump
   --         end of the options
@@ -73,6 +75,8 @@ pub struct Invocation {
     pub ignore_environment: bool,
     /// `-j`, `-O`, `--gdb` and `--perf`
     pub jit: Vec<JitOption>,
+    /// `--profile=`: the file.
+    pub profile: Option<Vec<u8>>,
     /// Where the script stands among the arguments; `-` is stdin.
     pub script: Option<usize>,
 }
@@ -133,6 +137,9 @@ pub fn parse(args: &[Vec<u8>]) -> Result<Request, WrongOption> {
             b"--gdb" => run.jit.push(JitOption::Gdb(String::new())),
             [b'-', b'-', b'g', b'd', b'b', b'=', mode @ ..] => {
                 run.jit.push(JitOption::Gdb(String::from_utf8(mode.to_vec()).map_err(|_| unknown())?));
+            }
+            [b'-', b'-', b'p', b'r', b'o', b'f', b'i', b'l', b'e', b'=', file @ ..] if !file.is_empty() => {
+                run.profile = Some(file.to_vec());
             }
             [b'-', b'-', b'p', b'e', b'r', b'f', b'=', format @ ..] => {
                 run.jit.push(JitOption::Perf(String::from_utf8(format.to_vec()).map_err(|_| unknown())?));

@@ -381,6 +381,14 @@ impl Lua {
         self.with(State::collect_all);
     }
 
+    /// The Lua traceback of the last panic that has passed through this state: all Lua frames that stood when it began, compiled
+    /// ones included, those of the coroutines that had resumed one another one behind the other. Once.
+    ///
+    /// A panic of a native function passes through to whoever called into the state, and leaves that usable.
+    pub fn take_panic_traceback(&self) -> Option<String> {
+        self.shared.take_panic()
+    }
+
     /// Turns warnings (`warn`) on or off.
     pub fn set_warnings(&self, on: bool) {
         self.with(|state| state.warnings = on);

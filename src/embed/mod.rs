@@ -6,6 +6,7 @@ mod error;
 mod function;
 mod lua;
 mod machine;
+mod profile;
 mod session;
 mod shared;
 mod table;
@@ -17,6 +18,7 @@ pub use convert::{Arguments, Bytes, FromLua, FromLuaMulti, IntoLua, IntoLuaMulti
 pub use error::{Error, Mismatch, Result};
 pub use function::Function;
 pub use lua::{Chunk, Interrupt, Lua, Options};
+pub use profile::{Profile, Profiler};
 pub use session::{Entry, Session};
 pub use table::{Pairs, Table};
 pub use userdata::Userdata;

@@ -12,6 +12,7 @@ use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr::null_mut;
 
+use perilune_interpreter::lua::error::traceback;
 use perilune_interpreter::lua::exec::stop_recording;
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::state::State;
@@ -31,6 +32,8 @@ pub(crate) struct Shared {
     free: RefCell<Vec<usize>>,
     /// Places of handles that were dropped while the state was in use.
     dropped: RefCell<Vec<usize>>,
+    /// The Lua traceback of the last panic that has passed through, and whether that is out of the outermost call.
+    panic: RefCell<Option<(String, bool)>>,
 }
 
 /// Gives the state's address back at the end of a loan, be it by a panic.
@@ -54,6 +57,7 @@ impl Shared {
             closed: Cell::new(false),
             free: RefCell::default(),
             dropped: RefCell::default(),
+            panic: RefCell::default(),
         }
     }
 
@@ -75,13 +79,29 @@ impl Shared {
                 self.free.borrow_mut().push(place);
             }
             let mark = Mark::of(state);
-            catch_unwind(AssertUnwindSafe(|| f(state))).inspect_err(|_| mark.restore(state))
+            catch_unwind(AssertUnwindSafe(|| f(state))).inspect_err(|_| {
+                self.note_panic(state);
+                mark.restore(state);
+            })
         };
         self.depth.set(self.depth.get() - 1);
         if self.abandoned.get() && self.depth.get() == 0 {
             self.close();
         }
         outcome.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    /// A panic passes through; the frames stand as they stood when it began.
+    fn note_panic(&self, state: &mut State) {
+        let mut panic = self.panic.borrow_mut();
+        let known = panic.take().filter(|(_, is_out)| !is_out);
+        let (text, _) = known.unwrap_or_else(|| (tracebacks(state), false));
+        *panic = Some((text, self.depth.get() == 1));
+    }
+
+    /// The Lua traceback of the last panic, once.
+    pub(crate) fn take_panic(&self) -> Option<String> {
+        self.panic.borrow_mut().take().map(|(text, _)| text)
     }
 
     /// Lets others work with the state while `f` runs.
@@ -175,4 +195,17 @@ impl Mark {
         state.nesting = self.nesting;
         state.in_finalizer = self.in_finalizer;
     }
+}
+
+/// The tracebacks of the coroutine that runs and of those that have resumed it, as one.
+fn tracebacks(state: &mut State) -> String {
+    let mut text = String::new();
+    let mut next = Some(state.thread);
+    while let Some(thread) = next {
+        let part = traceback(state, thread, None, 0);
+        let part = String::from_utf8_lossy(&part);
+        text.push_str(if text.is_empty() { &part } else { part.strip_prefix("stack traceback:").unwrap_or(&part) });
+        next = thread.resumer.get();
+    }
+    text
 }

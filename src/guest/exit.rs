@@ -3,7 +3,7 @@
 use std::fmt;
 
 use perilune_runtime::guest::exit::{Detail, Exit as Raw, Reason};
-use perilune_runtime::guest::{image, memory};
+use perilune_runtime::guest::{image, memory, snapshot};
 
 /// How long a run may take.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,6 +57,17 @@ pub enum Exit {
         /// What it writes.
         value: Option<u64>,
     },
+    /// Behind the instruction: it accessed memory that is watched.
+    Access {
+        /// The address, as the instruction uses it.
+        address: u64,
+        /// Bytes.
+        size: u8,
+        /// What was read or written; of more than 8 bytes, the first 8.
+        value: u64,
+        /// It was a write.
+        write: bool,
+    },
     /// At the instruction: VMCALL or VMMCALL.
     Hypercall,
     /// At the instruction: it raised an exception, which is about to be delivered.
@@ -89,11 +100,28 @@ impl From<Raw> for Exit {
             (Reason::PortIn, Detail::Port { port, size, .. }) => Exit::PortIn { port, size },
             (Reason::PortOut, Detail::Port { port, size, value }) => Exit::PortOut { port, size, value },
             (_, Detail::Value(value)) => Exit::Debug(value),
+            (_, Detail::Access { address, size, value, write }) => Exit::Access { address, size, value, write },
             (_, Detail::Physical { address, size, value }) => Exit::Mmio { address, size, value },
             (_, Detail::Exception(e)) => Exit::Exception { vector: e.vector, code: e.code },
             (reason, Detail::Register { number, value }) => Exit::Intercepted { reason, number, value },
             (reason, Detail::Vector(vector)) => Exit::Intercepted { reason, number: vector.into(), value: None },
             (reason, Detail::None | Detail::Port { .. }) => Exit::Intercepted { reason, number: 0, value: None },
+        }
+    }
+}
+
+impl Exit {
+    /// The kind of what the guest was about to do, or `None` when the run is over for another reason.
+    pub fn reason(&self) -> Option<Reason> {
+        match self {
+            Exit::Budget | Exit::Halted | Exit::TripleFault | Exit::Reset | Exit::Debug(_) | Exit::Stopped => None,
+            Exit::PortIn { .. } => Some(Reason::PortIn),
+            Exit::PortOut { .. } => Some(Reason::PortOut),
+            Exit::Mmio { .. } => Some(Reason::Mmio),
+            Exit::Access { .. } => Some(Reason::Watch),
+            Exit::Hypercall => Some(Reason::Hypercall),
+            Exit::Exception { .. } => Some(Reason::Exception),
+            Exit::Intercepted { reason, .. } => Some(*reason),
         }
     }
 }
@@ -105,6 +133,8 @@ pub enum Error {
     Memory(memory::Error),
     /// The image cannot be loaded.
     Image(image::Error),
+    /// The snapshot is one of another machine.
+    Snapshot(snapshot::OtherSize),
     /// There is no RAM or ROM, or no translation, at an address.
     Address(u64),
 }
@@ -114,6 +144,7 @@ impl fmt::Display for Error {
         match self {
             Error::Memory(error) => error.fmt(f),
             Error::Image(error) => error.fmt(f),
+            Error::Snapshot(error) => error.fmt(f),
             Error::Address(address) => write!(f, "nothing is mapped at {address:#x}"),
         }
     }
@@ -124,6 +155,12 @@ impl std::error::Error for Error {}
 impl From<memory::Error> for Error {
     fn from(error: memory::Error) -> Error {
         Error::Memory(error)
+    }
+}
+
+impl From<snapshot::OtherSize> for Error {
+    fn from(error: snapshot::OtherSize) -> Error {
+        Error::Snapshot(error)
     }
 }
 

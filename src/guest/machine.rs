@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use perilune_interpreter::guest::engine::Engine;
 use perilune_runtime::guest::cpu::{flag, mode, seg};
-use perilune_runtime::guest::exit::Reason;
+use perilune_runtime::guest::exit::{Reason, Reasons};
 use perilune_runtime::guest::image::{self, Start};
 use perilune_runtime::guest::machine::Machine as State;
+use perilune_runtime::guest::snapshot;
 
-use super::{Budget, Error, Exit, Register};
+use super::hook::Hooks;
+use super::{Error, Exit, Register};
 
 /// An address as the guest's instructions use it, before the page tables.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -35,7 +37,7 @@ impl Builder {
 
     /// Makes the machine, in the state after a reset.
     pub fn build(&self) -> Result<Machine, Error> {
-        Ok(Machine { state: State::new(self.memory)?, engine: Engine::new() })
+        Ok(Machine { state: State::new(self.memory)?, engine: Engine::new(), hooks: Hooks::default(), last: None })
     }
 }
 
@@ -44,7 +46,14 @@ impl Builder {
 pub struct Machine {
     pub(super) state: Box<State>,
     engine: Engine,
+    pub(super) hooks: Hooks,
+    /// Why the last run ended.
+    last: Option<Reason>,
 }
+
+/// A machine at a moment: processor, memory, devices.
+#[derive(Clone, Debug)]
+pub struct Snapshot(snapshot::Snapshot);
 
 /// Ends a run from another thread. See [`Machine::stopper`].
 #[derive(Clone, Debug)]
@@ -73,13 +82,23 @@ impl Machine {
         Ok(image::load_flat(&mut self.state, image, address.0, start)?)
     }
 
-    /// Runs the guest.
-    pub fn run(&mut self, budget: Budget) -> Exit {
-        let budget = match budget {
-            Budget::Instructions(count) => count,
-            Budget::Unlimited => u64::MAX,
-        };
-        self.engine.run(&mut self.state, budget).into()
+    /// Runs the guest to the next exit, with no hook called.
+    pub(super) fn run_once(&mut self, budget: u64) -> Exit {
+        let raw = self.engine.run(&mut self.state, budget);
+        self.last = Some(raw.reason);
+        raw.into()
+    }
+
+    /// Takes a snapshot of everything but the connections to the outside, at the cost of the pages that were written since the last one was
+    /// taken or restored.
+    pub fn snapshot(&mut self) -> Snapshot {
+        Snapshot(snapshot::take(&mut self.state))
+    }
+
+    /// Restores a snapshot, of this machine or one with the same amount of memory: any of them, at any time, at the cost of the pages that
+    /// differ. Hooks stay as they are.
+    pub fn restore(&mut self, snapshot: &Snapshot) -> Result<(), Error> {
+        Ok(snapshot::restore(&mut self.state, &snapshot.0)?)
     }
 
     /// What ends a run from another thread.
@@ -96,6 +115,9 @@ impl Machine {
     pub fn set(&mut self, register: Register, value: u64) {
         *register.field(&mut self.state.cpu) = value;
         self.state.cpu.rflags |= flag::FIXED;
+        if register == Register::Rip {
+            self.state.emulate = Reasons::NONE;
+        }
         if matches!(register, Register::Cr0 | Register::Cr3 | Register::Cr4 | Register::Efer) {
             self.state.flush_tlb();
         }
@@ -196,15 +218,12 @@ impl Machine {
         self.state.flush_tlb();
     }
 
-    /// Asks to be told of what the guest does, or no longer.
-    pub fn intercept(&mut self, reason: Reason, on: bool) {
-        let intercepts = self.state.intercepts;
-        self.state.intercepts = if on { intercepts.with(reason) } else { intercepts.without(reason) };
-    }
-
-    /// Executes the instruction at rip in the next run even if it is intercepted.
+    /// Lets what the last exit told of take effect in the next run, although it is intercepted: the instruction at rip, or the interrupt.
     pub fn emulate(&mut self) {
-        self.state.emulate = true;
+        // An access to memory that is watched has had its effect.
+        if let Some(reason) = self.last.filter(|reason| *reason != Reason::Watch) {
+            self.state.emulate = self.state.emulate.with(reason);
+        }
     }
 
     /// Moves rip behind the instruction at rip, without executing it.
@@ -212,6 +231,7 @@ impl Machine {
         let rip = self.state.cpu.rip;
         let length = self.engine.instruction_length(&mut self.state).ok_or(Error::Address(rip))?;
         self.state.cpu.rip = rip.wrapping_add(length);
+        self.state.emulate = Reasons::NONE;
         Ok(())
     }
 

@@ -24,11 +24,13 @@
 #![forbid(unsafe_code)]
 
 mod exit;
+mod hook;
 mod machine;
 mod register;
 
 pub use exit::{Budget, Error, Exit};
-pub use machine::{Builder, Gpa, Gva, Machine, Stopper};
+pub use hook::{Action, Filter, HookId};
+pub use machine::{Builder, Gpa, Gva, Machine, Snapshot, Stopper};
 pub use perilune_runtime::guest::exit::Reason;
 pub use perilune_runtime::guest::image::Start;
 pub use register::Register;

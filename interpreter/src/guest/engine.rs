@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use perilune_runtime::guest::cpu::{Activity, attention, flag, mode};
 use perilune_runtime::guest::exception::{Exception, vector};
-use perilune_runtime::guest::exit::{Detail, Exit, Reason};
+use perilune_runtime::guest::exit::{Detail, Exit, Reason, Reasons};
 use perilune_runtime::guest::machine::Machine;
 use perilune_runtime::guest::tier::{Answer, Outcome, Tier};
 
@@ -17,6 +17,10 @@ use super::fault;
 pub struct Engine {
     cache: Cache,
     tier: Option<Box<dyn Tier>>,
+    /// The next instruction is the first of a block: it was reached by a branch, an exception or an interrupt.
+    entered: bool,
+    /// rip at the end of the last run.
+    left_at: Option<u64>,
 }
 
 impl std::fmt::Debug for Engine {
@@ -62,11 +66,13 @@ impl Engine {
     pub fn run(&mut self, m: &mut Machine, budget: u64) -> Exit {
         m.end = m.cpu.time().saturating_add(budget.min(i64::MAX as u64));
         m.cpu.attention |= attention::TIMER | attention::INTERRUPT;
+        // Where the monitor sends the processor is a block too.
+        self.entered |= self.left_at != Some(m.cpu.rip);
         loop {
             if m.cpu.attention != 0 || m.cpu.budget <= 0 {
                 match self.attend(m) {
                     Some(exit) => {
-                        m.emulate = false;
+                        self.left_at = Some(m.cpu.rip);
                         return exit;
                     }
                     None => continue,
@@ -104,19 +110,27 @@ impl Engine {
         if m.cpu.time() >= m.end {
             return Some(plain_exit(Reason::Budget));
         }
-        if m.cpu.shadow || m.emulate || bits & attention::INTERPRET != 0 {
+        let seen = m.emulate != Reasons::NONE && !m.emulate.contains(Reason::Interrupt);
+        if m.cpu.shadow || seen || bits & attention::INTERPRET != 0 {
             // One instruction before anything else; it may cast a shadow of its own, which does not count.
             let shadow = std::mem::take(&mut m.cpu.shadow);
-            if let Err(stop) = self.block(m, 1) {
-                self.stopped(m, stop);
+            let done = match self.block(m, 1) {
+                Ok(()) => true,
+                Err(stop) => self.stopped(m, stop),
+            };
+            if done {
+                m.emulate = Reasons::NONE;
+                m.cpu.shadow &= !shadow;
+            } else {
+                m.cpu.shadow = shadow;
             }
-            m.emulate = false;
-            m.cpu.shadow &= !shadow;
             m.cpu.attention |= attention::INTERRUPT;
             return None;
         }
-        if let Err(stop) = self.interrupt(m) {
-            self.stopped(m, stop);
+        // What keeps an interrupt from being delivered is in `pending`.
+        let delivered = self.interrupt(m);
+        m.emulate = m.emulate.without(Reason::Interrupt);
+        if delivered.is_err() {
             return None;
         }
         if m.cpu.activity == Activity::Halted { self.halted(m) } else { None }
@@ -129,10 +143,14 @@ impl Engine {
             m.bus.devices.nmi = false;
             m.cpu.nmi_blocked = true;
             fault::external(m, vector::NMI)?;
-        } else if m.cpu.has(flag::IF) && m.bus.pending() {
-            m.exits.count(Reason::Interrupt);
+            self.entered = true;
+        } else if m.cpu.has(flag::IF)
+            && let Some(vector) = m.bus.pending()
+        {
+            system::leave_with(m, Reason::Interrupt, Detail::Vector(vector))?;
             if let Some(vector) = m.bus.acknowledge() {
                 fault::external(m, vector)?;
+                self.entered = true;
             }
         }
         Ok(())
@@ -162,19 +180,32 @@ impl Engine {
     #[inline]
     fn block(&mut self, m: &mut Machine, limit: u64) -> Done {
         let number = self.cache.find(m)?;
-        if limit == u64::MAX && m.cpu.mode & mode::STEP == 0 && self.translated(m, number) {
+        let hooked = m.intercepts.contains(Reason::Block) || m.intercepts.contains(Reason::Instruction);
+        if limit == u64::MAX && !hooked && m.cpu.mode & mode::STEP == 0 && self.translated(m, number) {
             return Ok(());
         }
         let step = m.cpu.mode & mode::STEP != 0;
         let insns = self.cache.insns(number);
         let count = (insns.len() as u64).min(m.cpu.budget as u64).min(if step { 1 } else { limit });
         let wide = m.cpu.code64();
+        let each = m.intercepts.contains(Reason::Instruction);
+        if self.entered && m.intercepts.contains(Reason::Block) {
+            report(m, Reason::Block)?;
+        }
         for insn in &insns[..count as usize] {
+            if each {
+                report(m, Reason::Instruction)?;
+            }
             let next = m.cpu.rip.wrapping_add(insn.length.into());
             m.cpu.next_rip = if wide { next } else { next & 0xffff_ffff };
             m.cpu.budget -= 1;
-            (insn.handler)(m, insn)?;
+            if let Err(stop) = (insn.handler)(m, insn) {
+                // An instruction that exits will be executed again.
+                m.cpu.budget += i64::from(stop == Stop::Exit);
+                return Err(stop);
+            }
             m.cpu.rip = m.cpu.next_rip;
+            self.entered = insn.has(mark::LAST) && !insn.has(mark::REP | mark::REPNE);
             if step && !insn.has(mark::INTERRUPT) {
                 m.cpu.dr[6] = m.cpu.dr[6] | DR6_CLEAR | SINGLE_STEP;
                 return Err(Exception::plain(vector::DEBUG).into());
@@ -222,16 +253,20 @@ impl Engine {
         }
     }
 
-    /// Delivers an exception, or leaves an exit to be reported.
-    fn stopped(&mut self, m: &mut Machine, stop: Stop) {
-        match stop {
-            Stop::Exit => m.cpu.budget += 1,
-            Stop::Exception(exception) => {
-                // What delivery leaves to be reported is in `pending`.
-                let _ = fault::exception(m, exception);
-            }
-        }
+    /// Delivers an exception, or leaves an exit to be reported. Answers whether the instruction is over.
+    fn stopped(&mut self, m: &mut Machine, stop: Stop) -> bool {
+        let Stop::Exception(exception) = stop else { return false };
+        // What delivery leaves to be reported is in `pending`; the instruction will be executed again.
+        let over = fault::exception(m, exception).is_ok();
+        m.cpu.budget += i64::from(!over);
+        self.entered = over;
+        over
     }
+}
+
+/// Reports what is about to be executed, unless the monitor has seen it.
+fn report(m: &mut Machine, reason: Reason) -> Done {
+    system::leave_with(m, reason, Detail::None)
 }
 
 fn plain_exit(reason: Reason) -> Exit {

@@ -81,8 +81,13 @@ pub fn external(m: &mut Machine, vector: u8) -> Done {
 
 /// Delivers an exception of the instruction at rip; for traps, rip stands behind it already. A triple fault shuts down.
 pub fn exception(m: &mut Machine, exception: Exception) -> Done {
-    system::leave_with(m, Reason::Exception, Detail::Exception(exception))?;
     let trap = exception.vector == vector::DEBUG;
+    if trap {
+        // The instruction is over and cannot be executed again: the monitor is not asked.
+        m.exits.count(Reason::Exception);
+    } else {
+        system::leave_with(m, Reason::Exception, Detail::Exception(exception))?;
+    }
     let flags = if trap { m.cpu.rflags } else { m.cpu.rflags | flag::RF };
     let real = m.cpu.mode & mode::REAL != 0;
     let code = (has_error_code(exception.vector) && !real).then_some(exception.code);

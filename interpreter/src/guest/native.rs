@@ -16,6 +16,9 @@ use perilune_runtime::guest::cpu::Fx;
 global_asm!(
     ".pushsection .text.perilune_guest_tables, \"ax\", @progbits",
     ".balign 16",
+    // The crate may be compiled in several parts.
+    ".globl perilune_vector_plain, perilune_compare, perilune_x87",
+    ".hidden perilune_vector_plain, perilune_compare, perilune_x87",
     // prefix, 0F, opcode, ModRM C1 (first operand register 0, second 1), return: 8 bytes each.
     ".macro perilune_vector_table prefix:vararg",
     ".set op, 0",

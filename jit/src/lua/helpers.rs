@@ -48,8 +48,8 @@ macro_rules! define_helpers {
 }
 
 define_helpers! {
-    /// A new table with room for named fields and elements.
-    TableNew = table_new, [Int Int] -> Table, Allocating, Access::Fresh, Zero;
+    /// A new table with room for named fields and elements. The third argument is the shape that it has, for the optimizer.
+    TableNew = table_new, [Int Int Ptr] -> Table, Allocating, Access::Fresh, Zero;
     /// `t[k] = v` with an integer key.
     SetInt = set_int, [Table Int Void Int] -> Int, Allocating, Access::Writes(TABLE), NonZero;
     /// `SetInt` of a float.
@@ -160,7 +160,7 @@ macro_rules! helpers {
         ///
         /// # Safety
         /// As for all helpers.
-        #[allow(unused_variables, reason = "not every helper needs the state")]
+        #[allow(unused_variables, reason = "not every helper needs all of them")]
         unsafe extern "C-unwind" fn $name(state: *mut State $(, $arg: $ty)*) -> $result {
             // SAFETY: the state that the trace runs in; nobody else uses it meanwhile.
             let $state = unsafe { &mut *state };
@@ -170,7 +170,7 @@ macro_rules! helpers {
 }
 
 helpers! {
-    fn table_new(state, named: i64, elements: i64) -> u64 { object(state.heap.table(named as usize, elements as usize)) }
+    fn table_new(state, named: i64, elements: i64, shape: u64) -> u64 { object(state.heap.table(named as usize, elements as usize)) }
     fn set_int(state, t: Gc<Table>, k: i64, v: u64, tag: u64) -> i64 {
         let result = t.set_int(&mut state.heap, k, value(v, tag)).map_err(SetError::from);
         status(state, result)

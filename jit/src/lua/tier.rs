@@ -8,11 +8,12 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 
 use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
 use perilune_runtime::lua::function::Proto;
 use perilune_runtime::lua::heap::{Gc, Roots};
-use perilune_runtime::lua::state::{MAX_NESTING, State};
+use perilune_runtime::lua::state::{MAX_NESTING, State, activity};
 use perilune_runtime::lua::thread::EXTRA_STACK;
 use perilune_runtime::lua::tier::{Answer, Entry, Outcome, Site, Tier};
 
@@ -544,35 +545,15 @@ fn unpatch_loop(proto: Gc<Proto>, site: u32) {
     unsafe { proto.set_word(site as usize, w) };
 }
 
-impl Drop for Jit {
-    fn drop(&mut self) {
-        for (kind, count) in &self.guards {
-            self.options.say(format_args!("guard {kind} {count}\n"));
-        }
-        if self.options.exit_stress {
-            let StressCounts { reached, failed, values, found } = self.engine.stress_counts();
-            self.options.say(format_args!(
-                "exit stress: {reached} guards reached, {failed} failed by force; {values} values left, {found} found\n"
-            ));
-        }
-    }
+/// Notes what a state is at from now on. Answers what it was at.
+fn begin(state: *mut State, doing: u32) -> u32 {
+    // SAFETY: the interpreter has passed its own state; the borrow is for this moment.
+    unsafe { (*state).begin(doing) }
 }
 
-impl Tier for Jit {
-    fn hot(&mut self, state: *mut State, proto: Gc<Proto>, site: Site) -> Answer {
-        if let Site::Loop(pc) = site {
-            set_counter(proto, pc, self.options.hotloop);
-        }
-        if self.recorder.is_some() || self.is_full() || !self.options.on {
-            return Answer::Continue;
-        }
-        match site {
-            Site::Loop(pc) => self.begin_loop(state, proto, pc),
-            Site::Function => self.begin_entry(state, proto),
-        }
-    }
-
-    fn record(&mut self, state: *mut State, pc: *const Word) -> Answer {
+impl Jit {
+    /// Records the instruction that is about to be executed.
+    fn record_one(&mut self, state: *mut State, pc: *const Word) -> Answer {
         match self.pending.take() {
             None => {}
             Some(Pending::Exit { trace: parent, exit, at }) => {
@@ -602,6 +583,42 @@ impl Tier for Jit {
                 Answer::Continue
             }
         }
+    }
+}
+
+impl Drop for Jit {
+    fn drop(&mut self) {
+        for (kind, count) in &self.guards {
+            self.options.say(format_args!("guard {kind} {count}\n"));
+        }
+        if self.options.exit_stress {
+            let StressCounts { reached, failed, values, found } = self.engine.stress_counts();
+            self.options.say(format_args!(
+                "exit stress: {reached} guards reached, {failed} failed by force; {values} values left, {found} found\n"
+            ));
+        }
+    }
+}
+
+impl Tier for Jit {
+    fn hot(&mut self, state: *mut State, proto: Gc<Proto>, site: Site) -> Answer {
+        if let Site::Loop(pc) = site {
+            set_counter(proto, pc, self.options.hotloop);
+        }
+        if self.recorder.is_some() || self.is_full() || !self.options.on {
+            return Answer::Continue;
+        }
+        match site {
+            Site::Loop(pc) => self.begin_loop(state, proto, pc),
+            Site::Function => self.begin_entry(state, proto),
+        }
+    }
+
+    fn record(&mut self, state: *mut State, pc: *const Word) -> Answer {
+        let doing = begin(state, activity::COMPILER);
+        let answer = self.record_one(state, pc);
+        begin(state, doing);
+        answer
     }
 
     fn abort(&mut self, _state: *mut State, reason: &'static str) {
@@ -655,10 +672,14 @@ unsafe fn enter(state: *mut State, number: u32) -> Outcome {
             return Outcome::Continue;
         }
         let at = Entered::top(&*state);
-        let Some(left) = Engine::run(state, number, at) else { return Outcome::Continue };
+        let doing = (*state).begin(activity::COMPILED);
+        let left = Engine::run(state, number, at);
+        (*state).begin(doing);
+        let Some(left) = left else { return Outcome::Continue };
         (*Jit::of(state)).announce_late();
-        // While there is a hook nothing is recorded.
-        let counts = left.counts && !(*state).thread.is_hooked();
+        // While there is a hook nothing is recorded. An exit because somebody wants attention says nothing.
+        let asked = (*state).interrupt.load(Ordering::Relaxed) != 0;
+        let counts = left.counts && !asked && !(*state).thread.is_hooked();
         let room = (*Jit::of(state)).trace(left.trace).map_or(0, |trace| trace.room);
         if left.snapshot == 0 && left.at.base as usize + room > (*state).thread.size() {
             // It was come to by another trace, and did not find enough room.

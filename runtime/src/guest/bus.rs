@@ -207,15 +207,17 @@ impl Bus {
         [devices.pit.next_event(), devices.rtc.next_event(), devices.lapic.next_event()].into_iter().flatten().min()
     }
 
-    /// Whether an interrupt is waiting for the processor.
-    pub fn pending(&self) -> bool {
-        self.devices.lapic.pending().is_some() || self.devices.pic.pending() && self.devices.lapic.lets_pic_through()
+    /// The vector of the interrupt that is waiting for the processor.
+    pub fn pending(&self) -> Option<u8> {
+        let devices = &self.devices;
+        let of_pic = devices.pic.vector().filter(|_| devices.lapic.lets_pic_through());
+        of_pic.or_else(|| devices.lapic.pending())
     }
 
     /// The processor takes the interrupt that is waiting: its vector.
     pub fn acknowledge(&mut self) -> Option<u8> {
         let devices = &mut self.devices;
-        if devices.pic.pending() && devices.lapic.lets_pic_through() {
+        if devices.pic.vector().is_some() && devices.lapic.lets_pic_through() {
             return Some(devices.pic.acknowledge());
         }
         devices.lapic.acknowledge()

@@ -91,6 +91,12 @@ reasons! {
     Exception = "exception";
     /// An external interrupt is about to be delivered.
     Interrupt = "interrupt";
+    /// A block is about to be executed.
+    Block = "block";
+    /// An instruction is about to be executed.
+    Instruction = "instruction";
+    /// Memory that is watched was accessed, by the instruction before rip.
+    Watch = "watch";
     /// An access to physical memory that is neither RAM nor ROM.
     Mmio = "mmio";
     /// The budget of instructions is used up.
@@ -156,6 +162,17 @@ pub enum Detail {
         size: u8,
         /// The value of a write.
         value: Option<u64>,
+    },
+    /// An access to memory that is watched.
+    Access {
+        /// The guest-virtual address.
+        address: u64,
+        /// Bytes.
+        size: u8,
+        /// What was read or written; of more than 8 bytes, the first 8.
+        value: u64,
+        /// It was a write.
+        write: bool,
     },
     /// A control or debug register, or the number of an MSR, and what is about to be written to it.
     Register {

@@ -1,6 +1,7 @@
 //! The machine: all that a guest is, in one place, and the slow paths to its memory that processor and monitor share.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -10,6 +11,7 @@ use super::exception::{Exception, vector};
 use super::exit::{Counters, Exit, Reasons};
 use super::memory::{self, Memory, page};
 use super::paging::{self, Accessor};
+use super::snapshot::Pages;
 use super::tlb::{Access, PAGE_MASK, PAGE_SIZE, Tags, Tlb};
 
 /// The most instructions between two looks at [`Machine::stop`].
@@ -33,8 +35,12 @@ pub struct Machine {
     pub bus: Bus,
     /// The reasons for which the monitor wants to be asked.
     pub intercepts: Reasons,
-    /// The next instruction is emulated even if its exit is intercepted: the monitor has seen it.
-    pub emulate: bool,
+    /// What is let through although it is intercepted, until the next instruction is done: the monitor has seen it.
+    pub emulate: Reasons,
+    /// The ranges of guest-virtual addresses whose accesses are reported.
+    pub watched: Vec<Range<u64>>,
+    /// The contents of memory when a snapshot was last taken or restored.
+    pub base: Pages,
     /// How often each reason occurred.
     pub exits: Counters,
     /// Set from another thread to end a run soon.
@@ -54,7 +60,9 @@ impl Machine {
             memory: Memory::new(size)?,
             bus: Bus::new(size),
             intercepts: Reasons::NONE,
-            emulate: false,
+            emulate: Reasons::NONE,
+            watched: Vec::new(),
+            base: Pages::default(),
             exits: Counters::default(),
             stop: Arc::default(),
             end: 0,
@@ -144,7 +152,7 @@ impl Machine {
             Err(code) => return Err(self.page_fault(va, code)),
         };
         let facts = self.memory.facts(found.physical);
-        if facts & (page::RAM | page::ROM) != 0 && facts & page::WATCHED == 0 {
+        if facts & (page::RAM | page::ROM) != 0 && !self.watches_page(va) {
             let write = access == Access::Write && found.writable && self.memory.prepare_write(found.physical);
             // A user page under SMAP can be reached while AC is set only: no entry that outlives it.
             let lasting = self.cpu.cpl == 3 || self.cpu.cr4 & cr4::SMAP == 0 || !self.cpu.has(flag::AC);
@@ -187,7 +195,7 @@ impl Machine {
     pub fn add_code(&mut self, page: u32, lines: u64) {
         if self.memory.add_code(page, lines) {
             let host = self.memory.base() + u64::from(page) * PAGE_BYTES;
-            self.tlb.forget_host_page(host, false);
+            self.tlb.forget_host_page(host);
         }
     }
 
@@ -212,14 +220,16 @@ impl Machine {
         self.memory.take_dirty()
     }
 
-    /// Sees or no longer sees each access to the pages of a range of physical memory.
-    pub fn watch(&mut self, address: u64, length: u64, on: bool) {
-        let mut at = address & !PAGE_MASK;
-        while at < address.saturating_add(length) {
-            self.memory.set_facts(at, page::WATCHED, on);
-            self.tlb.forget_host_page(self.memory.base().wrapping_add(at), true);
-            at += PAGE_BYTES;
-        }
+    /// Reports accesses to these ranges of guest-virtual addresses from now on, and to no others.
+    pub fn watch(&mut self, ranges: Vec<Range<u64>>) {
+        self.watched = ranges;
+        self.flush_tlb();
+    }
+
+    /// Whether the page of a guest-virtual address has a part of a range that is watched.
+    fn watches_page(&self, va: u64) -> bool {
+        let page = va & !PAGE_MASK;
+        self.watched.iter().any(|range| range.start <= page | PAGE_MASK && range.end > page)
     }
 }
 

@@ -35,8 +35,6 @@ pub mod page {
     pub const DIRTY: u8 = 4;
     /// Holds instructions that somebody has decoded.
     pub const CODE: u8 = 8;
-    /// Somebody wants to see each access: never in the TLB.
-    pub const WATCHED: u8 = 16;
 }
 
 /// Bytes of a line, the unit in which code is tracked.
@@ -223,7 +221,7 @@ impl Memory {
     }
 
     /// Notes that the page of a guest-physical address becomes dirty. Answers whether it may be written through the TLB from now on:
-    /// it is RAM, and nobody wants to know of each write.
+    /// it is RAM, and holds no code.
     pub fn prepare_write(&mut self, address: u64) -> bool {
         let page = (address >> PAGE_SHIFT) as usize;
         let Some(facts) = self.pages.get_mut(page) else { return false };
@@ -231,7 +229,7 @@ impl Memory {
             *facts |= page::DIRTY;
             self.dirty.push(page as u32);
         }
-        *facts & (page::RAM | page::CODE | page::WATCHED) == page::RAM
+        *facts & (page::RAM | page::CODE) == page::RAM
     }
 
     /// Reads `N` bytes at a host address inside of the mapping, as a TLB entry gave it.

@@ -16,5 +16,6 @@ pub mod layout;
 pub mod machine;
 pub mod memory;
 pub mod paging;
+pub mod snapshot;
 pub mod tier;
 pub mod tlb;

@@ -204,12 +204,12 @@ impl Tlb {
         }
     }
 
-    /// Sends accesses to the page of host memory at `host` to the slow path: reads and fetches too if `all`, else writes only.
-    pub fn forget_host_page(&mut self, host: u64, all: bool) {
+    /// Sends writes to the page of host memory at `host` to the slow path.
+    pub fn forget_host_page(&mut self, host: u64) {
         for entry in &mut self.entries {
             let tag = entry.read | entry.write | entry.execute;
             if tag != 0 && (tag & !PAGE_MASK).wrapping_add(entry.addend) == host {
-                *entry = if all { Entry::default() } else { Entry { write: 0, ..*entry } };
+                entry.write = 0;
             }
         }
     }

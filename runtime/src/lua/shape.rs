@@ -215,7 +215,7 @@ impl Heap {
     }
 
     /// The shape with one key more; none if there are too many already. `key` is short and not in the shape.
-    pub(super) fn shape_with_key(&mut self, from: Gc<Shape>, key: Gc<Str>) -> Result<Option<Gc<Shape>>, OutOfMemory> {
+    pub fn shape_with_key(&mut self, from: Gc<Shape>, key: Gc<Str>) -> Result<Option<Gc<Shape>>, OutOfMemory> {
         if let Some((_, to)) = from.by_key.borrow().iter().find(|(k, _)| *k == key) {
             return Ok(Some(*to));
         }
@@ -231,7 +231,7 @@ impl Heap {
     }
 
     /// The shape with another metatable; none if too many were made from this one.
-    pub(super) fn shape_with_meta(
+    pub fn shape_with_meta(
         &mut self,
         from: Gc<Shape>,
         meta: Option<Gc<Table>>,

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::function::{NativeFn, Proto, ProtoParts, Special};
 use super::heap::{Gc, Heap, OutOfMemory, Roots};
@@ -42,7 +42,28 @@ pub const MAX_NESTING: u32 = 200;
 pub mod interrupt {
     /// The user wants the program to stop (Ctrl-C).
     pub const STOP: u32 = 1;
+    /// The profiler wants to look at the stack.
+    pub const SAMPLE: u32 = 2;
 }
+
+/// What a state may be at, for the profiler.
+pub mod activity {
+    /// The interpreter, or a function of the library.
+    pub const INTERPRETER: u32 = 0;
+    /// Compiled code.
+    pub const COMPILED: u32 = 1;
+    /// The collector.
+    pub const COLLECTOR: u32 = 2;
+    /// The compiler.
+    pub const COMPILER: u32 = 3;
+    /// How many there are.
+    pub const COUNT: usize = 4;
+    /// Their names.
+    pub const NAMES: [&str; COUNT] = ["interpreter", "compiled code", "collector", "compiler"];
+}
+
+/// What is called when the profiler wants a sample.
+pub type OnSample = Box<dyn FnMut(&mut State)>;
 
 /// A Lua state. Lies in a box: compiled code holds its address.
 #[repr(C)]
@@ -66,6 +87,10 @@ pub struct State {
     /// Not 0: somebody wants the loop's attention. Loops look at it when a counter runs out, compiled ones at each back
     /// edge.
     pub interrupt: Arc<AtomicU32>,
+    /// What it is at, of [`activity`].
+    pub activity: Arc<AtomicU32>,
+    /// The profiler, called at a safepoint when the interrupt word asks for it.
+    pub on_sample: Option<OnSample>,
     /// Counts changes of running functions' variables from outside (`debug.setlocal`). Compiled code that has called a
     /// native function compares.
     pub outside_changes: u32,
@@ -122,6 +147,8 @@ impl State {
             // The program's own call of its main function.
             nesting: 1,
             interrupt: Arc::default(),
+            activity: Arc::default(),
+            on_sample: None,
             outside_changes: 0,
             main,
             globals,
@@ -159,15 +186,36 @@ impl State {
 
     fn with_heap<R>(&mut self, f: impl FnOnce(&mut Heap, &dyn Fn(&mut Roots)) -> R) -> R {
         let this: *const State = self;
+        let doing = self.begin(activity::COLLECTOR);
         // SAFETY: the roots are read while the heap works; they are other fields than the heap, which `roots` leaves alone.
         let roots = move |roots: &mut Roots| unsafe { (*this).roots(roots) };
         let result = f(&mut self.heap, &roots);
+        self.begin(doing);
         if !self.heap.dead_prototypes.is_empty()
             && let Some(tier) = &mut self.tier
         {
             self.hot_loop = tier.prototypes_died(std::mem::take(&mut self.heap.dead_prototypes));
         }
         result
+    }
+
+    /// Notes what the state is at from now on. Answers what it was at.
+    #[inline]
+    pub fn begin(&self, doing: u32) -> u32 {
+        // Only this thread writes.
+        let before = self.activity.load(Ordering::Relaxed);
+        self.activity.store(doing, Ordering::Relaxed);
+        before
+    }
+
+    /// Lets the profiler take a sample.
+    #[cold]
+    pub fn sample(&mut self) {
+        self.interrupt.fetch_and(!interrupt::SAMPLE, Ordering::Relaxed);
+        if let Some(mut on_sample) = self.on_sample.take() {
+            on_sample(self);
+            self.on_sample = Some(on_sample);
+        }
     }
 
     /// A safepoint's step of the collector, when the debt is positive. Finalizers are left pending.

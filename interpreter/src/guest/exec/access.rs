@@ -5,6 +5,7 @@
 
 use perilune_runtime::guest::cpu::{Segment, cr0, flag, mode, seg};
 use perilune_runtime::guest::exception::{Exception, vector};
+use perilune_runtime::guest::exit::{Detail, Exit, Reason};
 use perilune_runtime::guest::machine::{Machine, canonical};
 use perilune_runtime::guest::tlb::{Access, PAGE_MASK, PAGE_SIZE};
 
@@ -143,7 +144,19 @@ fn read_slow(m: &mut Machine, va: u64, bytes: &mut [u8], access: Access) -> Done
     if let Some(second) = second {
         read_physical(m, second, high)?;
     }
+    note(m, va, bytes, false);
     Ok(())
+}
+
+/// Reports an access to memory that is watched, behind the instruction.
+fn note(m: &mut Machine, va: u64, bytes: &[u8], write: bool) {
+    let end = va.wrapping_add(bytes.len() as u64);
+    if m.watched.iter().any(|range| range.start < end && va < range.end) {
+        let value = bytes.iter().take(8).rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
+        m.exits.count(Reason::Watch);
+        let detail = Detail::Access { address: va, size: bytes.len().min(255) as u8, value, write };
+        m.request_exit(Exit { reason: Reason::Watch, detail });
+    }
 }
 
 #[cold]
@@ -154,6 +167,7 @@ fn write_slow(m: &mut Machine, va: u64, bytes: &[u8]) -> Done {
     if let Some(second) = second {
         write_physical(m, second, high)?;
     }
+    note(m, va, bytes, true);
     Ok(())
 }
 

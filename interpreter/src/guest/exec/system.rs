@@ -26,7 +26,7 @@ pub fn leave(m: &mut Machine, reason: Reason) -> Done {
 /// Likewise, with something to tell.
 pub fn leave_with(m: &mut Machine, reason: Reason, detail: Detail) -> Done {
     m.exits.count(reason);
-    if m.intercepts.contains(reason) && !m.emulate {
+    if m.intercepts.contains(reason) && !m.emulate.contains(reason) {
         m.request_exit(Exit { reason, detail });
         return Err(Stop::Exit);
     }

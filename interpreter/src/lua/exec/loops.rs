@@ -20,9 +20,16 @@ fn running_proto(st: &State) -> Option<Gc<Proto>> {
     frame_proto(st.thread, *top_frame(st))
 }
 
-/// Somebody may have asked the program to stop.
+/// Somebody may have asked the program to stop, or for a sample.
 fn check_interrupt(st: &mut State) -> Result<(), Raised> {
-    if st.interrupt.load(Ordering::Relaxed) & interrupt::STOP != 0 {
+    let asked = st.interrupt.load(Ordering::Relaxed);
+    if asked == 0 {
+        return Ok(());
+    }
+    if asked & interrupt::SAMPLE != 0 {
+        st.sample();
+    }
+    if asked & interrupt::STOP != 0 {
         st.interrupt.fetch_and(!interrupt::STOP, Ordering::Relaxed);
         return Err(runtime_error(st, format_args!("interrupted!")));
     }

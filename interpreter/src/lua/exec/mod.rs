@@ -14,7 +14,7 @@ mod safepoint;
 mod slow;
 
 use perilune_runtime::lua::bytecode::Word;
-use perilune_runtime::lua::state::{Raised, State};
+use perilune_runtime::lua::state::{Raised, State, activity};
 use perilune_runtime::lua::thread::{Frame, FrameKind};
 use perilune_runtime::lua::tier::{Answer, Tier};
 
@@ -28,6 +28,7 @@ use super::error::Place;
 
 /// Runs the machine until the call that it was entered for has ended. `step` is how that call began.
 pub fn run(st: &mut State, step: Step) -> Result<(), Raised> {
+    let doing = st.begin(activity::INTERPRETER);
     let mut flow = settle(st, step);
     loop {
         flow = match flow {
@@ -42,6 +43,7 @@ pub fn run(st: &mut State, step: Step) -> Result<(), Raised> {
             }
             Flow::Leave | Flow::Fail => {
                 stop_recording(st, "left the interpreter's loop");
+                st.begin(doing);
                 return if flow == Flow::Leave { Ok(()) } else { Err(Raised) };
             }
         }

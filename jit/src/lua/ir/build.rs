@@ -292,6 +292,7 @@ impl Builder {
             Effect::Load(_) if self.passes.fwd => match forward::load(self, &inst) {
                 Found::Value(r) => Ok(r),
                 Found::Tag(tag) => Ok(self.int(tag.into())),
+                Found::Constant(c) => Ok(self.constant(c)),
                 Found::Nothing => self.append(inst),
             },
             Effect::Store(Alias::Color) if self.passes.fwd && forward::barrier_is_done(self, inst.a) => Ok(Ref::NONE),

@@ -84,6 +84,11 @@ impl Helper {
         }
     }
 
+    /// Whether it makes an empty table, from the numbers of named fields and elements to make room for, and the shape.
+    pub fn makes_table(&self) -> bool {
+        self.access == Access::Fresh && self.args == [Type::Int, Type::Int, Type::Ptr] && self.result == Type::Table
+    }
+
     /// Whether equal calls may be computed once.
     pub const fn repeatable(&self) -> bool {
         !matches!(self.class, Class::Full) && matches!(self.access, Access::Pure | Access::Reads(_))

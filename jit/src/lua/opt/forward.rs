@@ -11,7 +11,8 @@
 #![forbid(unsafe_code)]
 
 use crate::lua::ir::build::Builder;
-use crate::lua::ir::{Access, Alias, Effect, Field, Inst, Ir, Op, Ref, Type};
+use crate::lua::ir::{Access, Alias, Const, Effect, Field, Inst, Ir, Op, Ref, Type};
+use perilune_runtime::lua::table::MAX_INLINE;
 
 /// What is known of a place in memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,6 +21,8 @@ pub enum Found {
     Value(Ref),
     /// The tag (the load is one of a tag).
     Tag(u8),
+    /// A constant.
+    Constant(Const),
     /// Nothing.
     Nothing,
 }
@@ -43,7 +46,11 @@ enum Relation {
 pub fn load(b: &Builder, inst: &Inst) -> Found {
     let Effect::Load(class) = inst.op.effect() else { return Found::Nothing };
     let ir = b.ir();
+    let made_at = made_table(ir, inst);
     for at in b.effects_on(inst) {
+        if made_at.is_some_and(|made_at| at < made_at) {
+            break;
+        }
         let verdict = match ir.insts[at].op.effect() {
             Effect::Load(_) => by_load(ir, inst, at),
             Effect::Store(c) if c == class => by_store(ir, inst, &ir.insts[at]),
@@ -61,7 +68,28 @@ pub fn load(b: &Builder, inst: &Inst) -> Found {
             Verdict::Unknown => return Found::Nothing,
         }
     }
-    Found::Nothing
+    made_at.map_or(Found::Nothing, |made_at| initial(ir, inst.field(), made_at))
+}
+
+/// Where a table is made whose field is loaded.
+fn made_table(ir: &Ir, load: &Inst) -> Option<usize> {
+    let made = |r: Ref| r.is_inst() && ir.inst(r).op == Op::Call && ir.helper(ir.inst(r)).makes_table();
+    (load.op == Op::Fload && made(load.a)).then(|| load.a.index())
+}
+
+/// What a field holds in a table that was just made.
+fn initial(ir: &Ir, field: Field, made_at: usize) -> Found {
+    let args = ir.call_args(&ir.insts[made_at]);
+    match field {
+        Field::TableShape => Found::Value(args[2]),
+        Field::TableMeta | Field::TableHash => Found::Constant(Const::Ptr(0)),
+        Field::TableArrayLen | Field::TableFlags => Found::Constant(Const::Int(0)),
+        Field::TableExtra => match ir.int(args[0]) {
+            Some(named) => Found::Constant(Const::Int(named.min(MAX_INLINE as i64) * 0x1_0001)),
+            None => Found::Nothing,
+        },
+        _ => Found::Nothing,
+    }
 }
 
 /// Whether what a load reads cannot change while its object lives.
@@ -178,6 +206,9 @@ pub fn call(b: &Builder, call: &Inst) -> Option<Ref> {
         match inst.op.effect() {
             Effect::Call if inst.b == call.b && *ir.call_args(inst) == *args => return Some(Ref::inst(at)),
             Effect::Call if ir.helper(inst).kills() & reads != 0 => return None,
+            // What is looked up in was there before the table that is stored to, or is another new one.
+            Effect::Store(Alias::Field)
+                if args.first().is_some_and(|o| objects(ir, *o, inst.a) == Relation::Different) => {}
             Effect::Store(class) if class.bit() & reads != 0 => return None,
             Effect::Control if inst.op == Op::Loop && reads != 0 && b.loop_is_closed() => return None,
             _ => {}

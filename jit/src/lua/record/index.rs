@@ -8,6 +8,7 @@ use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
 use perilune_runtime::lua::event::Event;
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::number;
+use perilune_runtime::lua::shape::{MAX_COMPUTED_FIELDS, Shape};
 use perilune_runtime::lua::string::Str;
 use perilune_runtime::lua::table::Table;
 use perilune_runtime::lua::value::{Value, tag};
@@ -59,7 +60,7 @@ impl Recorder {
         Type::from_tag(value.tag()).ok_or(Abort::Reason("internal value in a table"))
     }
 
-    fn guard_shape(&mut self, o: Object) -> Rec<()> {
+    pub(super) fn guard_shape(&mut self, o: Object) -> Rec<()> {
         let shape = self.b.fload(o.r, Field::TableShape)?;
         let expected = self.pin_shape(o.table.shape());
         self.guard_value(shape, expected)
@@ -382,7 +383,7 @@ impl Recorder {
             self.raw_field(o, key)?;
             let k = self.value_constant(Value::from(key))?;
             return match self.handler(o.r, Value::from(o.table), Event::NewIndex)? {
-                None => self.set_by_helper([H::SetField, H::SetFieldF], &[o.r, k], value),
+                None => self.add_field(o, key, k, value),
                 Some((r, found)) if let Some(table) = found.as_table() => {
                     let expected = self.value_constant(found)?;
                     self.guard_value(r, expected)?;
@@ -405,6 +406,35 @@ impl Recorder {
         self.b.vstore(slots, slot as u16, value)?;
         self.barrier(o.r, value)?;
         Ok(Next::More)
+    }
+
+    /// A new field of a table whose shape is known: it leads to another shape.
+    fn add_field(&mut self, o: Object, key: Gc<Str>, k: Ref, value: Ref) -> Rec<Next> {
+        let shape = o.table.shape();
+        let count = shape.count();
+        let is_new = !shape.is_dictionary() && key.is_short() && shape.find(key).is_none();
+        let fits = is_new && count < o.table.slot_capacity().min(MAX_COMPUTED_FIELDS as usize);
+        let next =
+            if fits && self.ty(value) != Type::Nil { self.state().heap.shape_with_key(shape, key) } else { Ok(None) };
+        let Ok(Some(next)) = next else {
+            return self.set_by_helper([H::SetField, H::SetFieldF], &[o.r, k], value);
+        };
+        let extra = self.b.fload(o.r, Field::TableExtra)?;
+        let (mask, least) = (self.b.int(0xffff), self.b.int(count as i64));
+        let room = self.b.binary(Ins::Band, extra, mask)?;
+        self.b.guard(Ins::Gt, room, least)?;
+        let slots = self.b.fload(o.r, Field::TableSlots)?;
+        self.b.vstore(slots, count as u16, value)?;
+        self.take_shape(o.r, next)?;
+        Ok(Next::More)
+    }
+
+    /// The table has another shape from now on.
+    pub(super) fn take_shape(&mut self, r: Ref, shape: Gc<Shape>) -> Rec<()> {
+        let shape = self.pin_shape(shape);
+        self.b.fstore(r, Field::TableShape, shape)?;
+        self.b.op(Ins::Barrier, Type::Void, r, Ref::NONE, Ref::NONE)?;
+        Ok(())
     }
 
     /// Assigns to a key that the hash part has.
@@ -603,7 +633,9 @@ impl Recorder {
     pub(super) fn op_new_table(&mut self, w: Word) -> Rec<Next> {
         let elements = self.proto.word(self.pc as usize + 1);
         let (named, elements) = (self.b.int(bc::b(w) as i64), self.b.int(elements.into()));
-        let table = self.call_helper(H::TableNew, &[named, elements])?;
+        let shape = self.state().heap.root_shape().address() as u64;
+        let shape = self.b.ptr(shape);
+        let table = self.call_helper(H::TableNew, &[named, elements, shape])?;
         self.set(bc::a(w), table);
         Ok(Next::More)
     }

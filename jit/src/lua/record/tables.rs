@@ -3,10 +3,11 @@
 use perilune_runtime::lua::event::Event;
 use perilune_runtime::lua::function::NativeFunction;
 use perilune_runtime::lua::heap::Gc;
+use perilune_runtime::lua::table::Table;
 use perilune_runtime::lua::value::Value;
 
 use super::super::helpers::H;
-use super::super::ir::{Op as Ins, Ref, Type};
+use super::super::ir::{Field, Op as Ins, Ref, Type};
 use super::index::Object;
 use super::native::Intrinsic;
 use super::{Abort, Rec, Recorder, truth};
@@ -62,8 +63,28 @@ impl Recorder {
         let expected = self.value_constant(*meta)?;
         self.guard_value(*m, expected)?;
         self.raw_field(Object { r: expected, table: meta_table }, gc)?;
-        self.call_helper(H::SetMetatable, &[*r, expected])?;
+        if !self.take_metatable(*r, table, meta_table)? {
+            self.call_helper(H::SetMetatable, &[*r, expected])?;
+        }
         Ok(Some(vec![*r]))
+    }
+
+    /// Sets the metatable of a table that the trace has made, so that its shape is known. False: it is not that simple.
+    fn take_metatable(&mut self, r: Ref, table: Gc<Table>, meta: Gc<Table>) -> Rec<bool> {
+        let made =
+            r.is_inst() && self.b.ir().inst(r).op == Ins::Call && self.b.ir().helper(self.b.ir().inst(r)).makes_table();
+        let (shape, mode) = (table.shape(), self.state().heap.names.event(Event::Mode));
+        // The shape of the metatable is checked, but not its values.
+        let is_weak = meta.shape().is_dictionary() || meta.shape().find(mode).is_some();
+        if !made || shape.is_dictionary() || table.is_flagged() || !meta.is_flagged() || is_weak {
+            return Ok(false);
+        }
+        let Ok(Some(next)) = self.state().heap.shape_with_meta(shape, Some(meta)) else { return Ok(false) };
+        self.guard_shape(Object { r, table })?;
+        let address = self.b.ptr(meta.address() as u64);
+        self.b.fstore(r, Field::TableMeta, address)?;
+        self.take_shape(r, next)?;
+        Ok(true)
     }
 
     /// `getmetatable(t)` of a table whose metatable is not protected.

@@ -159,9 +159,11 @@ impl Pic {
         }
     }
 
-    /// Whether an interrupt is waiting for the processor.
-    pub fn pending(&self) -> bool {
-        self.first.pending().is_some()
+    /// The vector of the interrupt that is waiting for the processor.
+    pub fn vector(&self) -> Option<u8> {
+        let line = self.first.pending()?;
+        let (chip, line) = if line == CASCADE { (&self.second, self.second.pending()?) } else { (&self.first, line) };
+        Some(chip.base + line)
     }
 
     /// The processor takes the interrupt: its vector. A request that went away in the meantime is line 7, spurious.
@@ -237,12 +239,12 @@ mod tests {
         pic.set(4, true);
         pic.set(1, true);
         assert_eq!(pic.acknowledge(), 0x21);
-        assert!(!pic.pending());
+        assert_eq!(pic.vector(), None);
         pic.write(0x20, 0x20);
         assert_eq!(pic.acknowledge(), 0x24);
         // An edge is one request.
         pic.write(0x20, 0x20);
-        assert!(!pic.pending());
+        assert_eq!(pic.vector(), None);
     }
 
     #[test]
@@ -250,11 +252,11 @@ mod tests {
         let mut pic = ready();
         pic.write(0x21, 0xfb);
         pic.set(8, true);
-        assert!(pic.pending());
+        assert_eq!(pic.vector(), Some(0x28));
         assert_eq!(pic.acknowledge(), 0x28);
         pic.write(0xa0, 0x20);
         pic.write(0x20, 0x20);
-        assert!(!pic.pending());
+        assert_eq!(pic.vector(), None);
         assert_eq!(pic.acknowledge(), 0x27);
     }
 
@@ -263,7 +265,7 @@ mod tests {
         let mut pic = ready();
         pic.write(0x21, 0xff);
         pic.set(0, true);
-        assert!(!pic.pending());
+        assert_eq!(pic.vector(), None);
         pic.write(0x21, 0xfe);
         assert_eq!(pic.acknowledge(), 0x20);
     }

@@ -373,3 +373,125 @@ fn dce_drops_phis_that_only_feed_themselves() {
     check(DCE, &text(" 1=%5", add, phi), &text(" 1=%5", add, phi));
     check(DCE, &text("", add, phi), &text("", "", ""));
 }
+
+#[test]
+fn fwd_knows_a_new_table() {
+    check(
+        FWD,
+        "snap reexec pc=1 top=1 []
+         %0 = sload.table #0
+         %1 = carg 2 0
+         %2 = carg %1 ptr:0x40
+         %3 = call.table %2 tablenew
+         %4 = fload.ptr %3 table.shape
+         eq.ptr! %4 ptr:0x40
+         %6 = fload.ptr %3 table.meta
+         %7 = fload.int %3 table.len
+         %8 = fload.int %3 table.extra
+         %9 = fload.ptr %3 table.slots
+         vstore.int %9 0 %7
+         vstore.int %9 1 %8
+         fstore %3 table.shape ptr:0x50
+         %13 = fload.ptr %3 table.shape
+         %14 = fload.ptr %0 table.shape
+         fstore %3 table.meta %13
+         fstore %3 table.hash %14
+         fstore %3 table.array %6",
+        "snap reexec pc=1 top=1 []
+         %0 = sload.table #0
+         %1 = carg 2 0
+         %2 = carg %1 ptr:0x40
+         %3 = call.table %2 tablenew
+         eq.ptr! ptr:0x40 ptr:0x40
+         %5 = fload.ptr %3 table.slots
+         vstore.int %5 0 0
+         vstore.int %5 1 131074
+         fstore %3 table.shape ptr:0x50
+         %9 = fload.ptr %0 table.shape
+         fstore %3 table.meta ptr:0x50
+         fstore %3 table.hash %9
+         fstore %3 table.array ptr:0x0
+         link interpreter",
+    );
+}
+
+#[test]
+fn fwd_of_a_new_table_ends_where_others_may_change_it() {
+    // A store to what may be the same table, since it was loaded behind it; a call that changes tables.
+    check(
+        FWD,
+        "snap reexec pc=1 top=1 []
+         %0 = sload.table #0
+         %1 = carg 2 0
+         %2 = carg %1 ptr:0x40
+         %3 = call.table %2 tablenew
+         %4 = fload.ptr %0 table.slots
+         vstore.table %4 0 %3
+         %6 = vload.table! %4 1
+         fstore %6 table.shape ptr:0x50
+         %8 = fload.ptr %3 table.shape
+         vstore.int %4 2 1
+         fstore %3 table.hash %8
+         %11 = fload.int %3 table.len
+         call %3 change
+         %13 = fload.int %3 table.len
+         vstore.int %4 3 %11
+         vstore.int %4 4 %13",
+        "snap reexec pc=1 top=1 []
+         %0 = sload.table #0
+         %1 = carg 2 0
+         %2 = carg %1 ptr:0x40
+         %3 = call.table %2 tablenew
+         %4 = fload.ptr %0 table.slots
+         vstore.table %4 0 %3
+         %6 = vload.table! %4 1
+         fstore %6 table.shape ptr:0x50
+         %8 = fload.ptr %3 table.shape
+         vstore.int %4 2 1
+         fstore %3 table.hash %8
+         call %3 change
+         %12 = fload.int %3 table.len
+         vstore.int %4 3 0
+         vstore.int %4 4 %12
+         link interpreter",
+    );
+}
+
+#[test]
+fn cse_of_lookups_goes_on_over_stores_to_new_tables() {
+    check(
+        CSE,
+        "%0 = sload.table #0
+         %1 = sload.table #1
+         %2 = carg 2 0
+         %3 = carg %2 ptr:0x40
+         %4 = call.table %3 tablenew
+         %5 = carg %0 string:0x10
+         %6 = call.ptr %5 find
+         fstore %4 table.shape ptr:0x50
+         %8 = carg %0 string:0x10
+         %9 = call.ptr %8 find
+         fstore %1 table.shape ptr:0x50
+         %11 = carg %0 string:0x10
+         %12 = call.ptr %11 find
+         vstore.int %6 0 1
+         vstore.int %9 1 1
+         vstore.int %12 2 1",
+        "%0 = sload.table #0
+         %1 = sload.table #1
+         %2 = carg 2 0
+         %3 = carg %2 ptr:0x40
+         %4 = call.table %3 tablenew
+         %5 = carg %0 string:0x10
+         %6 = call.ptr %5 find
+         fstore %4 table.shape ptr:0x50
+         %8 = carg %0 string:0x10
+         fstore %1 table.shape ptr:0x50
+         %10 = carg %0 string:0x10
+         %11 = call.ptr %10 find
+         vstore.int %6 0 1
+         vstore.int %6 1 1
+         vstore.int %11 2 1
+         link interpreter",
+    );
+}
