@@ -24,6 +24,7 @@
 
 mod embed;
 pub mod guest;
+mod script;
 
 pub use embed::{
     Arguments, Bytes, Chunk, Entry, Error, FromLua, FromLuaMulti, Function, Interrupt, IntoLua, IntoLuaMulti, Lua,

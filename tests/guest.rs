@@ -22,12 +22,12 @@ fn image(kernel: &str) -> PathBuf {
     let source = |name: &str| format!("{}/tests/guest/{name}", env!("CARGO_MANIFEST_DIR"));
     let made = |ending: &str| folder().join(format!("{kernel}{ending}")).to_string_lossy().into_owned();
     let (boot, object, linked, image) = (made(".boot.o"), made(".o"), made(".elf64"), made(".elf"));
-    tool("gcc", &["-c", "-m64", &source("boot.S"), "-o", &boot]);
+    tool("cc", &["-c", "-m64", &source("boot.S"), "-o", &boot]);
     let flags = "-c -m64 -O2 -ffreestanding -fno-pic -fno-stack-protector -fcf-protection=none -mno-red-zone -mgeneral-regs-only \
                  -fno-asynchronous-unwind-tables -Wall -Wextra -Werror";
     let flags = if kernel == "floats" { flags.replace("-mgeneral-regs-only", "-msse2") } else { flags.into() };
     let flags: Vec<&str> = flags.split_whitespace().collect();
-    tool("gcc", &[&flags[..], &[&source(&format!("{kernel}.c")), "-o", &object]].concat());
+    tool("cc", &[&flags[..], &[&source(&format!("{kernel}.c")), "-o", &object]].concat());
     let script = source("kernel.ld");
     tool(
         "ld",
@@ -364,4 +364,50 @@ fn what_happens_can_be_traced() {
     let done = vm(&["--serial", "none", "--trace", "instructions", "--budget", "3", &image.to_string_lossy()]);
     assert!(text(&done.stderr).contains("mov esp,"), "{}", text(&done.stderr));
     assert_eq!(done.status.code(), Some(6));
+}
+
+/// The examples in Lua, which are run by `perilune`, with the compiler and without.
+#[test]
+fn lua_scripts_are_monitors() {
+    let wanted = [
+        ("ports", "halted\tbl = 55\t"),
+        ("hypercalls", "the guest says: Hello, monitor\nhalted\trax = 42\n"),
+        (
+            "tracer",
+            "reads  0x9000: 3\nwrites 0x9000: 2\nreads  0x9000: 2\nwrites 0x9000: 1\nhalted\nblock 0x8000: 3 times\n",
+        ),
+        ("fuzzer", "found: bug\tvector 6\tin time\n"),
+    ];
+    for (name, output) in wanted {
+        for mode in ["-jon", "-joff"] {
+            let path = format!("{}/examples/guest/{name}.lua", env!("CARGO_MANIFEST_DIR"));
+            let done =
+                Command::new(env!("CARGO_BIN_EXE_perilune")).args([mode, &path]).output().expect("perilune runs");
+            assert!(text(&done.stdout).starts_with(output), "{name}: {}{}", text(&done.stdout), text(&done.stderr));
+        }
+    }
+}
+
+#[test]
+fn lua_scripts_are_told_what_is_wrong() {
+    let said = |code: &str| {
+        let code = format!("local guest = require 'guest' local m = guest.machine(1 << 20) {code}");
+        let done = Command::new(env!("CARGO_BIN_EXE_perilune")).args(["-e", &code]).output().expect("perilune runs");
+        text(&done.stderr)
+    };
+    for (code, message) in [
+        ("guest.machine(1)", "guest memory of 1 bytes"),
+        ("m:load('x')", "neither an ELF"),
+        ("m:get('eax')", "no register is named 'eax'"),
+        ("m:intercept('all')", "no exit is named 'all'"),
+        ("m.run({})", "userdata expected"),
+        ("m:read(1 << 20, 1)", "nothing is mapped at 0x100000"),
+        ("m:read(0, -1)", "out of range"),
+        ("m:hook('port', 1)", "function expected"),
+        ("m:load_flat('\\xe6\\x10', 0x8000) m:hook('port', function() return 'what' end) m:run()", "not 'what'"),
+        ("m:load_flat('\\xe6\\x10', 0x8000) m:hook('port', function() error('mine') end) m:run()", "mine"),
+        ("m:restore(m)", "a snapshot of a guest machine is wanted"),
+    ] {
+        assert!(said(code).contains(message), "{code}: {}", said(code));
+    }
 }

@@ -91,6 +91,7 @@ fn execute(lua: &Lua, args: &[Vec<u8>], run: &Invocation) -> Result<()> {
     if run.show_version {
         print(&format!("{VERSION}\n"));
     }
+    lua.open_guest()?;
     lua.globals().set("arg", argument_table(lua, args, run.script)?)?;
     if !run.ignore_environment {
         run_init(lua)?;
