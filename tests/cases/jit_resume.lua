@@ -83,3 +83,15 @@ print(text)
 local function depth(n) if n == 0 then return 0 end return 1 + coroutine.wrap(depth)(n - 1) end
 for i = 1, 60 do local d = depth(8) if i == 60 then print(d) end end
 print(pcall(depth, 150))
+-- What a loop holds in its registers while the collector runs in the coroutine that it has resumed.
+local function hold(n)
+  local collect = coroutine.wrap(function() while true do for i = 1, 3 do collectgarbage() end coroutine.yield({}) end end)
+  local sum = 0
+  for i = 1, n do
+    local a, b, c = { i }, { i + 1 }, { tostring(i) }
+    local d = collect()
+    sum = sum + a[1] + b[1] + #c[1] + #d
+  end
+  return sum
+end
+print(hold(150))

@@ -145,6 +145,91 @@ pub fn failed(st: &mut State) -> Step {
     throw(st)
 }
 
+/// A Lua function's call of a native function that switches coroutines.
+#[derive(Clone, Copy, Debug)]
+pub struct SwitchCall {
+    /// The slot of the native function.
+    pub func: usize,
+    /// The number of its arguments, which lie behind it.
+    pub arguments: usize,
+    /// How many results are wanted; -1: all.
+    pub wanted: i32,
+}
+
+/// Executes a call of `coroutine.resume`, a wrapped coroutine or `coroutine.yield` that does nothing but hand over values to a
+/// coroutine in which a Lua function goes on then. Answers whether it was one; if not, nothing was done.
+pub fn switch(st: &mut State, call: SwitchCall) -> bool {
+    let Some(native) = st.slot(call.func).as_native().filter(|_| !st.thread.is_hooked()) else { return false };
+    match native.special() {
+        Special::Yield => hand_to_resumer(st, call),
+        Special::Wrapped => native.value(0).as_thread().is_some_and(|co| hand_to_suspended(st, call, 0, co)),
+        Special::Resume if call.arguments > 0 => {
+            st.slot(call.func + 1).as_thread().is_some_and(|co| hand_to_suspended(st, call, 1, co))
+        }
+        _ => false,
+    }
+}
+
+/// The frame of the native function in which a coroutine that does not run waits, if a Lua function has called it.
+fn waiting(co: Gc<Thread>) -> Option<Frame> {
+    let frame = *co.frames().last()?;
+    (frame.flags == 0 && frame.kind == FrameKind::Native && !co.is_hooked()).then_some(frame)
+}
+
+fn hand_to_suspended(st: &mut State, call: SwitchCall, skipped: usize, co: Gc<Thread>) -> bool {
+    let n = call.arguments - skipped;
+    let Some(frame) = waiting(co).filter(|_| co.status.get() == Status::Suspended) else { return false };
+    let to = frame.base as usize - 1;
+    if to + n + NATIVE_STACK > co.size() || st.nesting >= MAX_NESTING {
+        return false;
+    }
+    let thread = st.thread;
+    thread.frames().push(Frame::new(FrameKind::Native, std::ptr::null(), call.func as u32 + 1, call.wanted, 0));
+    // What lies above is not alive meanwhile.
+    thread.top.set((call.func + 1 + call.arguments) as u32);
+    co.frames().pop();
+    let first = call.func + 1 + skipped;
+    place(co, to, frame.wanted, n, |i| thread.slot(first + i));
+    thread.status.set(Status::Normal);
+    co.status.set(Status::Running);
+    co.resumer.set(Some(thread));
+    st.thread = co;
+    st.nesting += co.nesting.replace(st.nesting);
+    true
+}
+
+fn hand_to_resumer(st: &mut State, call: SwitchCall) -> bool {
+    let co = st.thread;
+    let resumer = co.resumer.get().filter(|_| co.no_yield.get() == 0);
+    let Some((resumer, frame)) = resumer.and_then(|r| waiting(r).map(|frame| (r, frame))) else { return false };
+    let to = frame.base as usize - 1;
+    let wrapped = resumer.slot(to).as_native().is_some_and(|f| f.special() == Special::Wrapped);
+    let lead = usize::from(!wrapped);
+    let n = call.arguments + lead;
+    if to + n + NATIVE_STACK > resumer.size() {
+        return false;
+    }
+    let base = call.func + 1;
+    co.frames().push(Frame::new(FrameKind::Native, std::ptr::null(), base as u32, call.wanted, 0));
+    co.top.set(base as u32);
+    switch_back(st, Status::Suspended);
+    resumer.frames().pop();
+    place(resumer, to, frame.wanted, n, |i| if i < lead { Value::TRUE } else { co.slot(base + i - lead) });
+    true
+}
+
+/// Puts `n` values of another coroutine where a call wants them.
+#[inline(always)]
+fn place(thread: Gc<Thread>, to: usize, wanted: i32, n: usize, value: impl Fn(usize) -> Value) {
+    let count = if wanted < 0 { n } else { wanted as usize };
+    for i in 0..count {
+        thread.set_slot(to + i, if i < n { value(i) } else { Value::NIL });
+    }
+    if wanted < 0 {
+        thread.top.set((to + count) as u32);
+    }
+}
+
 /// Lets the resumer of the running coroutine run.
 fn switch_back(st: &mut State, status: Status) {
     let co = st.thread;

@@ -3,14 +3,15 @@
 //! It cannot fail: the entry of a trace has made sure that the stack has room for the deepest snapshot. It allocates
 //! nothing in the heap, collects nothing and raises nothing before the frames stand.
 
-use perilune_interpreter::lua::call::{begin_call, nesting_of, place_results};
+use perilune_interpreter::lua::call::{nesting_of, place_results};
+use perilune_interpreter::lua::coroutine::{self, SwitchCall};
 use perilune_interpreter::lua::error::frame_proto;
 use perilune_interpreter::lua::exec::function_slot;
 use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
-use perilune_runtime::lua::function::{Proto, Special};
+use perilune_runtime::lua::function::Proto;
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::state::State;
-use perilune_runtime::lua::thread::{Frame, FrameKind, Status, Thread, frame_flag};
+use perilune_runtime::lua::thread::{Frame, FrameKind, Thread, frame_flag};
 use perilune_runtime::lua::tier::Outcome;
 use perilune_runtime::lua::value::Value;
 
@@ -173,43 +174,22 @@ pub fn top(state: &State) -> Option<(Entered, Gc<Proto>, u32)> {
 pub enum Switch {
     /// It was not executed: that is for the interpreter to do.
     Declined,
-    /// It has raised an error.
-    Raised,
     /// It was executed; the top frame of the coroutine that runs now, a Lua function's, goes on behind a call.
     Done(Option<ReturnPlace>),
 }
 
-/// Executes the call in `register` of the top frame, at `pc`, of a native function that resumes a coroutine or yields, if nothing
-/// stands in the way of going on in this loop of the interpreter's.
+/// Executes the call in `register` of the top frame, at `pc`, of a native function that resumes a coroutine or yields, if that
+/// does nothing else.
 pub fn switch(state: &mut State, (register, arguments, wanted): (u8, u16, i16), pc: u32) -> Switch {
-    let at = Entered::top(state).base as usize + usize::from(register);
-    state.set_top(at + 1 + usize::from(arguments));
-    set_pc(state, pc);
-    let Some(native) = state.slot(at).as_native() else { return Switch::Declined };
-    let is_plain = |frame: Option<&Frame>| frame.is_some_and(|f| f.flags == 0 && f.kind == FrameKind::Native);
-    let goes_on = match native.special() {
-        Special::Yield => {
-            let resumer = state.thread.resumer.get().filter(|_| state.thread.no_yield.get() == 0);
-            resumer.is_some_and(|r| is_plain(r.frames().last()) && !r.is_hooked())
-        }
-        _ => {
-            let co = match native.special() {
-                Special::Wrapped => native.value(0),
-                _ if arguments > 0 => state.slot(at + 1),
-                _ => Value::NIL,
-            };
-            let co = co.as_thread().filter(|co| co.status.get() == Status::Suspended);
-            co.is_some_and(|co| is_plain(co.frames().last()) && !co.is_hooked())
-        }
-    };
-    if !goes_on || state.thread.is_hooked() {
-        return Switch::Declined;
-    }
+    let func = Entered::top(state).base as usize + usize::from(register);
+    let call = SwitchCall { func, arguments: arguments.into(), wanted: wanted.into() };
     set_pc(state, pc + 1);
-    match begin_call(state, at, wanted.into(), 0) {
-        Err(_) => Switch::Raised,
-        Ok(_) => Switch::Done(place_behind_call(state)),
+    if coroutine::switch(state, call) {
+        return Switch::Done(place_behind_call(state));
     }
+    set_pc(state, pc);
+    state.set_top(func + 1 + usize::from(arguments));
+    Switch::Declined
 }
 
 /// The top frame's caller, if it is a Lua function.

@@ -310,7 +310,6 @@ fn follow(
         Link::Switch { register, arguments, wanted } if goes_on => {
             match switch(state, (register, arguments, wanted), snapshot.pc) {
                 Switch::Declined => None,
-                Switch::Raised => return Err(left(Entered::top(state), Outcome::Raised, false)),
                 Switch::Done(place) => {
                     let next = place.and_then(|place| jit.return_trace(place));
                     Some(next.ok_or_else(|| left(Entered::top(state), Outcome::Continue, true))?)

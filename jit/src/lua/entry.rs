@@ -101,11 +101,9 @@ pub unsafe fn enter(state: *mut State, number: u32) -> Option<Left> {
     let (how, number) = ((answer >> 32) as u32, answer as u32);
     // SAFETY: the code has ended; the caller's promise holds again.
     let (known, machine) = unsafe { (&mut *state, &mut *machine) };
-    if how == leave::SWITCHED || how == leave::RAISED {
-        let at = Entered::top(known);
-        let outcome = if how == leave::RAISED { Outcome::Raised } else { Outcome::Continue };
-        let snapshot = machine.known(number)?.ir.snapshots.len() - 1;
-        return Some(Left { trace: number, snapshot, at, outcome, counts: how == leave::SWITCHED });
+    if how == leave::SWITCHED {
+        let (at, snapshot) = (Entered::top(known), machine.known(number)?.ir.snapshots.len() - 1);
+        return Some(Left { trace: number, snapshot, at, outcome: Outcome::Continue, counts: true });
     }
     if how == leave::RETURN {
         // The slots were stored, and the interpreter executes the return.
@@ -179,7 +177,6 @@ pub(super) unsafe extern "C-unwind" fn switch(
         unsafe { (&mut *state, &mut *(*state).compiled.cast::<Machine>(), &*super::tier::Jit::of(state)) };
     let place = match deopt::switch(known, (register, arguments, wanted as i16), pc) {
         deopt::Switch::Declined => return Target { code: 0, base: 0 },
-        deopt::Switch::Raised => return Target { code: 0, base: leave::RAISED as usize },
         deopt::Switch::Done(place) => place,
     };
     let Some(place) = place else { return Target { code: 0, base: leave::SWITCHED as usize } };

@@ -46,8 +46,6 @@ pub mod leave {
     pub const RETURN: u32 = 2;
     /// Another coroutine runs, or the same one, behind a call that was executed, and nothing compiled goes on there.
     pub const SWITCHED: u32 = 3;
-    /// The call that was to switch coroutines has raised an error.
-    pub const RAISED: u32 = 4;
     /// An exit of a trace that nobody knows.
     pub const NOWHERE: u64 = u64::MAX;
 }
