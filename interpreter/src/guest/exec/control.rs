@@ -217,8 +217,10 @@ pub fn write_debug(m: &mut Machine, i: &Insn) -> Done {
 
 /// The number of the MSR that says where the local APIC is.
 const APIC_BASE: u32 = 0x1b;
-/// Its value: enabled, the processor that starts.
-const APIC_ENABLED: u64 = lapic::BASE | 1 << 11 | 1 << 8;
+/// Its value: the address, and that this is the processor that starts.
+const APIC_PLACE: u64 = lapic::BASE | 1 << 8;
+/// The bit of it that switches the local APIC on.
+const APIC_ENABLED: u64 = 1 << 11;
 
 /// RDMSR.
 pub fn rdmsr(m: &mut Machine, _: &Insn) -> Done {
@@ -228,7 +230,7 @@ pub fn rdmsr(m: &mut Machine, _: &Insn) -> Done {
     let msr = &m.cpu.msr;
     let value = match number {
         0x10 => m.cpu.tsc(),
-        APIC_BASE => APIC_ENABLED,
+        APIC_BASE => APIC_PLACE | if m.bus.devices.lapic.enabled() { APIC_ENABLED } else { 0 },
         0x174 => msr.sysenter_cs,
         0x175 => msr.sysenter_esp,
         0x176 => msr.sysenter_eip,
@@ -261,8 +263,11 @@ pub fn wrmsr(m: &mut Machine, _: &Insn) -> Done {
     let msr = &mut m.cpu.msr;
     match number {
         0x10 => msr.tsc_offset = value.wrapping_sub(time),
-        // It cannot be moved or switched off.
-        APIC_BASE => require(value == APIC_ENABLED)?,
+        // It cannot be moved.
+        APIC_BASE => {
+            require(value & !APIC_ENABLED == APIC_PLACE)?;
+            m.bus.devices.lapic.set_enabled(value & APIC_ENABLED != 0);
+        }
         0x174 => msr.sysenter_cs = value,
         0x175 => msr.sysenter_esp = value,
         0x176 => msr.sysenter_eip = value,
