@@ -56,9 +56,8 @@ fn element<const OP: u8>(m: &mut Machine, i: &Insn) -> Done {
             access::store(m, DESTINATION, destination, size, value)?;
         }
         CMPS => {
-            // The destination comes first: that is the one which faults when both would.
-            let b = access::load(m, DESTINATION, destination, size)?;
             let a = access::load(m, i.memory.segment, source, size)?;
+            let b = access::load(m, DESTINATION, destination, size)?;
             let (_, result) = flags::sub(a, b, 0, size);
             flags::set(m, result);
         }
