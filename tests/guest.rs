@@ -379,10 +379,11 @@ fn lua_scripts_are_monitors() {
         ("fuzzer", "found: bug\tvector 6\tin time\n"),
     ];
     for (name, output) in wanted {
-        for mode in ["-jon", "-joff"] {
+        let modes: &[&[&str]] = if cfg!(feature = "jit") { &[&["-jon"], &["-joff"]] } else { &[&[]] };
+        for mode in modes {
             let path = format!("{}/examples/guest/{name}.lua", env!("CARGO_MANIFEST_DIR"));
             let done =
-                Command::new(env!("CARGO_BIN_EXE_perilune")).args([mode, &path]).output().expect("perilune runs");
+                Command::new(env!("CARGO_BIN_EXE_perilune")).args(*mode).arg(&path).output().expect("perilune runs");
             assert!(text(&done.stdout).starts_with(output), "{name}: {}{}", text(&done.stdout), text(&done.stderr));
         }
     }

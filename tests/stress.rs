@@ -303,6 +303,71 @@ fn points(random: &mut Random, all: u64) -> Vec<u64> {
     }
 }
 
+/// Small programs that ask for memory in each way there is: of these each request fails once.
+const EVERY: &[(&str, &str)] = &[
+    (
+        "strings",
+        r##"local s = ("long"):rep(3000) .. "x" .. 1 .. 2.5
+        local t = {}
+        for i = 1, 4 do t[i] = pcall(function() return s:upper(), s:reverse() .. i, s:gsub("g", "%0" .. i), s:sub(5), ("%s%q"):format(s, s) end) end
+        return table.concat({ s, s }, ","), string.pack("zs", s, s), utf8.char(228, 8364), tostring(t), load("return '" .. s .. "'")()"##,
+    ),
+    (
+        "tables",
+        r##"local t, u, mt = {}, {}, { __index = function(t, k) return k end, __len = function() return 3 end }
+        for i = 1, 300 do t[i] = i % 100 == 0 and "x" or i u[i * 1.5] = t end
+        for i = 1, 70 do u["name" .. i] = { a = i, b = i, c = setmetatable({ i, x = i }, mt) } end
+        table.insert(t, 1, t) table.move(t, 1, 200, 2, {}) table.sort(t, function(a, b) return tostring(a) < tostring(b) end)
+        return { table.unpack(t, 1, 100) }, table.pack(t, nil, u), next(u), { t, u, 1.5, n = 1, [10] = 2, table.unpack(t, 1, 60) }"##,
+    ),
+    (
+        "calls",
+        r##"local list = {}
+        local function f(n, ...) local v = n list[#list + 1] = function() v = v + 1 return v end return n < 30 and f(n + 1, n, ...) or select("#", ...) end
+        f(1)
+        local function deep(n) local a <close> = setmetatable({}, { __close = function() n = n - 1 end }) if n < 40 then deep(n + 1) else error({ n }) end end
+        local ok, e = xpcall(deep, function(m) return { m, debug.traceback("x") } end, 1)
+        for i = 1, 5 do local c = coroutine.wrap(function(...) for j = 1, 3 do coroutine.yield(j, ...) end end) c(i) pcall(c) end
+        setmetatable({}, { __gc = function() list = { list } end }) collectgarbage()
+        return pcall(string.dump, f), debug.getinfo(1), io.type(io.tmpfile()), os.date("*t", 0), string.format("%p", list)"##,
+    ),
+    (
+        "loops",
+        r##"local P = { add = function(a, b) return { x = a.x + b.x, y = { a.y } } end }
+        P.__index, P.__add = P, function(a, b) return setmetatable(P.add(a, b), P) end
+        local sum, parts = setmetatable({ x = 0, y = 0 }, P), {}
+        for i = 1, 60 do
+          local p = setmetatable({ x = i, y = i + 0.5 }, P)
+          sum = sum + p parts[#parts + 1] = "p" .. i .. tostring(p.y) parts[i] = function() return p end
+          if i % 20 == 0 then pcall(error, { i }) end
+        end
+        return sum.x, #parts"##,
+    ),
+];
+
+#[test]
+fn every_request_for_memory_may_fail() {
+    let mut failures = Vec::new();
+    for (name, text) in EVERY {
+        let case = Case { name: (*name).to_string(), text: text.as_bytes().to_vec(), expected: Vec::new() };
+        for engine in ENGINES {
+            let all = starve(*engine, &case, Shortage::Famine(Famine { after: u64::MAX, lasts: 0 }), false);
+            assert!(all > 100, "{name} asks for memory: {all}");
+            for after in 0..all {
+                // One that fails finds most; a lasting famine adds what happens on the way out.
+                for lasts in [1, u64::MAX].into_iter().take(if after % 5 == 0 { 2 } else { 1 }) {
+                    let shortage = Shortage::Famine(Famine { after, lasts });
+                    if std::panic::catch_unwind(|| starve(*engine, &case, shortage, true)).is_err() {
+                        failures.push(format!("{name} ({engine:?}): {shortage:?}"));
+                    }
+                }
+            }
+            println!("{name} ({engine:?}): {all} requests");
+        }
+    }
+    assert!(failures.is_empty(), "{} runs went wrong:\n{}", failures.len(), failures.join("\n"));
+}
+
 #[test]
 fn cases_survive_a_lack_of_memory() {
     let mut random = Random::new(1);

@@ -56,6 +56,13 @@ impl Guest {
         Guest { machine, engine: Engine::new() }
     }
 
+    /// Makes it 32-bit user code, in compatibility mode, or 64-bit user code.
+    pub fn set_narrow(&mut self, narrow: bool) {
+        let (selector, attributes) = if narrow { (0x23, 0xcfb) } else { (0x33, 0xafb) };
+        self.machine.cpu.segments[seg::CS] = Segment { selector, attributes, limit: u32::MAX, base: 0 };
+        self.machine.refresh();
+    }
+
     /// Writes to the test's memory.
     pub fn write(&mut self, at: u64, bytes: &[u8]) {
         assert!(self.machine.write_physical(at - BASE + PHYSICAL, bytes));

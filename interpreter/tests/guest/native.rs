@@ -57,6 +57,7 @@ static EXCHANGE: AtomicPtr<Exchange> = AtomicPtr::new(std::ptr::null_mut());
 static LOCK: Mutex<()> = Mutex::new(());
 
 struct Exchange {
+    narrow: bool,
     registers: Registers,
     ending: Ending,
     host: libc::mcontext_t,
@@ -114,6 +115,11 @@ extern "C" fn on_signal(signal: libc::c_int, _: *mut libc::siginfo_t, context: *
             context.gregs[place as usize] = *value as i64;
         }
         context.gregs[libc::REG_RIP as usize] = registers.rip as i64;
+        if exchange.narrow {
+            // Linux's selectors for 32-bit user code and data: CS in the lowest 16 bits, SS in the highest.
+            let selectors = &mut context.gregs[libc::REG_CSGSFS as usize];
+            *selectors = *selectors & 0x0000_ffff_ffff_0000 | 0x23 | 0x2b << 48;
+        }
         context.gregs[libc::REG_EFL as usize] = registers.rflags as i64;
         // SAFETY: `Fx` is 512 bytes without padding, any of which may be read as bytes. The kernel's words behind byte 464 stay.
         let fx: &[u8; 512] = unsafe { &*(&raw const registers.fx).cast() };
@@ -198,14 +204,18 @@ impl Host {
     }
 
     /// Executes what lies at `registers.rip` until a breakpoint or a fault. A breakpoint leaves rip behind its one byte.
-    pub fn run(&mut self, registers: Registers) -> (Registers, Ending) {
+    /// `narrow` makes it 32-bit code.
+    pub fn run(&mut self, registers: Registers, narrow: bool) -> (Registers, Ending) {
         let mut exchange = Box::new(Exchange {
+            narrow,
             registers,
             ending: Ending { vector: 0, code: 0, address: 0 },
             // SAFETY: an all-zero context is a valid value; the handler fills it.
             host: unsafe { std::mem::zeroed() },
             host_state: [0; 4096],
         });
+        // SAFETY: Linux's selector for user data; 64-bit code does not look at DS and ES, 32-bit code needs them.
+        unsafe { std::arch::asm!("mov ds, {0:e}", "mov es, {0:e}", in(reg) 0x2b) };
         EXCHANGE.store(&raw mut *exchange, Ordering::Relaxed);
         PHASE.store(ENTER, Ordering::Relaxed);
         // SAFETY: the breakpoint's handler runs the instruction with its own registers and then restores all of ours; memory outside

@@ -144,7 +144,7 @@ impl Bus {
     /// Reads a device's register in physical memory, or `None` where nothing is.
     pub fn memory_in(&mut self, now: u64, address: u64) -> Option<u32> {
         match address & !0xfff {
-            lapic::BASE => Some(self.devices.lapic.read(address - lapic::BASE, now)),
+            lapic::BASE if self.devices.lapic.enabled() => Some(self.devices.lapic.read(address - lapic::BASE, now)),
             ioapic::BASE => Some(self.devices.ioapic.read(address - ioapic::BASE)),
             _ => None,
         }
@@ -154,7 +154,7 @@ impl Bus {
     pub fn memory_out(&mut self, now: u64, address: u64, value: u32) -> bool {
         let devices = &mut self.devices;
         match address & !0xfff {
-            lapic::BASE => match devices.lapic.write(address - lapic::BASE, value, now) {
+            lapic::BASE if devices.lapic.enabled() => match devices.lapic.write(address - lapic::BASE, value, now) {
                 Effect::None => {}
                 Effect::EndOf(vector) => devices.ioapic.end(vector, &mut devices.lapic),
                 Effect::Nmi => devices.nmi = true,

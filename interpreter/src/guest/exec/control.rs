@@ -217,8 +217,14 @@ pub fn write_debug(m: &mut Machine, i: &Insn) -> Done {
 
 /// The number of the MSR that says where the local APIC is.
 const APIC_BASE: u32 = 0x1b;
-/// Its value: enabled, the processor that starts.
-const APIC_ENABLED: u64 = lapic::BASE | 1 << 11 | 1 << 8;
+/// Its value: the address, and that this is the processor that starts.
+const APIC_PLACE: u64 = lapic::BASE | 1 << 8;
+/// The bit of it that switches the local APIC on.
+const APIC_ENABLED: u64 = 1 << 11;
+
+/// The performance counters that every AMD processor of this family has, and their events: they are there, and never count.
+const COUNTERS_FIRST: u32 = 0xc001_0000;
+const COUNTERS_LAST: u32 = 0xc001_0007;
 
 /// RDMSR.
 pub fn rdmsr(m: &mut Machine, _: &Insn) -> Done {
@@ -228,11 +234,12 @@ pub fn rdmsr(m: &mut Machine, _: &Insn) -> Done {
     let msr = &m.cpu.msr;
     let value = match number {
         0x10 => m.cpu.tsc(),
-        APIC_BASE => APIC_ENABLED,
+        APIC_BASE => APIC_PLACE | if m.bus.devices.lapic.enabled() { APIC_ENABLED } else { 0 },
         0x174 => msr.sysenter_cs,
         0x175 => msr.sysenter_esp,
         0x176 => msr.sysenter_eip,
         0x277 => msr.pat,
+        COUNTERS_FIRST..=COUNTERS_LAST => 0,
         0xc000_0080 => msr.efer,
         0xc000_0081 => msr.star,
         0xc000_0082 => msr.lstar,
@@ -261,8 +268,11 @@ pub fn wrmsr(m: &mut Machine, _: &Insn) -> Done {
     let msr = &mut m.cpu.msr;
     match number {
         0x10 => msr.tsc_offset = value.wrapping_sub(time),
-        // It cannot be moved or switched off.
-        APIC_BASE => require(value == APIC_ENABLED)?,
+        // It cannot be moved.
+        APIC_BASE => {
+            require(value & !APIC_ENABLED == APIC_PLACE)?;
+            m.bus.devices.lapic.set_enabled(value & APIC_ENABLED != 0);
+        }
         0x174 => msr.sysenter_cs = value,
         0x175 => msr.sysenter_esp = value,
         0x176 => msr.sysenter_eip = value,
@@ -271,6 +281,7 @@ pub fn wrmsr(m: &mut Machine, _: &Insn) -> Done {
             require((0..8).all(kind))?;
             msr.pat = value;
         }
+        COUNTERS_FIRST..=COUNTERS_LAST => {}
         0xc000_0080 => set_efer(m, value)?,
         0xc000_0081 => msr.star = value,
         0xc000_0082 => msr.lstar = value,

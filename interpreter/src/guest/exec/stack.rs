@@ -75,11 +75,8 @@ pub fn pusha(m: &mut Machine, i: &Insn) -> Done {
     let width = width(m);
     let size = u64::from(i.size);
     let top = m.cpu.gpr[RSP].wrapping_sub(8 * size) & mask(width);
-    // Every page is looked at before any is written.
-    for n in [0, 7] {
-        access::probe_write(m, STACK, top.wrapping_add(n * size) & mask(width), size)?;
-    }
-    for n in 0..8 {
+    // From RAX on, downwards. What was written before a fault stays, below a stack pointer that has not moved.
+    for n in (0..8).rev() {
         let value = gpr(m, 7 - n as usize, i.size);
         access::store(m, STACK, top.wrapping_add(n * size) & mask(width), i.size, value)?;
     }

@@ -56,8 +56,9 @@ fn element<const OP: u8>(m: &mut Machine, i: &Insn) -> Done {
             access::store(m, DESTINATION, destination, size, value)?;
         }
         CMPS => {
-            let a = access::load(m, i.memory.segment, source, size)?;
+            // The destination comes first: that is the one which faults when both would.
             let b = access::load(m, DESTINATION, destination, size)?;
+            let a = access::load(m, i.memory.segment, source, size)?;
             let (_, result) = flags::sub(a, b, 0, size);
             flags::set(m, result);
         }

@@ -47,6 +47,8 @@ pub enum Effect {
 pub struct Lapic {
     /// The priority below which interrupts wait: CR8 is its upper half.
     pub tpr: u8,
+    /// Bit 11 of the MSR that says where it is.
+    enabled: bool,
     id: u32,
     logical: u32,
     format: u32,
@@ -68,6 +70,7 @@ impl Default for Lapic {
     fn default() -> Lapic {
         Lapic {
             tpr: 0,
+            enabled: true,
             id: 0,
             logical: 0,
             format: u32::MAX,
@@ -86,6 +89,18 @@ impl Default for Lapic {
 }
 
 impl Lapic {
+    /// Whether it is there.
+    pub fn enabled(&self) -> bool {
+        self.enabled
+    }
+
+    /// Switches it on or off, which resets it.
+    pub fn set_enabled(&mut self, enabled: bool) {
+        if enabled != self.enabled {
+            *self = Lapic { enabled, ..Lapic::default() };
+        }
+    }
+
     /// Nanoseconds of a count: it counts at 1 GHz, divided.
     fn unit(&self) -> u64 {
         let code = self.divide & 3 | self.divide >> 1 & 4;
@@ -133,7 +148,7 @@ impl Lapic {
 
     /// Takes an interrupt of a vector.
     pub fn accept(&mut self, vector: u8, by_level: bool) {
-        if vector >= 16 && self.spurious & ENABLED != 0 {
+        if vector >= 16 && self.enabled && self.spurious & ENABLED != 0 {
             self.request.set(vector, true);
             self.by_level.set(vector, by_level);
         }
@@ -151,7 +166,7 @@ impl Lapic {
     /// Whether the PIC's interrupts come through.
     pub fn lets_pic_through(&self) -> bool {
         let lint0 = self.local[3];
-        self.spurious & ENABLED == 0 || lint0 & MASKED == 0 && lint0 >> 8 & 7 == 7
+        !self.enabled || self.spurious & ENABLED == 0 || lint0 & MASKED == 0 && lint0 >> 8 & 7 == 7
     }
 
     fn priority(&self) -> u8 {
@@ -274,6 +289,16 @@ mod tests {
         lapic.advance(1500);
         assert_eq!(lapic.acknowledge(), Some(0x40));
         assert_eq!(lapic.next_event(), Some(2500));
+    }
+
+    #[test]
+    fn switched_off_it_lets_the_pic_through() {
+        let mut lapic = Lapic::default();
+        lapic.write(0x350, MASKED, 0);
+        assert!(!lapic.lets_pic_through());
+        lapic.set_enabled(false);
+        lapic.accept(0x31, false);
+        assert!(lapic.lets_pic_through() && lapic.pending().is_none());
     }
 
     #[test]

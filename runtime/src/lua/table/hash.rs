@@ -147,6 +147,12 @@ impl Gc<Table> {
         }
     }
 
+    /// Where a key's node lies in the hash part: the part's mask, and the bytes from its start.
+    pub fn hash_place(self, key: Value) -> Option<(u32, usize)> {
+        let node = self.node_of(key)?;
+        Some((self.node_count() as u32 - 1, HashPart::size(node)))
+    }
+
     /// Assigns to a key that belongs in the hash.
     pub(super) fn set_hashed(self, heap: &mut Heap, key: Value, value: Value) -> Result<(), OutOfMemory> {
         if !self.hash.get().is_null() {
