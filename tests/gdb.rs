@@ -349,3 +349,50 @@ fn a_stripped_program_is_read_as_well() {
     std::fs::remove_file(&file).unwrap();
     std::fs::remove_file(&stripped).unwrap();
 }
+
+/// The commands of the tutorial, each with the lines that it shows of gdb's answer.
+fn tutorial() -> Vec<(String, Vec<String>)> {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/gdb.md")).unwrap();
+    let mut commands: Vec<(String, Vec<String>)> = Vec::new();
+    for block in text.split("```gdb\n").skip(1) {
+        for line in block.split("```").next().unwrap().lines() {
+            match (line.strip_prefix("(gdb) "), commands.last_mut()) {
+                (Some(command), _) => commands.push((command.to_string(), Vec::new())),
+                (None, Some((_, answer))) => answer.push(line.to_string()),
+                (None, None) => panic!("an answer to no command: {line}"),
+            }
+        }
+    }
+    commands
+}
+
+#[test]
+fn the_tutorial_tells_the_truth() {
+    let script = format!("{FOLDER}variables.lua");
+    let file = gdb_script();
+    let tutorial = tutorial();
+    assert!(tutorial.len() > 20);
+    let mut commands = Vec::new();
+    for (n, (command, _)) in tutorial.iter().enumerate() {
+        commands.push(format!("echo \\ncommand {n}\\n"));
+        commands.push(command.replace("perilune.py", file.to_str().unwrap()));
+    }
+    let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
+    let Some(transcript) = gdb(&script, &commands) else { return };
+    std::fs::remove_file(&file).unwrap();
+    for (n, (command, answer)) in tutorial.iter().enumerate() {
+        let begin = format!("\ncommand {n}\n");
+        let part = transcript.split_once(&begin).unwrap_or_else(|| panic!("{command}:\n{transcript}")).1;
+        let mut part = part.split("\ncommand ").next().unwrap();
+        for line in answer {
+            // gdb says on standard error that a breakpoint waits.
+            let place = if line.ends_with("pending.") { &transcript } else { part };
+            let at = place
+                .find(line.as_str())
+                .unwrap_or_else(|| panic!("{command}: {line}\nis not in\n{part}\n{transcript}"));
+            if !line.ends_with("pending.") {
+                part = &part[at + line.len()..];
+            }
+        }
+    }
+}

@@ -17,6 +17,8 @@ usage: perilune [options] [script [args]]
   -joff      interpret everything; -jon is the default
   -jv        tell of each trace on stderr; -jv=file writes to a file
   -jdump     show each trace at all stages on stderr; -jdump=file writes to a file
+  -jhtml=file
+             write a page that shows source, traces, exits and links
   -Oname=n   set a parameter of the compiler: hotloop, hotexit, maxtrace, maxrecord, ...
   -O-pass    switch an optimization off (-O+pass: on): fold, cse, fwd, dce, loop, ...
   --gdb-script

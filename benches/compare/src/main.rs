@@ -10,6 +10,9 @@
 //! | `--small` | the programs' default sizes, some 10 ms each: what does the JIT cost a short run? |
 //! | `--start` | starts of an empty script instead of programs |
 //! | `--svg FILE` | a bar chart of the speeds |
+//! | `--counts` | no clock: instructions of the interpreter and sizes of traces, compared with `benches/programs/counts.txt` |
+//! | `--bless` | with `--counts`: write that file anew |
+//! | `--help` | show this list |
 //!
 //! A shared machine is noisy: a *speed* is the ratio of two minima of CPU time (user and system, children reaped) from one
 //! alternating run. Outputs are compared with the first peer's at every run. Where perilune runs with its JIT and without, a
@@ -17,6 +20,7 @@
 //! lies wholly above 1.05.
 
 mod chart;
+mod counts;
 mod measure;
 mod report;
 
@@ -31,6 +35,9 @@ struct Options {
     small: bool,
     start: bool,
     svg: Option<String>,
+    counts: bool,
+    bless: bool,
+    help: bool,
 }
 
 fn options() -> Result<Options, lexopt::Error> {
@@ -42,6 +49,9 @@ fn options() -> Result<Options, lexopt::Error> {
         small: false,
         start: false,
         svg: None,
+        counts: false,
+        bless: false,
+        help: false,
     };
     let list = |text: String| text.split(',').map(String::from).collect::<Vec<_>>();
     let mut parser = lexopt::Parser::from_env();
@@ -53,15 +63,36 @@ fn options() -> Result<Options, lexopt::Error> {
             Long("small") => found.small = true,
             Long("start") => found.start = true,
             Long("svg") => found.svg = Some(parser.value()?.string()?),
+            Long("counts") => found.counts = true,
+            Long("bless") => found.bless = true,
+            Short('h') | Long("help") => found.help = true,
             _ => return Err(arg.unexpected()),
         }
     }
     Ok(found)
 }
 
+/// The table of options at this file's head.
+fn help() -> String {
+    let lines = include_str!("main.rs").lines().filter_map(|line| line.strip_prefix("//! | `"));
+    let row = |line: &str| {
+        let (option, meaning) = line.split_once("` | ")?;
+        Some(format!("  {option:18}{}\n", meaning.trim_end_matches(" |").replace('`', "")))
+    };
+    lines.filter_map(row).collect()
+}
+
 fn run(options: &Options) -> Result<(), String> {
+    if options.help {
+        print!("{}", help());
+        return Ok(());
+    }
     if cfg!(debug_assertions) {
         return Err("build it with --release: it measures what is built beside it".into());
+    }
+    if options.counts {
+        println!("{}", counts::run(&measure::programs(&["*".into()])?, options.bless)?);
+        return Ok(());
     }
     let contestants = options.peers.iter().map(|name| Contestant::named(name)).collect::<Result<Vec<_>, _>>()?;
     let programs = if options.start { vec![measure::empty()?] } else { measure::programs(&options.programs)? };

@@ -3,7 +3,7 @@
 use crate::Row;
 use perilune_oracle::{build, puc, root};
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 /// A program that runs Lua, with its options.
@@ -31,6 +31,11 @@ impl Contestant {
         };
         Ok(Contestant { name: name.into(), program, options, modern })
     }
+
+    /// The executable.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
 }
 
 /// A script with the size that makes it a benchmark.
@@ -41,6 +46,13 @@ pub struct Program {
     size: String,
     /// What it needs of Lua 5.4.
     needs: Option<String>,
+}
+
+impl Program {
+    /// The script's file.
+    pub fn script(&self) -> &Path {
+        &self.script
+    }
 }
 
 /// The programs of `benches/programs/sizes.txt` that match one of `patterns`.

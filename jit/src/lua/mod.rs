@@ -19,7 +19,7 @@
 //! | `machine`, `entry` | traces as machine code: links, exits, the way in and out |
 //! | `places` | where the values of a trace are at each point of its code |
 //! | `engine`, `eval` | running traces |
-//! | `report` | what `-jv` and `-jdump` say |
+//! | `report`, `page` | what `-jv` and `-jdump` say; the page that `-jhtml` writes |
 //! | `explain`, `announce` | what debuggers are told, and when |
 //! | `helpers` | the Rust functions that traces call |
 
@@ -36,6 +36,7 @@ pub mod ir;
 pub mod machine;
 pub mod opt;
 pub mod options;
+mod page;
 pub mod places;
 pub mod prototypes;
 pub mod record;

@@ -53,6 +53,8 @@ pub struct Options {
     pub telling: Telling,
     /// How perf is told of traces.
     pub perf: Option<PerfFormat>,
+    /// Where the page of the trace viewer goes.
+    pub page: Option<Arc<File>>,
     /// What is said about traces.
     pub verbosity: Verbosity,
     /// Where it is said; none: on standard error.
@@ -76,6 +78,7 @@ impl Default for Options {
             count_guards: false,
             telling: Telling::detect(),
             perf: None,
+            page: None,
             verbosity: Verbosity::Silent,
             output: None,
         }
@@ -135,7 +138,7 @@ impl Options {
     /// Applies what stands behind `-j`: `on`, `off`, `quiet`, `v` or `dump`, these two with `=file` to write to a file.
     pub fn set_mode(&mut self, text: &str) -> Result<(), String> {
         let (mode, file) = match text.split_once('=') {
-            Some((mode @ ("v" | "dump"), file)) => (mode, Some(file)),
+            Some((mode @ ("v" | "dump" | "html"), file)) => (mode, Some(file)),
             _ => (text, None),
         };
         match mode {
@@ -144,14 +147,15 @@ impl Options {
             "quiet" => self.verbosity = Verbosity::Silent,
             "v" => self.verbosity = Verbosity::Lines,
             "dump" => self.verbosity = Verbosity::Dump,
-            _ => return Err(format!("there is no mode '{text}' (on, off, quiet, v, dump)")),
+            "html" if file.is_some() => {}
+            _ => return Err(format!("there is no mode '{text}' (on, off, quiet, v, dump, html=file)")),
         }
         if let Some(path) = file {
             let file = File::create(path).map_err(|e| {
                 let reason = e.to_string();
                 format!("cannot write {path}: {}", reason.split(" (os error").next().unwrap_or_default())
             })?;
-            self.output = Some(Arc::new(file));
+            *(if mode == "html" { &mut self.page } else { &mut self.output }) = Some(Arc::new(file));
         }
         Ok(())
     }

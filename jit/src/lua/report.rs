@@ -42,14 +42,7 @@ impl Jit {
     /// A trace in one line.
     pub fn summary(&self, trace: &Trace) -> String {
         let (place, what) = self.describe(trace.proto, trace.origin);
-        let link = match trace.ir.link {
-            Link::Loop => "loop".to_string(),
-            Link::Trace(n) => format!("-> trace {n}"),
-            Link::TailCall(n) => format!("-> trace {n}, tail call"),
-            Link::Return { .. } => "-> caller".to_string(),
-            Link::Switch { .. } => "-> coroutine".to_string(),
-            Link::Interpreter => "-> interpreter".to_string(),
-        };
+        let link = leads_to(trace.ir.link);
         let live = trace.ir.insts.iter().filter(|i| i.op != ir::Op::Nop).count();
         let number = trace.number;
         let (bytes, places) = (self.engine.code_size(number), self.engine.places_size(number));
@@ -85,5 +78,17 @@ impl Jit {
         }
         self.options().say(format_args!("---- trace {}: IR\n{}", trace.number, trace.ir));
         self.options().say(format_args!("---- trace {}: machine code\n{}", trace.number, self.machine_code(trace)));
+    }
+}
+
+/// Where a trace leads at its end.
+pub(super) fn leads_to(link: Link) -> String {
+    match link {
+        Link::Loop => "loop".to_string(),
+        Link::Trace(n) => format!("-> trace {n}"),
+        Link::TailCall(n) => format!("-> trace {n}, tail call"),
+        Link::Return { .. } => "-> caller".to_string(),
+        Link::Switch { .. } => "-> coroutine".to_string(),
+        Link::Interpreter => "-> interpreter".to_string(),
     }
 }

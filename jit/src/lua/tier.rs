@@ -23,6 +23,7 @@ use super::engine::Engine;
 use super::ir::Link;
 use super::machine::StressCounts;
 use super::options::{Options, Verbosity};
+use super::page::{self, Page};
 use super::prototypes::Prototypes;
 use super::record::native::Intrinsics;
 use super::record::{Inherited, MAX_FRAMES, Next, Origin, Recorder, Setup};
@@ -62,6 +63,8 @@ pub struct Jit {
     /// Prototypes that were worked on and are gone.
     wasted: u32,
     pub(super) unannounced: Unannounced,
+    /// The page of the trace viewer.
+    pub(super) page: Option<Page>,
 }
 
 /// What got hot when compiled code was left.
@@ -87,6 +90,7 @@ impl Jit {
         let intrinsics = Rc::new(Intrinsics::new(state));
         let engine = Engine::new(&options);
         super::announce::describe_layout();
+        let page = options.page.clone().map(Page::new);
         Jit {
             options,
             intrinsics,
@@ -101,6 +105,7 @@ impl Jit {
             aborts: 0,
             wasted: 0,
             unannounced: Unannounced::default(),
+            page,
         }
     }
 
@@ -179,7 +184,7 @@ impl Jit {
             room: 0,
             varies: false,
             lines: self.engine.is_debugged(),
-            keep_recorded: self.options.verbosity == Verbosity::Dump,
+            keep_recorded: self.options.verbosity == Verbosity::Dump || self.page.is_some(),
         }
     }
 
@@ -213,6 +218,7 @@ impl Jit {
         {
             self.returns.remove(&place);
         }
+        page::gone(&mut self.page, trace.as_deref());
         self.free.push(number);
         trace
     }
@@ -356,6 +362,7 @@ impl Jit {
             self.count_guards(number);
         }
         self.report(number);
+        self.show(number);
     }
 
     fn count_guards(&mut self, number: u32) {
@@ -396,9 +403,14 @@ impl Jit {
                 }
             }
         }
-        if self.options.verbosity >= Verbosity::Lines {
+        if self.options.verbosity >= Verbosity::Lines || self.page.is_some() {
             let (place, what) = self.describe(proto, origin);
-            self.options.say(format_args!("abort   {place} {what}: {reason}\n"));
+            if let Some(page) = &mut self.page {
+                page.add_abort(&place, &what, reason);
+            }
+            if self.options.verbosity >= Verbosity::Lines {
+                self.options.say(format_args!("abort   {place} {what}: {reason}\n"));
+            }
         }
     }
 
@@ -509,7 +521,7 @@ impl Jit {
         self.engine.drop_trace(number);
         // The numbers stay taken: other traces' links name them.
         for place in &mut self.traces {
-            place.take_if(|trace| trace.root == number);
+            page::gone(&mut self.page, place.take_if(|trace| trace.root == number).as_deref());
         }
     }
 }
@@ -588,6 +600,7 @@ impl Jit {
 
 impl Drop for Jit {
     fn drop(&mut self) {
+        self.write_page();
         for (kind, count) in &self.guards {
             self.options.say(format_args!("guard {kind} {count}\n"));
         }

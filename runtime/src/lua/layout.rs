@@ -9,7 +9,7 @@ use super::function::{Cell, InlineCache, LuaFunction, NativeFunction, Proto};
 use super::heap::{FreeRun, Gc, Header, Heap};
 use super::state::State;
 use super::string::Str;
-use super::table::Table;
+use super::table::{HashPart, Table};
 use super::thread::{Frame, FrameKind, Thread, frame_flag};
 use super::value::{Value, tag};
 
@@ -44,6 +44,8 @@ pub const TABLE_SHAPE: usize = offset_of!(Table, shape);
 pub const TABLE_SLOTS: usize = offset_of!(Table, slots);
 /// The hash part, or null.
 pub const TABLE_HASH: usize = offset_of!(Table, hash);
+/// The mask of a hash part, 32 bits: one less than the number of its nodes.
+pub const HASH_MASK: usize = HashPart::MASK_OFFSET;
 /// The metatable, or null.
 pub const TABLE_META: usize = offset_of!(Table, meta);
 

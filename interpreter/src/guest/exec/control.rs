@@ -222,6 +222,10 @@ const APIC_PLACE: u64 = lapic::BASE | 1 << 8;
 /// The bit of it that switches the local APIC on.
 const APIC_ENABLED: u64 = 1 << 11;
 
+/// The performance counters that every AMD processor of this family has, and their events: they are there, and never count.
+const COUNTERS_FIRST: u32 = 0xc001_0000;
+const COUNTERS_LAST: u32 = 0xc001_0007;
+
 /// RDMSR.
 pub fn rdmsr(m: &mut Machine, _: &Insn) -> Done {
     privileged(m)?;
@@ -235,6 +239,7 @@ pub fn rdmsr(m: &mut Machine, _: &Insn) -> Done {
         0x175 => msr.sysenter_esp,
         0x176 => msr.sysenter_eip,
         0x277 => msr.pat,
+        COUNTERS_FIRST..=COUNTERS_LAST => 0,
         0xc000_0080 => msr.efer,
         0xc000_0081 => msr.star,
         0xc000_0082 => msr.lstar,
@@ -276,6 +281,7 @@ pub fn wrmsr(m: &mut Machine, _: &Insn) -> Done {
             require((0..8).all(kind))?;
             msr.pat = value;
         }
+        COUNTERS_FIRST..=COUNTERS_LAST => {}
         0xc000_0080 => set_efer(m, value)?,
         0xc000_0081 => msr.star = value,
         0xc000_0082 => msr.lstar = value,

@@ -8,6 +8,9 @@ use perilune_runtime::guest::paging::PHYSICAL_BITS;
 use super::operand::{gpr, set_gpr};
 use super::{Done, Insn, system};
 
+/// The local APIC, in both leaves; it goes when it is switched off.
+const APIC: u32 = 1 << 9;
+
 /// Features of leaf 1, EDX, that leaf 8000_0001h repeats: FPU, DE, PSE, TSC, MSR, PAE, CX8, APIC, PGE, CMOV, PAT, MMX, FXSR.
 const COMMON: u32 =
     1 | 1 << 2 | 1 << 3 | 1 << 4 | 1 << 5 | 1 << 6 | 1 << 8 | 1 << 9 | 1 << 13 | 1 << 15 | 1 << 16 | 1 << 23 | 1 << 24;
@@ -59,7 +62,10 @@ pub fn leaf(leaf: u32, subleaf: u32) -> [u32; 4] {
 /// CPUID.
 pub fn cpuid(m: &mut Machine, _: &Insn) -> Done {
     system::leave(m, Reason::Cpuid)?;
-    let answer = leaf(gpr(m, RAX, 4) as u32, gpr(m, RCX, 4) as u32);
+    let mut answer = leaf(gpr(m, RAX, 4) as u32, gpr(m, RCX, 4) as u32);
+    if matches!(gpr(m, RAX, 4), 1 | 0x8000_0001) && !m.bus.devices.lapic.enabled() {
+        answer[3] &= !APIC;
+    }
     for (register, value) in [RAX, RBX, RCX, RDX].into_iter().zip(answer) {
         set_gpr(m, register, 4, value.into());
     }

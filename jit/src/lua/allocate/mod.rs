@@ -247,7 +247,7 @@ pub fn allocate(ir: &Ir, options: Options<'_>) -> Result<Allocation, AllocateErr
         if cost < best_cost {
             (best, best_cost) = (Some(allocation), cost);
         }
-        if best_cost == 0 || next == wish {
+        if best_cost == 0 || next == wish || cost > best_cost {
             break;
         }
         wish = next;

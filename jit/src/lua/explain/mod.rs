@@ -55,6 +55,16 @@ pub fn function(trace: &Trace, code: &MachineTrace, features: Features, publishe
     }
 }
 
+/// The lines that code comes from: the offset where each begins, its file and its number.
+pub fn lines(trace: &Trace, code: &MachineTrace) -> Vec<(u32, String, u32)> {
+    let explained = Explained::new(trace, code, None);
+    let line = |stretch: &Stretch| {
+        let (proto, pc) = trace.place(stretch.snapshot, stretch.depth);
+        (stretch.code.start, file_name(&proto.source), line(proto, pc))
+    };
+    explained.stretches.iter().map(line).collect()
+}
+
 /// Code to which one snapshot applies.
 #[derive(Debug)]
 struct Stretch {

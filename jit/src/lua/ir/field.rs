@@ -71,6 +71,8 @@ define_fields! {
     TableSlots = "table.slots" Ptr U64 true layout::TABLE_SLOTS;
     /// The hash part or null.
     TableHash = "table.hash" Ptr U64 true layout::TABLE_HASH;
+    /// The mask of a hash part (the object is its address).
+    HashMask = "hash.mask" Int U32 true layout::HASH_MASK;
     /// The metatable or null.
     TableMeta = "table.meta" Ptr U64 true layout::TABLE_META;
     /// The number of bytes.

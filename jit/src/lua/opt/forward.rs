@@ -233,10 +233,12 @@ fn relate(ir: &Ir, load: &Inst, store: &Inst) -> Relation {
         Op::Vstore => match objects(ir, load.a, store.a) {
             Relation::Same if load.b == store.b => Relation::Same,
             Relation::Same => Relation::Different,
-            // Vectors of slots are the same or disjoint.
+            // Vectors of slots are the same or disjoint, and disjoint from hash parts.
             Relation::Perhaps if load.b != store.b && is_slots(ir, load.a) && is_slots(ir, store.a) => {
                 Relation::Different
             }
+            Relation::Perhaps if is_slots(ir, load.a) && is_node(ir, store.a) => Relation::Different,
+            Relation::Perhaps if is_node(ir, load.a) && is_slots(ir, store.a) => Relation::Different,
             other => other,
         },
         _ => Relation::Perhaps,
@@ -245,6 +247,12 @@ fn relate(ir: &Ir, load: &Inst, store: &Inst) -> Relation {
 
 fn is_slots(ir: &Ir, r: Ref) -> bool {
     r.is_inst() && ir.inst(r).op == Op::Fload && ir.inst(r).field() == Field::TableSlots
+}
+
+/// Whether it points to a node of a hash part.
+fn is_node(ir: &Ir, r: Ref) -> bool {
+    let is_hash = |r: Ref| r.is_inst() && ir.inst(r).op == Op::Fload && ir.inst(r).field() == Field::TableHash;
+    r.is_inst() && ir.inst(r).op == Op::Padd && is_hash(ir.inst(r).a)
 }
 
 /// How two objects, or the memory that pointers out of two objects lead to, relate.

@@ -8,7 +8,6 @@ use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
 use perilune_runtime::lua::event::Event;
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::number;
-use perilune_runtime::lua::shape::{MAX_COMPUTED_FIELDS, Shape};
 use perilune_runtime::lua::string::Str;
 use perilune_runtime::lua::table::Table;
 use perilune_runtime::lua::value::{Value, tag};
@@ -82,6 +81,11 @@ impl Recorder {
         let actual = o.table.get_str(key);
         let ty = Self::type_of(actual)?;
         self.guard_shape(o)?;
+        if !actual.is_nil()
+            && let Some(node) = self.node(o, key)?
+        {
+            return Ok((self.b.vload(node, 1, ty)?, actual));
+        }
         if o.table.shape().is_dictionary() || !key.is_short() {
             let value = self.hashed(o, Value::from(key), ty)?;
             return Ok((value, actual));
@@ -392,6 +396,9 @@ impl Recorder {
                 Some(handler) => self.call_meta(handler, &[o.r, k, value]),
             };
         }
+        if let Some(node) = self.node(o, key)? {
+            return self.set_present(o, node, 1, value);
+        }
         if o.table.shape().is_dictionary() || !key.is_short() {
             let k = self.value_constant(Value::from(key))?;
             return self.set_hashed(o, k, value);
@@ -408,49 +415,25 @@ impl Recorder {
         Ok(Next::More)
     }
 
-    /// A new field of a table whose shape is known: it leads to another shape.
-    fn add_field(&mut self, o: Object, key: Gc<Str>, k: Ref, value: Ref) -> Rec<Next> {
-        let shape = o.table.shape();
-        let count = shape.count();
-        let is_new = !shape.is_dictionary() && key.is_short() && shape.find(key).is_none();
-        let fits = is_new && count < o.table.slot_capacity().min(MAX_COMPUTED_FIELDS as usize);
-        let next =
-            if fits && self.ty(value) != Type::Nil { self.state().heap.shape_with_key(shape, key) } else { Ok(None) };
-        let Ok(Some(next)) = next else {
-            return self.set_by_helper([H::SetField, H::SetFieldF], &[o.r, k], value);
-        };
-        let extra = self.b.fload(o.r, Field::TableExtra)?;
-        let (mask, least) = (self.b.int(0xffff), self.b.int(count as i64));
-        let room = self.b.binary(Ins::Band, extra, mask)?;
-        self.b.guard(Ins::Gt, room, least)?;
-        let slots = self.b.fload(o.r, Field::TableSlots)?;
-        self.b.vstore(slots, count as u16, value)?;
-        self.take_shape(o.r, next)?;
-        Ok(Next::More)
-    }
-
-    /// The table has another shape from now on.
-    pub(super) fn take_shape(&mut self, r: Ref, shape: Gc<Shape>) -> Rec<()> {
-        let shape = self.pin_shape(shape);
-        self.b.fstore(r, Field::TableShape, shape)?;
-        self.b.op(Ins::Barrier, Type::Void, r, Ref::NONE, Ref::NONE)?;
-        Ok(())
-    }
-
     /// Assigns to a key that the hash part has.
     fn set_hashed(&mut self, o: Object, k: Ref, value: Ref) -> Rec<Next> {
         let [payload, key_tag] = self.with_tag(k);
         let place = self.call_helper(H::Find, &[o.r, payload, key_tag])?;
-        let tag = self.b.op(Ins::Vtag, Type::Int, place, Ref(0), Ref::NONE)?;
+        self.set_present(o, place, 0, value)
+    }
+
+    /// A store to a value that is not nil.
+    fn set_present(&mut self, o: Object, place: Ref, n: u16, value: Ref) -> Rec<Next> {
+        let tag = self.b.op(Ins::Vtag, Type::Int, place, Ref(n), Ref::NONE)?;
         let nil = self.b.int(tag::NIL.into());
         self.b.guard(Ins::Ne, tag, nil)?;
-        self.b.vstore(place, 0, value)?;
+        self.b.vstore(place, n, value)?;
         self.barrier(o.r, value)?;
         Ok(Next::More)
     }
 
     /// A store that may add a key or change the array's kind.
-    fn set_by_helper(&mut self, helpers: [H; 2], args: &[Ref], value: Ref) -> Rec<Next> {
+    pub(super) fn set_by_helper(&mut self, helpers: [H; 2], args: &[Ref], value: Ref) -> Rec<Next> {
         let mut all = args.to_vec();
         if self.ty(value) == Type::Float {
             all.push(value);

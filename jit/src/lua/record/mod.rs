@@ -13,7 +13,7 @@
 //! | `mod`, `slots` | slots, frames, snapshots, the start and the end of a recording |
 //! | `ops` | the instructions, one by one |
 //! | `arith` | arithmetic and comparisons |
-//! | `index` | tables: reads, writes, lengths |
+//! | `index`, `fields` | tables: reads, writes, lengths |
 //! | `call`, `meta` | calls, returns, varargs; metamethods |
 //! | `protect` | `pcall`, `xpcall`, and errors that end there |
 //! | `native`, `tables` | native functions that become instructions |
@@ -22,6 +22,7 @@
 
 mod arith;
 mod call;
+mod fields;
 mod index;
 pub mod live;
 mod loops;

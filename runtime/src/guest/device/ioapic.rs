@@ -68,7 +68,8 @@ impl Ioapic {
     pub fn read(&self, offset: u64) -> u32 {
         match (offset, self.select) {
             (0, select) => select.into(),
-            (0x10, 0) => self.id,
+            // The arbitration's number is that of the device.
+            (0x10, 0 | 2) => self.id,
             (0x10, 1) => (LINES as u32 - 1) << 16 | 0x11,
             (0x10, 0x10..=0x3f) => {
                 let entry = self.entries[usize::from(self.select - 0x10) / 2];

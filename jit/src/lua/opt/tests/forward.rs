@@ -495,3 +495,50 @@ fn cse_of_lookups_goes_on_over_stores_to_new_tables() {
          link interpreter",
     );
 }
+
+#[test]
+fn fwd_tells_hash_nodes_from_slots() {
+    // A store to slots leaves the node as it was, one to another node or behind any pointer may not.
+    check(
+        FWD,
+        "snap reexec pc=1 top=1 []
+         %0 = sload.table #0
+         %1 = sload.ptr #1
+         %2 = fload.ptr %0 table.hash
+         %3 = padd.ptr %2 48
+         %4 = padd.ptr %2 80
+         %5 = fload.ptr %0 table.slots
+         %6 = vload.int! %3 1
+         vstore.int %5 0 1
+         %8 = vload.int! %3 1
+         vstore.int %4 1 %8
+         %10 = vload.int! %3 1
+         vstore.int %1 0 %10
+         %12 = vload.int! %3 1
+         vstore.int %5 0 %12
+         %14 = vload.int! %5 1
+         vstore.int %3 1 7
+         %16 = vload.int! %5 1
+         vstore.int %5 2 %16
+         vstore.int %5 3 %14",
+        "snap reexec pc=1 top=1 []
+         %0 = sload.table #0
+         %1 = sload.ptr #1
+         %2 = fload.ptr %0 table.hash
+         %3 = padd.ptr %2 48
+         %4 = padd.ptr %2 80
+         %5 = fload.ptr %0 table.slots
+         %6 = vload.int! %3 1
+         vstore.int %5 0 1
+         vstore.int %4 1 %6
+         %9 = vload.int! %3 1
+         vstore.int %1 0 %9
+         %11 = vload.int! %3 1
+         vstore.int %5 0 %11
+         %13 = vload.int! %5 1
+         vstore.int.notag %3 1 7
+         vstore.int %5 2 %13
+         vstore.int %5 3 %13
+         link interpreter",
+    );
+}

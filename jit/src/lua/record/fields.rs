@@ -1,0 +1,62 @@
+//! Named fields where they are known to be: new ones, which lead to another shape, and the nodes of constant keys in tables in
+//! dictionary mode.
+
+use perilune_runtime::lua::bytecode::{self as bc, Op};
+use perilune_runtime::lua::heap::Gc;
+use perilune_runtime::lua::shape::{MAX_COMPUTED_FIELDS, Shape};
+use perilune_runtime::lua::string::Str;
+use perilune_runtime::lua::value::Value;
+
+use super::super::helpers::H;
+use super::super::ir::{Field, Op as Ins, Ref, Type};
+use super::index::Object;
+use super::{Next, Rec, Recorder};
+
+impl Recorder {
+    /// The node of a constant key in a table in dictionary mode, checked to be where it is now. The shape has been checked: such
+    /// tables have a hash part.
+    pub(super) fn node(&mut self, o: Object, key: Gc<Str>) -> Rec<Option<Ref>> {
+        let computed = matches!(bc::op(self.proto.word(self.pc as usize)), Op::GetTable | Op::SetTable);
+        if computed || !o.table.shape().is_dictionary() || !key.is_short() {
+            return Ok(None);
+        }
+        let Some((mask, offset)) = o.table.hash_place(Value::from(key)) else { return Ok(None) };
+        let hash = self.b.fload(o.r, Field::TableHash)?;
+        let (found, expected) = (self.b.fload(hash, Field::HashMask)?, self.b.int(mask.into()));
+        self.guard_value(found, expected)?;
+        let offset = self.b.int(offset as i64);
+        let node = self.b.op(Ins::Padd, Type::Ptr, hash, offset, Ref::NONE)?;
+        let (there, expected) = (self.b.vload(node, 0, Type::String)?, self.value_constant(Value::from(key))?);
+        self.guard_value(there, expected)?;
+        Ok(Some(node))
+    }
+
+    /// A new field of a table whose shape is known: it leads to another shape.
+    pub(super) fn add_field(&mut self, o: Object, key: Gc<Str>, k: Ref, value: Ref) -> Rec<Next> {
+        let shape = o.table.shape();
+        let count = shape.count();
+        let is_new = !shape.is_dictionary() && key.is_short() && shape.find(key).is_none();
+        let fits = is_new && count < o.table.slot_capacity().min(MAX_COMPUTED_FIELDS as usize);
+        let next =
+            if fits && self.ty(value) != Type::Nil { self.state().heap.shape_with_key(shape, key) } else { Ok(None) };
+        let Ok(Some(next)) = next else {
+            return self.set_by_helper([H::SetField, H::SetFieldF], &[o.r, k], value);
+        };
+        let extra = self.b.fload(o.r, Field::TableExtra)?;
+        let (mask, least) = (self.b.int(0xffff), self.b.int(count as i64));
+        let room = self.b.binary(Ins::Band, extra, mask)?;
+        self.b.guard(Ins::Gt, room, least)?;
+        let slots = self.b.fload(o.r, Field::TableSlots)?;
+        self.b.vstore(slots, count as u16, value)?;
+        self.take_shape(o.r, next)?;
+        Ok(Next::More)
+    }
+
+    /// The table has another shape from now on.
+    pub(super) fn take_shape(&mut self, r: Ref, shape: Gc<Shape>) -> Rec<()> {
+        let shape = self.pin_shape(shape);
+        self.b.fstore(r, Field::TableShape, shape)?;
+        self.b.op(Ins::Barrier, Type::Void, r, Ref::NONE, Ref::NONE)?;
+        Ok(())
+    }
+}
