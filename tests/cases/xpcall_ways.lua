@@ -22,3 +22,11 @@ print(xpcall(f, function(m)
   end
   return debug.traceback(m)
 end))
+-- A handler that cannot run, since it would yield; afterwards yields are possible as before.
+local co = coroutine.wrap(function()
+  for _ = 1, 3 do print(xpcall(error, coroutine.yield, "x")) end
+  print(coroutine.isyieldable())
+  coroutine.yield("yielded")
+  return "returned"
+end)
+print(co(), co())

@@ -487,6 +487,7 @@ fn call_handler(st: &mut State) -> Option<Flow> {
         st.set_slot(top + 1, error);
         st.set_top(top + 2);
         thread.no_yield.set(thread.no_yield.get() + 1);
+        let depth = thread.frames().len();
         let plain = handler.as_native().filter(|f| is_plain(*f));
         let result = match plain {
             None => begin_call(st, top, 1, frame_flag::HANDLER).map(Some),
@@ -503,6 +504,8 @@ fn call_handler(st: &mut State) -> Option<Flow> {
                 thread.no_yield.set(thread.no_yield.get() - 1);
                 return None;
             }
+            // The frame of a handler that has failed may stand; whoever takes it away counts.
+            Err(Raised) if thread.frames().get(depth).is_some_and(|f| f.flags & frame_flag::HANDLER != 0) => {}
             Err(Raised) => thread.no_yield.set(thread.no_yield.get() - 1),
         }
         if st.handled || !st.has_error() {
