@@ -123,3 +123,14 @@ local function nest(k) if k == 0 then error("bottom", 0) end local ok, e = pcall
 for i = 1, 60 do local ok, e = pcall(nest, 10) if i == 60 then print(ok, e) end end
 local function overflow(k) local ok, e = pcall(overflow, k + 1) if not ok then return k, e end return ok, e end
 for _ = 1, 3 do local k, e = overflow(1) print(type(k), (tostring(e):gsub("%d+", "N"))) end
+-- Native functions called by pcall: what they see of the stack, few and many results, errors that sort's comparator raises.
+local seen
+for i = 1, 80 do local ok, t = pcall(debug.traceback, "t", 1) seen = t end
+print(seen)
+for i = 1, 80 do seen = table.pack(pcall(table.unpack, { 1, 2, 3, nil, 5 }, 1, i % 7)) end
+print(seen.n, table.unpack(seen, 1, seen.n))
+for i = 1, 80 do
+  local ok, e = pcall(table.sort, { 3, 2, 1, i }, function(a, b) if i > 40 then error("no order", 0) end return a < b end)
+  if i % 40 == 0 then print(ok, e) end
+end
+for i = 1, 80 do pcall(tostring) local ok = pcall(tostring, i) local a, b, c = pcall(math.max, i, 2) if i == 80 then print(ok, a, b, c) end end

@@ -6,8 +6,8 @@
 //! SAFETY, for the whole room: compiled code passes the state that it runs in and operands of the types that the table
 //! says, which the recorder has guarded. Helpers that are not full neither collect nor run Lua code, so objects stay valid.
 
-use perilune_interpreter::lua::call::{call_special, is_plain};
-use perilune_runtime::lua::function::{Cell, LuaFunction, Proto};
+use perilune_interpreter::lua::call::pcall_plain;
+use perilune_runtime::lua::function::{Cell, LuaFunction, Proto, Special};
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::number;
 use perilune_runtime::lua::state::State;
@@ -264,12 +264,8 @@ helpers! {
         let Some(native) = state.slot(at).as_native() else { return 0 };
         state.set_top(at + 1 + arguments as usize);
         let changes = state.outside_changes;
-        if !is_plain(native) {
-            let top = at + wanted.max(0) as usize;
-            if call_special(state, at, wanted as i32).is_err() {
-                return 0;
-            }
-            let answer = if wanted < 0 { state.top() - at } else { top - at } as i64 + 1;
+        if native.special() == Special::Pcall {
+            let answer = pcall_plain(state, at, wanted as i32) as i64 + 1;
             return if state.outside_changes != changes || state.thread.is_hooked() { -answer } else { answer };
         }
         match perilune_interpreter::lua::call::call_plain(state, native, at) {

@@ -84,17 +84,36 @@ pub fn call(st: &mut State, nargs: usize, wanted: i32) -> Result<(), Raised> {
     })
 }
 
-/// Calls a native function that the machine does itself: `pcall` and the like, or one that resumes a coroutine, which may yield
-/// back to it. As [`call`], but what is called does not count as nested in a native function.
-pub fn call_special(st: &mut State, func: usize, wanted: i32) -> Result<(), Raised> {
-    let nesting = st.nesting;
-    ensure_stack(st, st.top() + NATIVE_STACK)?;
-    let result = exec::unrecorded(st, |st| {
-        let step = begin_call(st, func, wanted, frame_flag::ENTRY);
-        exec::run(st, step)
-    });
+/// Executes a call of `pcall` with an ordinary native function, without entering the loop for it. `pcall` lies in slot `func`;
+/// its results take that place, as many as are wanted, or all. Answers how many there are.
+pub fn pcall_plain(st: &mut State, func: usize, wanted: i32) -> usize {
+    let (thread, nesting, base) = (st.thread, st.nesting, func + 1);
+    let depth = thread.frames().len();
+    thread.frames().push(Frame::new(FrameKind::Pcall, std::ptr::null(), base as u32, wanted, 0));
+    st.nesting += 1;
+    let called = match st.slot(base).as_native() {
+        Some(native) => call_plain(st, native, base),
+        None => Err(call_error(st, st.slot(base), Place::Unknown)),
+    };
+    thread.frames().truncate(depth);
     st.nesting = nesting;
-    result
+    let n = match called {
+        Ok(n) => {
+            let first = st.top() - n;
+            st.set_slot(func, Value::TRUE);
+            (0..n).for_each(|i| st.set_slot(base + i, st.slot(first + i)));
+            n + 1
+        }
+        Err(Raised) => {
+            let error = st.take_error();
+            st.handled = false;
+            st.set_slot(func, Value::FALSE);
+            st.set_slot(base, error);
+            2
+        }
+    };
+    place_results(st, func, wanted, func, n);
+    n
 }
 
 /// Calls a function for one result.
