@@ -33,7 +33,7 @@ local function yielder() return meta { __index = yield, __newindex = yield, __le
   __call = yield, __add = yield, __tostring = yield, __pairs = yield, __close = yield, __unm = yield } end
 local function thrower() return meta { __index = fail, __newindex = fail, __len = fail, __lt = fail, __le = fail, __eq = fail, __concat = fail,
   __call = fail, __add = fail, __tostring = fail, __pairs = fail, __close = fail, __gc = fail } end
-local function looped() local t = {} t.__index, t.__newindex = t, t return setmetatable(t, t) end
+local function looped() local t = {} return setmetatable(t, { __index = t, __newindex = t }) end
 local function lengthy(n) return meta { __len = function() return n end } end
 local function named(n) return setmetatable({}, { __name = n, __tostring = n, __metatable = n }) end
 local function dead() local c = create(nop) coroutine.resume(c) return c end
