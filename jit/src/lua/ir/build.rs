@@ -277,8 +277,8 @@ impl Builder {
                 Fold::Fails => return Err(BuildError::GuardFails),
             }
         }
-        if self.omit == Some((inst.op, inst.base())) && inst.ty.is_guard() {
-            if inst.op.is_compare() {
+        if self.omit == Some((inst.op, inst.base())) && (inst.ty.is_guard() || inst.op == Op::Room) {
+            if inst.op.is_compare() || inst.op == Op::Room {
                 return Ok(Ref::NONE);
             }
             inst.ty = inst.ty.set_guard(false);
