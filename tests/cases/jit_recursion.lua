@@ -54,7 +54,7 @@ local function mixed(n)
   if n % 13 == 0 then return "1" + mixed(n - 1) end
   return mixed(n - 1) + 1
 end
-for i = 1, 200, 7 do io.write(mixed(i), " ") end
+for i = 1, 200, 7 do io.write(tostring(mixed(i)), " ") end
 print()
 
 -- Trees.
