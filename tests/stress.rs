@@ -276,6 +276,7 @@ fn starve(engine: Engine, case: &Case, shortage: Shortage, checks_leaks: bool) -
 fn probe(st: &mut State) {
     // The case may have changed the library, hooks, metatables, and how the collector works.
     st.type_metas = [None; 12];
+    st.thread.hook_mask.set(0);
     st.heap.set_running(true);
     st.heap.stress = true;
     st.heap.debt = 1;
