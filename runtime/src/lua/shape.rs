@@ -19,49 +19,95 @@ use super::table::Table;
 pub const MAX_FIELDS: u32 = 512;
 /// Most fields that keys computed at run time may add before the table is taken for a map.
 pub const MAX_COMPUTED_FIELDS: u32 = 32;
-/// Most transitions of one shape.
+/// Most transitions of one shape to another metatable, and to keys computed at run time.
 const MAX_TRANSITIONS: usize = 64;
+/// Most transitions of one shape to keys that stand in the program, which are as many as somebody has written: the shape of empty
+/// tables has hundreds in large programs.
+const MAX_WRITTEN_TRANSITIONS: usize = 4096;
 /// Up to this many keys are searched one by one.
 const LINEAR: usize = 8;
 
 const DICTIONARY: u8 = 1;
 
-/// The keys of a lineage of shapes. An index of 0 is free, else it is a key's number plus one.
-#[derive(Default)]
-struct Keys {
-    list: Vec<Gc<Str>>,
+/// What has a key.
+trait Keyed {
+    fn key(&self) -> Gc<Str>;
+}
+
+impl Keyed for Gc<Str> {
+    fn key(&self) -> Gc<Str> {
+        *self
+    }
+}
+
+/// The shape to take when this key is added.
+type KeyTransition = (Gc<Str>, Gc<Shape>);
+
+impl Keyed for KeyTransition {
+    fn key(&self) -> Gc<Str> {
+        self.0
+    }
+}
+
+/// A list that is searched by key. An index of 0 is free, else it is an entry's number plus one.
+struct KeyedList<T> {
+    list: Vec<T>,
     index: Vec<u32>,
 }
 
-impl Keys {
+impl<T> Default for KeyedList<T> {
+    fn default() -> KeyedList<T> {
+        KeyedList { list: Vec::new(), index: Vec::new() }
+    }
+}
+
+/// The keys of a lineage of shapes.
+type Keys = KeyedList<Gc<Str>>;
+
+impl<T: Keyed> KeyedList<T> {
     fn find(&self, key: Gc<Str>) -> Option<usize> {
         if self.index.is_empty() {
-            return self.list.iter().position(|k| *k == key);
+            return self.list.iter().position(|k| k.key() == key);
         }
         let mask = self.index.len() - 1;
         let mut i = key.hash() as usize & mask;
         loop {
             match self.index[i] {
                 0 => return None,
-                n if self.list[n as usize - 1] == key => return Some(n as usize - 1),
+                n if self.list[n as usize - 1].key() == key => return Some(n as usize - 1),
                 _ => i = (i + 1) & mask,
             }
         }
     }
 
-    fn push(&mut self, key: Gc<Str>) {
-        self.list.push(key);
+    fn push(&mut self, entry: T) {
+        let key = entry.key();
+        self.list.push(entry);
         let n = self.list.len();
-        if n <= LINEAR {
-            return;
-        }
-        if n * 2 > self.index.len() {
-            self.index = vec![0; (n * 4).next_power_of_two()];
-            for i in 0..n {
-                self.enter(self.list[i], i);
-            }
-        } else {
+        if n > LINEAR && n * 2 > self.index.len() {
+            self.make_index();
+        } else if n > LINEAR {
             self.enter(key, n - 1);
+        }
+    }
+
+    fn retain(&mut self, mut keep: impl FnMut(&T) -> bool) {
+        let before = self.list.len();
+        self.list.retain(&mut keep);
+        if self.list.len() < before {
+            self.make_index();
+        }
+    }
+
+    /// Makes an index of all entries, if there are enough of them to need one.
+    fn make_index(&mut self) {
+        let n = self.list.len();
+        self.index.clear();
+        if n > LINEAR {
+            self.index.resize((n * 4).next_power_of_two(), 0);
+            for i in 0..n {
+                self.enter(self.list[i].key(), i);
+            }
         }
     }
 
@@ -86,7 +132,7 @@ pub struct Shape {
     meta: Option<Gc<Table>>,
     parent: Option<Gc<Shape>>,
     keys: Rc<RefCell<Keys>>,
-    by_key: RefCell<Vec<(Gc<Str>, Gc<Shape>)>>,
+    by_key: RefCell<KeyedList<KeyTransition>>,
     by_meta: RefCell<Vec<MetaTransition>>,
 }
 
@@ -214,14 +260,23 @@ impl Heap {
         self.shapes.roots.expect("set when the heap is made").1
     }
 
-    /// The shape with one key more; none if there are too many already. `key` is short and not in the shape.
-    pub fn shape_with_key(&mut self, from: Gc<Shape>, key: Gc<Str>) -> Result<Option<Gc<Shape>>, OutOfMemory> {
-        if let Some((_, to)) = from.by_key.borrow().iter().find(|(k, _)| *k == key) {
-            return Ok(Some(*to));
+    /// The shape with one key more; none if there are too many already. `key` is short and not in the shape. `computed`: it does
+    /// not stand in the program.
+    pub fn shape_with_key(
+        &mut self,
+        from: Gc<Shape>,
+        key: Gc<Str>,
+        computed: bool,
+    ) -> Result<Option<Gc<Shape>>, OutOfMemory> {
+        let known = from.by_key.borrow();
+        if let Some(at) = known.find(key) {
+            return Ok(Some(known.list[at].1));
         }
-        if from.count >= MAX_FIELDS || from.by_key.borrow().len() >= MAX_TRANSITIONS {
+        let limit = if computed { MAX_TRANSITIONS } else { MAX_WRITTEN_TRANSITIONS };
+        if from.count >= MAX_FIELDS || known.list.len() >= limit {
             return Ok(None);
         }
+        drop(known);
         let tip = from.keys.borrow().list.len() == from.count();
         let keys = if tip { from.keys.clone() } else { copy_keys(from) };
         keys.borrow_mut().push(key);

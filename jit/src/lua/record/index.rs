@@ -9,7 +9,7 @@ use perilune_runtime::lua::event::Event;
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::number;
 use perilune_runtime::lua::string::Str;
-use perilune_runtime::lua::table::Table;
+use perilune_runtime::lua::table::{Table, flag};
 use perilune_runtime::lua::value::{Value, tag};
 
 use super::super::helpers::H;
@@ -63,6 +63,21 @@ impl Recorder {
         let shape = self.b.fload(o.r, Field::TableShape)?;
         let expected = self.pin_shape(o.table.shape());
         self.guard_value(shape, expected)
+    }
+
+    /// Before a store under a string to a table in dictionary mode: nobody looks through it, or the store must tell them. Of other
+    /// tables the shape says so.
+    fn guard_plain(&mut self, o: Object) -> Rec<()> {
+        if o.table.is_flagged() {
+            return Err(Abort::Reason("store to a metatable"));
+        }
+        if !o.table.shape().is_dictionary() {
+            return Ok(());
+        }
+        let (flags, bit) = (self.b.fload(o.r, Field::TableFlags)?, self.b.int(flag::FLAGGED.into()));
+        let flagged = self.b.binary(Ins::Band, flags, bit)?;
+        let zero = self.b.int(0);
+        self.guard_value(flagged, zero)
     }
 
     /// The metatable is what it is now; answers it. A shape guard says so, too.
@@ -121,6 +136,9 @@ impl Recorder {
             return Ok(Holder::Nothing);
         };
         let Some(table) = found.as_table() else { return Ok(Holder::Function((r, found))) };
+        if self.varies() {
+            return Ok(Holder::Table(Object { r, table }));
+        }
         let expected = self.value_constant(found)?;
         self.guard_value(r, expected)?;
         Ok(Holder::Table(Object { r: expected, table }))
@@ -129,7 +147,7 @@ impl Recorder {
     /// `o.key`, through `__index`.
     fn field(&mut self, mut o: Object, key: Gc<Str>) -> Rec<Found> {
         for _ in 0..MAX_CHAIN {
-            let (value, actual) = self.raw_field(o, key)?;
+            let (value, actual) = if self.varies() { self.varying_field(o, key)? } else { self.raw_field(o, key)? };
             if !actual.is_nil() {
                 return Ok(Found::Value(value));
             }
@@ -376,12 +394,14 @@ impl Recorder {
     }
 
     fn set_string(&mut self, o: Object, key: Gc<Str>, value: Ref) -> Rec<Next> {
-        if o.table.is_flagged() {
-            // Others look through this table: the store must tell them.
-            return Err(Abort::Reason("store to a metatable"));
-        }
         let old = o.table.get_str(key);
+        if self.varies()
+            && let Some(next) = self.set_varying_field(o, key, value)?
+        {
+            return Ok(next);
+        }
         self.guard_shape(o)?;
+        self.guard_plain(o)?;
         if old.is_nil() {
             // Also a field that was removed: the slot is there, the field is not.
             self.raw_field(o, key)?;
@@ -477,9 +497,7 @@ impl Recorder {
             _ => {
                 if key.is_string() {
                     self.guard_shape(o)?;
-                    if o.table.is_flagged() {
-                        return Err(Abort::Reason("store to a metatable"));
-                    }
+                    self.guard_plain(o)?;
                 }
                 if !o.table.get(key).is_nil() {
                     return self.set_hashed(o, k, value);

@@ -4,9 +4,10 @@ use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
 use perilune_runtime::lua::event::Event;
 use perilune_runtime::lua::function::Proto;
 use perilune_runtime::lua::heap::Gc;
+use perilune_runtime::lua::table::ABSENT_SHIFT;
 use perilune_runtime::lua::value::Value;
 
-use super::super::ir::{Ref, Type};
+use super::super::ir::{Field, Op as Ins, Ref, Type};
 use super::super::snapshot::FrameKind;
 use super::index::Object;
 use super::{Abort, Next, Rec, Recorder, truth};
@@ -23,10 +24,29 @@ impl Recorder {
             let has = meta.is_some_and(|meta| !meta.get_str(name).is_nil());
             return if has { Err(Abort::Reason("metamethod of something else than a table")) } else { Ok(None) };
         };
+        if self.guard_lacking(Object { r, table }, event)? {
+            return Ok(None);
+        }
         let Some(meta) = self.guard_metatable(Object { r, table })? else { return Ok(None) };
         let name = self.state().heap.names.event(event);
         let (r, found) = self.raw_field(meta, name)?;
         Ok(if found.is_nil() { None } else { Some((r, found)) })
+    }
+
+    /// If a table has a metatable that lacks the metamethod: guards that, whichever metatable it is, by what metatables' headers
+    /// know. False, and nothing is recorded: it has no metatable, or one with the metamethod, or the event is not among those.
+    fn guard_lacking(&mut self, o: Object, event: Event) -> Rec<bool> {
+        let (Some(meta), Some(bit)) = (o.table.metatable(), event.absent_bit()) else { return Ok(false) };
+        if !meta.event(&self.state().heap, event).is_nil() {
+            return Ok(false);
+        }
+        let (r, null) = (self.b.fload(o.r, Field::TableMeta)?, self.b.ptr(0));
+        self.b.guard(Ins::Ne, r, null)?;
+        let (extra, bit) = (self.b.fload(r, Field::TableExtra)?, self.b.int(i64::from(bit) << ABSENT_SHIFT));
+        let lacks = self.b.binary(Ins::Band, extra, bit)?;
+        let zero = self.b.int(0);
+        self.b.guard(Ins::Ne, lacks, zero)?;
+        Ok(true)
     }
 
     /// Calls the metamethod of either operand.

@@ -77,7 +77,7 @@ impl Gc<Table> {
             return Ok(());
         }
         let full = computed && shape.count() >= MAX_COMPUTED_FIELDS as usize && !self.has_flag(flag::NAMES);
-        let to = if full { None } else { heap.shape_with_key(shape, key)? };
+        let to = if full { None } else { heap.shape_with_key(shape, key, computed)? };
         let Some(to) = to else {
             self.to_dictionary(heap)?;
             return self.set_hashed(heap, Value::from(key), value);

@@ -4,9 +4,9 @@
 //! When the part is full it is rebuilt, and integer keys move to the array where more than half of that would be in use
 //! (the largest power of two `n` such that more than `n/2` of the keys `1..n` are present).
 
-use super::super::heap::{Gc, Heap, OutOfMemory};
+use super::super::heap::{Gc, Heap, MAX_BUFFER_CELL, OutOfMemory};
 use super::super::value::{Value, tag};
-use super::{MAX_ARRAY, Table, array::release_buffer};
+use super::{MAX_ARRAY, Table, array::release_buffer, flag};
 
 /// An entry.
 #[repr(C)]
@@ -280,7 +280,7 @@ impl Gc<Table> {
     fn make_uniform_if_full(self) {
         let len = self.len.get() as usize;
         let kind = self.element(len - 1).tag();
-        if !self.has_flag(super::flag::WEAK_VALUES) && (0..len).all(|i| self.element(i).tag() == kind) {
+        if !self.has_flag(flag::WEAK_VALUES) && (0..len).all(|i| self.element(i).tag() == kind) {
             self.header.detail.set(kind);
         }
     }
@@ -302,6 +302,11 @@ impl Gc<Table> {
                 first.add(i).write(Node { key: Value::NIL, value: Value::NIL });
             }
             self.hash.set(part);
+            if HashPart::size(nodes) > MAX_BUFFER_CELL {
+                self.set_flag(flag::HASH_OUTSIDE);
+            } else {
+                self.clear_flag(flag::HASH_OUTSIDE);
+            }
             for i in 0..old_count {
                 let node = *old_nodes.add(i);
                 if !node.value.is_nil() {
@@ -338,6 +343,9 @@ impl Gc<Table> {
     }
 
     pub(super) fn release_hash(self) -> usize {
+        if !self.has_flag(flag::HASH_OUTSIDE) {
+            return 0;
+        }
         let (buffer, size) = self.hash_buffer();
         release_buffer(buffer, size)
     }

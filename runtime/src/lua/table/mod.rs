@@ -43,7 +43,13 @@ pub mod flag {
     pub const SHORTENED: u8 = 8;
     /// Its keys are names, computed at run time or not: they do not make it a map.
     pub const NAMES: u8 = 16;
+    /// Its hash part lies outside of the heap. How large one is stands in the part itself, and a part inside of the heap may be
+    /// gone before its dead table is.
+    pub const HASH_OUTSIDE: u8 = 32;
 }
+
+/// Where the bits of the events that a table lacks begin in its header's `extra`.
+pub const ABSENT_SHIFT: u32 = 24;
 
 /// Most slots inside of a table's own cell.
 pub const MAX_INLINE: usize = 16;
@@ -260,7 +266,7 @@ impl Gc<Table> {
         }
         let value = self.get_short(heap.names.event(event));
         if value.is_nil() && self.is_flagged() {
-            let bit = u32::from(event.absent_bit().unwrap_or(0)) << 24;
+            let bit = u32::from(event.absent_bit().unwrap_or(0)) << ABSENT_SHIFT;
             self.header.extra.set(self.header.extra.get() | bit);
         }
         value
@@ -269,7 +275,7 @@ impl Gc<Table> {
     /// Has this metatable been asked for an event's field, and does it not have it? For the first eight events.
     #[inline(always)]
     pub fn is_known_to_lack(self, event: Event) -> bool {
-        self.header.extra.get() & u32::from(event.absent_bit().unwrap_or(0)) << 24 != 0
+        self.header.extra.get() & u32::from(event.absent_bit().unwrap_or(0)) << ABSENT_SHIFT != 0
     }
 
     /// Is it in use as a metatable, or found through `__index`?
@@ -295,6 +301,11 @@ impl Gc<Table> {
         self.header.flags.set(self.header.flags.get() | flag);
     }
 
+    /// Takes a flag of [`flag`] away.
+    pub(super) fn clear_flag(self, flag: u8) {
+        self.header.flags.set(self.header.flags.get() & !flag);
+    }
+
     pub(super) fn has_flag(self, flag: u8) -> bool {
         self.header.flags.get() & flag != 0
     }
@@ -302,7 +313,7 @@ impl Gc<Table> {
     /// A flagged table has changed: caches that looked through it, and what it was known to lack, do not hold any more.
     #[cold]
     fn invalidate(self, heap: &mut Heap) {
-        self.header.extra.set(self.header.extra.get() & 0x00ff_ffff);
+        self.header.extra.set(self.header.extra.get() & !(0xff << ABSENT_SHIFT));
         heap.raise_epoch();
     }
 

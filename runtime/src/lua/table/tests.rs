@@ -130,3 +130,37 @@ fn garbage_is_freed_and_what_is_kept_stays() {
         assert!(s.bytes().ends_with(format!("number {}", 199_900 + i - 1).as_bytes()));
     }
 }
+
+/// A large program begins its tables with hundreds of different fields: each of them is an object, not a map. Shapes that nobody has
+/// any more go, and those that stay are found again.
+#[test]
+fn many_first_fields_lead_to_shapes() {
+    let mut state = State::new();
+    let first = |state: &mut State, i: usize| {
+        let name = state.heap.string(format!("field{i}").as_bytes()).unwrap();
+        let table = state.heap.table(0, 0).unwrap();
+        table.set_str(&mut state.heap, name, Value::TRUE).unwrap();
+        table
+    };
+    for i in 0..300 {
+        let table = first(&mut state, i);
+        assert!(!table.shape().is_dictionary(), "field {i}");
+        if i % 3 == 0 {
+            state.handles.push(Value::from(table));
+        }
+    }
+    state.collect_all();
+    for i in 0..300 {
+        let table = first(&mut state, i);
+        assert_eq!(table.shape().count(), 1);
+        if i % 3 == 0 {
+            let kept = state.handles[i / 3].as_table().unwrap();
+            assert!(kept.shape() == table.shape(), "field {i}");
+        }
+    }
+    // Keys computed at run time are another matter.
+    let name = Value::from(state.heap.string(b"computed").unwrap());
+    let table = state.heap.table(0, 0).unwrap();
+    table.set(&mut state.heap, name, Value::TRUE).unwrap();
+    assert!(table.shape().is_dictionary());
+}
