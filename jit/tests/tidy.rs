@@ -65,7 +65,7 @@ const UNSAFE_ROOMS: &[&str] = &[
     "tests/stress.rs",
     // What calls C.
     "interpreter/src/lua/calendar.rs",
-    "benches/compare/src/measure.rs",
+    "benches/compare/src/child.rs",
     "benches/peers/luajit/src/main.rs",
     "tests/oracle/src/bin/puc.rs",
     "tests/repl.rs",
