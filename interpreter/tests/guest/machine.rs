@@ -4,8 +4,9 @@ use perilune_interpreter::guest::engine::Engine;
 use perilune_runtime::guest::cpu::{Segment, cr0, cr4, efer, flag, seg};
 use perilune_runtime::guest::exit::{Detail, Reason, Reasons};
 use perilune_runtime::guest::machine::Machine;
+use perilune_runtime::guest::tier::Tier;
 
-use super::native::{BASE, CODE, CONSTANT, DATA, Ending, Registers, SIZE, STACK};
+use super::native::{Access, BASE, CODE, CONSTANT, DATA, Ending, Registers, SIZE, STACK};
 
 /// Where the test's memory lies in the guest's physical memory.
 const PHYSICAL: u64 = 0x10_0000;
@@ -19,6 +20,21 @@ pub struct Guest {
     engine: Engine,
 }
 
+/// Where the page table's entry of a page lies.
+fn entry(at: u64) -> u64 {
+    TABLES + 0x3000 + (at >> 12 & 511) * 8
+}
+
+/// The rights of a page, accessed and dirty.
+fn usual(at: u64) -> u64 {
+    match at {
+        CODE => 0x67,
+        CONSTANT => NO_EXECUTE | 0x65,
+        at if at == STACK || (DATA..DATA + 0x2000).contains(&at) => NO_EXECUTE | 0x67,
+        _ => 0,
+    }
+}
+
 impl Guest {
     /// A guest with page tables for the test's memory.
     pub fn new() -> Guest {
@@ -30,16 +46,8 @@ impl Guest {
             let table = TABLES + (4 - level) * 0x1000;
             put(table + index(level) * 8, (table + 0x1000) | 7);
         }
-        for page in 0..SIZE as u64 / 0x1000 {
-            let at = BASE + page * 0x1000;
-            let bits = match at {
-                CODE => 0x67,
-                STACK => NO_EXECUTE | 0x67,
-                CONSTANT => NO_EXECUTE | 0x65,
-                at if (DATA..DATA + 0x2000).contains(&at) => NO_EXECUTE | 0x67,
-                _ => 0,
-            };
-            put(TABLES + 0x3000 + (index(1) + page) * 8, (PHYSICAL + page * 0x1000) | bits);
+        for at in (BASE..BASE + SIZE as u64).step_by(0x1000) {
+            put(entry(at), (PHYSICAL + at - BASE) | usual(at));
         }
         let cpu = &mut m.cpu;
         cpu.cr3 = TABLES;
@@ -54,6 +62,27 @@ impl Guest {
         m.refresh();
         m.intercepts = Reasons::NONE.with(Reason::Exception).with(Reason::SoftwareInterrupt);
         Guest { machine, engine: Engine::new() }
+    }
+
+    /// A guest whose code is translated.
+    pub fn with_tier(tier: Box<dyn Tier>) -> Guest {
+        let mut guest = Guest::new();
+        guest.engine.set_tier(tier);
+        guest
+    }
+
+    /// Changes what user code may do with the page at `at`.
+    pub fn protect(&mut self, at: u64, access: Access) {
+        let bits = usual(at);
+        let bits = match access {
+            Access::Usual => bits,
+            Access::ReadOnly => bits & !2,
+            Access::Absent => bits & !1,
+            Access::Supervisor => bits & !4,
+        };
+        let value = (PHYSICAL + at - BASE) | bits;
+        assert!(self.machine.write_physical(entry(at), &value.to_le_bytes()));
+        self.machine.flush_page(at);
     }
 
     /// Makes it 32-bit user code, in compatibility mode, or 64-bit user code.
