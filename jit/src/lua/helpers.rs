@@ -68,6 +68,8 @@ define_helpers! {
     Find = find, [Table Void Int] -> Ptr, Leaf, Access::Reads(Alias::Lookup.bit() | Alias::Field.bit()), Never;
     /// The value of a string, wherever a table has it; a pointer to nil if there is none.
     FindString = find_string, [Table String] -> Ptr, Leaf, Access::Reads(Alias::Lookup.bit() | Alias::Field.bit()), Never;
+    /// The value of a string that is not in the shape.
+    FindHashed = find_hashed, [Table String] -> Ptr, Leaf, Access::Reads(Alias::Lookup.bit() | Alias::Field.bit()), Never;
     /// The next entry behind a key: 1 if there is one, its key and value in the state's scratch values.
     Next = next, [Table Void Int] -> Int, Leaf, Access::Writes(Alias::Value.bit()), Never;
     /// `a .. b`
@@ -200,6 +202,7 @@ helpers! {
     }
     fn find(state, t: Gc<Table>, k: u64, tag: u64) -> u64 { t.find_hashed(value(k, tag)).expose_provenance() as u64 }
     fn find_string(state, t: Gc<Table>, k: Gc<Str>) -> u64 { t.find_str(k).expose_provenance() as u64 }
+    fn find_hashed(state, t: Gc<Table>, k: Gc<Str>) -> u64 { t.find_string_hashed(k).expose_provenance() as u64 }
     fn next(state, t: Gc<Table>, k: u64, tag: u64) -> i64 {
         match t.next(value(k, tag)) {
             Ok(Some((k, v))) => {
@@ -212,9 +215,13 @@ helpers! {
             Err(_) => 2,
         }
     }
-    fn concat2(state, a: Gc<Str>, b: Gc<Str>) -> u64 { concat(state, &[a, b]) }
-    fn concat3(state, a: Gc<Str>, b: Gc<Str>, c: Gc<Str>) -> u64 { concat(state, &[a, b, c]) }
-    fn concat4(state, a: Gc<Str>, b: Gc<Str>, c: Gc<Str>, d: Gc<Str>) -> u64 { concat(state, &[a, b, c, d]) }
+    fn concat2(state, a: Gc<Str>, b: Gc<Str>) -> u64 { object(state.heap.string_of_parts(&[a.bytes(), b.bytes()])) }
+    fn concat3(state, a: Gc<Str>, b: Gc<Str>, c: Gc<Str>) -> u64 {
+        object(state.heap.string_of_parts(&[a.bytes(), b.bytes(), c.bytes()]))
+    }
+    fn concat4(state, a: Gc<Str>, b: Gc<Str>, c: Gc<Str>, d: Gc<Str>) -> u64 {
+        object(state.heap.string_of_parts(&[a.bytes(), b.bytes(), c.bytes(), d.bytes()]))
+    }
     fn int_to_string(state, i: i64) -> u64 {
         let text = number::to_text(number::Number::Int(i));
         object(state.heap.string(&text))
@@ -228,7 +235,7 @@ helpers! {
     fn string_part(state, s: Gc<Str>, from: i64, to: i64) -> u64 {
         object(state.heap.string(&s.bytes()[from as usize..to as usize]))
     }
-    fn string_char(state, byte: i64) -> u64 { object(state.heap.string(&[byte as u8])) }
+    fn string_char(state, byte: i64) -> u64 { object(state.heap.string_of_byte(byte as u8)) }
     fn float_mod(state, a: f64, b: f64) -> f64 { number::float_mod(a, b) }
     fn pow(state, a: f64, b: f64) -> f64 { number::float_pow(a, b) }
     fn fmod(state, a: f64, b: f64) -> f64 { a % b }
@@ -278,16 +285,6 @@ helpers! {
             Err(_) => 0,
         }
     }
-}
-
-fn concat(state: &mut State, parts: &[Gc<Str>]) -> u64 {
-    let len: usize = parts.iter().map(|p| p.len()).sum();
-    if state.heap.reserve(len).is_err() {
-        return 0;
-    }
-    let mut bytes = Vec::with_capacity(len);
-    parts.iter().for_each(|p| bytes.extend_from_slice(p.bytes()));
-    object(state.heap.string_from_vec(bytes))
 }
 
 /// The tags that helpers get are those of values.

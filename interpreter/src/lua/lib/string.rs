@@ -19,6 +19,8 @@ use super::{buffer, captured, end_position, give, give_bytes, give_vec, grow, ne
 
 /// The longest string that `rep` makes, as in PUC.
 const MAX_REPEATED: usize = i32::MAX as usize;
+/// Bytes of the largest buffer that is kept for the next time.
+const MAX_KEPT: usize = 64 * 1024;
 
 pub(super) fn open(st: &mut State) -> Result<Gc<Table>, Raised> {
     let string = new_table(st, 20)?;
@@ -488,8 +490,19 @@ fn expand(
 
 fn format_(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     let template = check_string(st, f, 0)?;
-    let mut rest = template.bytes();
-    let mut out = Vec::with_capacity(rest.len() + 16);
+    // Room that was used before; calls of `__tostring` in between find none, and take their own.
+    let mut out = std::mem::take(&mut st.buffer);
+    out.clear();
+    format_all(st, f, template.bytes(), &mut out)?;
+    if out.capacity() > MAX_KEPT {
+        return give_vec(st, out);
+    }
+    let result = st.heap.string_of_parts(&[&out]);
+    st.buffer = out;
+    give(st, Value::from(result?))
+}
+
+fn format_all(st: &mut State, f: CallFrame, mut rest: &[u8], out: &mut Vec<u8>) -> Result<(), Raised> {
     let mut arg = 0;
     while let Some(at) = rest.iter().position(|c| *c == b'%') {
         out.extend_from_slice(&rest[..at]);
@@ -503,11 +516,11 @@ fn format_(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
         if !is_given(f, arg) {
             return Err(arg_error(st, f, arg, "no value"));
         }
-        let len = format_item(st, f, arg, rest, &mut out)?;
+        let len = format_item(st, f, arg, rest, out)?;
         rest = &rest[len..];
     }
     out.extend_from_slice(rest);
-    give_vec(st, out)
+    Ok(())
 }
 
 /// Appends an argument under the specification at the start of `text`; answers the specification's length.

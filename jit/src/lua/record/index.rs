@@ -102,9 +102,17 @@ impl Recorder {
 
     /// The value of a key in the hash part.
     fn hashed_by(&mut self, o: Object, key: Ref, ty: Type) -> Rec<Ref> {
-        let [payload, tag] = self.with_tag(key);
-        let place = self.call_helper(H::Find, &[o.r, payload, tag])?;
+        let place = self.place_in_hash(o, key)?;
         Ok(self.b.vload(place, 0, ty)?)
+    }
+
+    /// Where the value of a key lies in the hash part.
+    fn place_in_hash(&mut self, o: Object, key: Ref) -> Rec<Ref> {
+        if self.ty(key) == Type::String {
+            return self.call_helper(H::FindHashed, &[o.r, key]);
+        }
+        let [payload, tag] = self.with_tag(key);
+        self.call_helper(H::Find, &[o.r, payload, tag])
     }
 
     /// The table has no metamethod for an event.
@@ -417,8 +425,7 @@ impl Recorder {
 
     /// Assigns to a key that the hash part has.
     fn set_hashed(&mut self, o: Object, k: Ref, value: Ref) -> Rec<Next> {
-        let [payload, key_tag] = self.with_tag(k);
-        let place = self.call_helper(H::Find, &[o.r, payload, key_tag])?;
+        let place = self.place_in_hash(o, k)?;
         self.set_present(o, place, 0, value)
     }
 

@@ -5,6 +5,7 @@
 //! (the largest power of two `n` such that more than `n/2` of the keys `1..n` are present).
 
 use super::super::heap::{Gc, Heap, OutOfMemory};
+use super::super::string::Str;
 use super::super::value::{Value, tag};
 use super::{MAX_ARRAY, Table, array::release_buffer};
 
@@ -33,6 +34,8 @@ struct Absent(Value);
 // SAFETY: never written to.
 unsafe impl Sync for Absent {}
 
+static ABSENT: Absent = Absent(Value::NIL);
+
 impl HashPart {
     pub(in crate::lua) const MASK_OFFSET: usize = std::mem::offset_of!(HashPart, mask);
 
@@ -49,7 +52,7 @@ const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 fn hash_of(key: Value) -> usize {
     match key.tag() {
         // SAFETY: the tag says string.
-        tag::STRING => unsafe { key.raw_gc::<super::super::string::Str>() }.hash() as usize,
+        tag::STRING => unsafe { key.raw_gc::<Str>() }.hash() as usize,
         // Integers that follow one another lie side by side, eight in four cache lines.
         tag::INTEGER => {
             let (group, place) = (key.payload() >> 3, key.payload() & 7);
@@ -111,6 +114,50 @@ impl Gc<Table> {
         }
     }
 
+    /// The node of a short string, removed or not: its address is all there is to compare.
+    #[inline(always)]
+    fn find_short(self, key: Gc<Str>) -> Option<*mut Node> {
+        let hash = self.hash.get();
+        if hash.is_null() {
+            return None;
+        }
+        debug_assert!(key.is_short());
+        let (nodes, address) = (self.nodes(), key.address() as u64);
+        // SAFETY: as in `find_node`.
+        unsafe {
+            let mask = (*hash).mask as usize;
+            let mut i = key.hash() as usize & mask;
+            loop {
+                let node = nodes.add(i);
+                let found = &(*node).key;
+                if found.payload() == address && matches!(found.tag(), tag::STRING | tag::DEAD) {
+                    return Some(node);
+                }
+                if found.is_nil() {
+                    return None;
+                }
+                i = (i + 1) & mask;
+            }
+        }
+    }
+
+    /// The value of a short string that is not in the shape.
+    #[inline]
+    pub(super) fn get_short_hashed(self, key: Gc<Str>) -> Value {
+        // SAFETY: the node is there.
+        self.find_short(key).map_or(Value::NIL, |node| unsafe { (*node).value })
+    }
+
+    /// Where the value of a string lies that is not in the shape; a place with nil if it is not in the table.
+    #[inline]
+    pub fn find_string_hashed(self, key: Gc<Str>) -> *mut Value {
+        if !key.is_short() {
+            return self.find_hashed(Value::from(key));
+        }
+        // SAFETY: the node is there.
+        self.find_short(key).map_or((&raw const ABSENT.0).cast_mut(), |node| unsafe { &raw mut (*node).value })
+    }
+
     /// The number of a key's node, removed or not.
     pub(super) fn node_of(self, key: Value) -> Option<usize> {
         if self.hash.get().is_null() {
@@ -139,7 +186,6 @@ impl Gc<Table> {
 
     /// Where the value of a key lies that is not in the array nor in the shape; a place with nil if it is not in the table.
     pub fn find_hashed(self, key: Value) -> *mut Value {
-        static ABSENT: Absent = Absent(Value::NIL);
         match self.node_of(key) {
             // SAFETY: the node is there.
             Some(i) => unsafe { &raw mut (*self.nodes().add(i)).value },
