@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use perilune::guest::{Action, Budget, Error, Exit, Filter, Gpa, Gva, Machine, Reason, Register, Start};
+use perilune::guest::{Action, Budget, Error, Exit, Filter, Gpa, Gva, Machine, Reason, Register, Start, Translation};
 
 fn folder() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guest");
@@ -58,14 +58,28 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Runs a kernel; its output must be that of the file beside it, and its status `status`.
+/// How kernels are run: interpreted; translated as users have it; each block translated before it is first executed.
+const TRANSLATIONS: [&str; 3] = ["off", "on", "1"];
+
+/// Runs a kernel with and without translation; its output must be that of the file beside it, and its status `status`.
 fn check(kernel: &str, status: i32, arguments: &[&str]) {
     let image = image(kernel);
-    let done = vm(&[arguments, &["--budget", "1G", &image.to_string_lossy()]].concat());
     let path = format!("{}/tests/guest/{kernel}.out", env!("CARGO_MANIFEST_DIR"));
     let wanted = std::fs::read_to_string(&path).expect(&path);
-    assert_eq!(text(&done.stdout), wanted, "{}", text(&done.stderr));
-    assert_eq!(done.status.code(), Some(status), "{}", text(&done.stderr));
+    let mut instructions = Vec::new();
+    for translation in TRANSLATIONS {
+        let options = ["--translate", translation, "--budget", "1G", "--stats", &image.to_string_lossy()];
+        let done = vm(&[arguments, &options].concat());
+        assert_eq!(text(&done.stdout), wanted, "{translation}: {}", text(&done.stderr));
+        assert_eq!(done.status.code(), Some(status), "{translation}: {}", text(&done.stderr));
+        let told = text(&done.stderr);
+        let count = |name: &str| told.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+        instructions.push(count("instructions"));
+        let translated = count("translator: instructions translated").unwrap_or(0);
+        assert_eq!(translated > 0, translation != "off" && cfg!(feature = "jit"), "{translation}: {told}");
+    }
+    // Time, and with it what interrupts find, is the same in all of them.
+    assert_eq!([instructions[0]; 3][..], instructions);
 }
 
 #[test]
@@ -131,6 +145,33 @@ fn flat(code: &[u8]) -> Machine {
     let mut machine = Machine::builder().memory(1 << 20).build().expect("a machine");
     machine.load_flat(code, Gpa(0x8000), Start::Long).expect("loaded");
     machine
+}
+
+/// A page at two addresses: what is relative to rip is relative to the one it is executed at.
+#[test]
+fn code_at_two_addresses_is_two_blocks() {
+    // 1000h: page tables that map 0 to 1 GiB at 0, and at 40000000h too.
+    let mut code = vec![
+        0x48, 0x8d, 0x05, 0xf9, 0xff, 0xff, 0xff, // lea rax, [rip - 7]
+        0x48, 0xff, 0xc9, // dec rcx
+        0x75, 0xf4, // jnz back
+        0xe7, 0xf4, // out 0xf4, eax
+    ];
+    code.resize(16, 0x90);
+    for translation in [Translation::Off, Translation::After(1), Translation::After(3)] {
+        let mut machine = Machine::builder().memory(2 << 20).translation(translation).build().expect("a machine");
+        machine.load_flat(&code, Gpa(0x8000), Start::Long).expect("loaded");
+        let (root, low) = (0x10_0000u64, 0x10_1000u64);
+        for (at, value) in [(root, low | 3), (low, 0x83), (low + 8, 0x83)] {
+            machine.write(Gpa(at), &value.to_le_bytes()).expect("written");
+        }
+        machine.set(Register::Cr3, root);
+        for start in [0x8000, 0x4000_8000, 0x8000] {
+            machine.set(Register::Rip, start);
+            machine.set(Register::Rcx, 300);
+            assert_eq!(machine.run(Budget::Instructions(10_000)), Exit::Debug(start as u32), "{translation:?}");
+        }
+    }
 }
 
 #[test]

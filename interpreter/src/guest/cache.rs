@@ -1,4 +1,4 @@
-//! Decoded blocks, kept by the physical address of their first byte and the mode they were decoded in.
+//! Decoded blocks, kept by the physical address of their first byte, rip there, and the mode they were decoded in.
 //!
 //! A block is a run of instructions on one page, up to the first that goes elsewhere. An instruction that lies on two pages
 //! is a block of its own, good as long as both pages are where they were. Decoding marks lines of the page as code
@@ -78,7 +78,7 @@ pub struct Cache {
     pub invalidated: u64,
 }
 
-const NO_KEY: Key = Key { physical: u64::MAX, mode: 0 };
+const NO_KEY: Key = Key { physical: u64::MAX, rip: 0, mode: 0 };
 
 impl Default for Cache {
     fn default() -> Cache {
@@ -108,7 +108,7 @@ impl Cache {
             Some(addend) => linear.wrapping_add(addend).wrapping_sub(m.memory.base()),
             None => m.translate(linear, Access::Execute)?,
         };
-        let key = Key { physical, mode: m.cpu.mode };
+        let key = Key { physical, rip: m.cpu.rip, mode: m.cpu.mode };
         let (found, number) = self.slots[slot(key)];
         if found == key && self.blocks[number as usize].second.is_none() {
             return Ok(number);

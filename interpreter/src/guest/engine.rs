@@ -48,6 +48,11 @@ impl Engine {
         self.tier = Some(tier);
     }
 
+    /// The translator that is plugged in.
+    pub fn tier(&self) -> Option<&dyn Tier> {
+        self.tier.as_deref()
+    }
+
     /// How many blocks were decoded, and how many were dropped because their bytes were written.
     pub fn blocks(&self) -> (u64, u64) {
         (self.cache.decoded, self.cache.invalidated)

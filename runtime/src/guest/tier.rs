@@ -1,7 +1,7 @@
 //! Where a translator plugs into the dispatch loop.
 //!
 //! The loop asks a [`Tier`] when a block has been interpreted often enough and tells it what it must know; it knows nothing else of
-//! translators. A block is named by a [`Key`]: the physical address of its first byte and the mode of the processor, so
+//! translators. A block is named by a [`Key`]: the physical address of its first byte, rip there, and the mode of the processor, so
 //! that address spaces share blocks and a switch between them loses none.
 //!
 //! *The contract of compiled code.* It runs from a block's start with all registers in [`Cpu`](super::cpu::Cpu) and leaves them there.
@@ -17,6 +17,8 @@ use super::machine::Machine;
 pub struct Key {
     /// The guest-physical address of the first byte.
     pub physical: u64,
+    /// rip at the first byte: what is relative to rip differs where a page is mapped at two addresses.
+    pub rip: u64,
     /// [`Cpu::mode`](super::cpu::Cpu::mode) at its start.
     pub mode: u32,
 }

@@ -1,0 +1,225 @@
+//! Addresses of memory operands, and the checks before an access.
+//!
+//! ```text
+//!   lea rax, [base + displacement]       the address
+//!   and rax, ~fffh | size - 1            its page, if it is aligned
+//!   cmp rax, [slot.page]
+//!   jne walk                             asks the TLB, fills the slot, comes back
+//!   mov r11, [slot.addend]
+//!   op  [r11 + base + displacement]
+//! ```
+//!
+//! An address with an index, a segment, or a base in the frame is kept in rax, and the page is computed in r11.
+
+use super::super::block::Step;
+use super::super::frame::{self, HOST, SCRATCH, SCRATCH2, SEGMENTS, SLOT_ABSOLUTE, SLOT_SEGMENT, slot, spilled};
+use super::super::trampoline::walk_argument;
+use super::{Cold, Translator, Why};
+use crate::code::encode::{self, Mem, Rm, op};
+use crate::code::x64::{self, Condition};
+use dynasmrt::{DynamicLabel, DynasmApi, dynasm};
+use iced_x86::{Instruction, Register};
+use perilune_runtime::guest::tlb::PAGE_SIZE;
+
+/// The address of a memory operand, in guest registers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Address {
+    pub base: Option<u8>,
+    pub index: Option<u8>,
+    pub scale: u8,
+    pub displacement: i64,
+    /// FS (0) or GS (1).
+    pub segment: Option<u8>,
+    /// Computed in 32 bits.
+    pub narrow: bool,
+}
+
+impl Address {
+    pub fn of(instruction: &Instruction) -> Address {
+        let number = |register: Register| match register {
+            Register::None | Register::RIP | Register::EIP => None,
+            register => Some(register.full_register().number() as u8),
+        };
+        let (base, index) = (instruction.memory_base(), instruction.memory_index());
+        Address {
+            base: number(base),
+            index: number(index),
+            scale: instruction.memory_index_scale().trailing_zeros() as u8,
+            displacement: instruction.memory_displacement64() as i64,
+            segment: match instruction.memory_segment() {
+                Register::FS => Some(0),
+                Register::GS => Some(1),
+                _ => None,
+            },
+            narrow: base.size() == 4
+                || index.size() == 4
+                || base == Register::None && index == Register::None && instruction.memory_displ_size() == 4,
+        }
+    }
+
+    pub fn at(base: u8, displacement: i64) -> Address {
+        Address { base: Some(base), index: None, scale: 0, displacement, segment: None, narrow: false }
+    }
+
+    /// The host register and displacement that make the address, if no more is needed.
+    fn simple(&self) -> Option<(u8, i32)> {
+        let plain = self.index.is_none() && self.segment.is_none() && !self.narrow;
+        let base = HOST[usize::from(self.base?)]?;
+        plain.then_some((base, i32::try_from(self.displacement).ok()?))
+    }
+
+    fn slot(&self) -> u8 {
+        match (self.segment, self.base.or(self.index)) {
+            (Some(_), _) => SLOT_SEGMENT,
+            (None, Some(base)) => base,
+            (None, None) => SLOT_ABSOLUTE,
+        }
+    }
+}
+
+/// An access to memory.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Access {
+    pub address: Address,
+    pub size: u32,
+    pub write: bool,
+    /// An address that is not a multiple of the size raises an exception.
+    pub aligned: bool,
+}
+
+/// Where an operand lies in the host's memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Place {
+    pub index: Option<u8>,
+    pub displacement: i32,
+}
+
+impl Place {
+    /// As an operand of an instruction to be encoded.
+    pub fn mem(self) -> Mem {
+        Mem { base: SCRATCH2, index: self.index, scale: 0, disp: self.displacement }
+    }
+}
+
+impl Translator<'_> {
+    /// Checks an access. What comes next finds the operand at the answer, which needs r11, and rax if that is the index.
+    pub(super) fn access(&mut self, step: &Step, access: Access) -> Place {
+        self.exit_point(step);
+        let mask = -(PAGE_SIZE as i32) | (access.size as i32 - 1);
+        let at = slot(access.address.slot(), access.write);
+        let (label, back) = (self.label(), self.label());
+        let exit = self.exit(Why::Memory, step.rip());
+        let place = match access.address.simple() {
+            Some((base, displacement)) => {
+                self.simple_address(base, displacement);
+                dynasm!(self.buffer.asm; .arch x64; and rax, mask; cmp rax, [rsp + at]);
+                Place { index: Some(base), displacement }
+            }
+            None => {
+                self.full_address(&access.address);
+                dynasm!(self.buffer.asm; .arch x64; mov r11, rax; and r11, mask; cmp r11, [rsp + at]);
+                Place { index: Some(SCRATCH), displacement: 0 }
+            }
+        };
+        x64::jump_if(self.asm(), Condition::NotEqual, label);
+        self.place(back);
+        dynasm!(self.buffer.asm; .arch x64; mov r11, [rsp + at + 8]);
+        self.cold.push(Cold::Walk { label, back, access, exit });
+        place
+    }
+
+    /// Frees rax: adds what it holds to r11.
+    pub(super) fn fold(&mut self, place: Place) -> Place {
+        if place.index != Some(SCRATCH) {
+            return place;
+        }
+        dynasm!(self.buffer.asm; .arch x64; lea r11, [r11 + rax]);
+        Place { index: None, displacement: 0 }
+    }
+
+    fn simple_address(&mut self, base: u8, displacement: i32) {
+        if displacement == 0 {
+            dynasm!(self.buffer.asm; .arch x64; mov rax, Rq(base));
+        } else {
+            encode::rm(&mut self.buffer.asm, op::LEA, SCRATCH, Rm::Mem(Mem::at(base, displacement)));
+        }
+    }
+
+    /// Computes an address in rax, with the segment's base. Overwrites r11 if the index is in the frame, and the host's flags if there is a
+    /// segment.
+    pub(super) fn full_address(&mut self, address: &Address) {
+        self.offset_in_segment(address, SCRATCH);
+        if let Some(segment) = address.segment {
+            dynasm!(self.buffer.asm; .arch x64; add rax, [rsp + SEGMENTS + 8 * i32::from(segment)]);
+        }
+    }
+
+    /// Computes an address without its segment in a host register. May overwrite rax and r11, but no flags.
+    pub(super) fn offset_in_segment(&mut self, address: &Address, to: u8) {
+        let asm = &mut self.buffer.asm;
+        let load = |asm: &mut x64::Assembler, guest: u8, scratch: u8| match HOST[usize::from(guest)] {
+            Some(host) => host,
+            None => {
+                dynasm!(asm; .arch x64; mov Rq(scratch), [rsp + spilled(guest)]);
+                scratch
+            }
+        };
+        let base = address.base.map(|guest| load(asm, guest, SCRATCH));
+        let index = address.index.map(|guest| load(asm, guest, SCRATCH2));
+        let (base, index, displacement) = match (base, index, i32::try_from(address.displacement)) {
+            (None, None, _) => {
+                constant(
+                    asm,
+                    to,
+                    if address.narrow { address.displacement & 0xffff_ffff } else { address.displacement },
+                );
+                return;
+            }
+            (base, index, Ok(displacement)) => (base, index, displacement),
+            (base, index, Err(_)) => (base, index, address.displacement as i32),
+        };
+        let lea = if address.narrow { op::LEA.dword() } else { op::LEA };
+        match (base, index) {
+            (Some(base), index) => {
+                let operand = Mem { base, index, scale: address.scale, disp: displacement };
+                encode::rm(asm, lea, to, Rm::Mem(operand));
+            }
+            (None, Some(index)) => match (address.narrow, address.scale) {
+                (true, 0) => dynasm!(asm; .arch x64; lea Rd(to), [Rq(index) + displacement]),
+                (true, 1) => dynasm!(asm; .arch x64; lea Rd(to), [NOSPLIT Rq(index) * 2 + displacement]),
+                (true, 2) => dynasm!(asm; .arch x64; lea Rd(to), [Rq(index) * 4 + displacement]),
+                (true, _) => dynasm!(asm; .arch x64; lea Rd(to), [Rq(index) * 8 + displacement]),
+                (false, 0) => dynasm!(asm; .arch x64; lea Rq(to), [Rq(index) + displacement]),
+                (false, 1) => dynasm!(asm; .arch x64; lea Rq(to), [NOSPLIT Rq(index) * 2 + displacement]),
+                (false, 2) => dynasm!(asm; .arch x64; lea Rq(to), [Rq(index) * 4 + displacement]),
+                (false, _) => dynasm!(asm; .arch x64; lea Rq(to), [Rq(index) * 8 + displacement]),
+            },
+            (None, None) => {}
+        }
+    }
+
+    /// The rare part of a check.
+    pub(super) fn walk(&mut self, label: DynamicLabel, back: DynamicLabel, access: Access, exit: DynamicLabel) {
+        self.place(label);
+        if let Some((base, displacement)) = access.address.simple() {
+            self.simple_address(base, displacement);
+        }
+        let argument = walk_argument(access.size, access.aligned, slot(access.address.slot(), access.write));
+        dynasm!(self.buffer.asm; .arch x64; mov r11d, argument);
+        let routine = if access.write { self.trampoline.walk_write } else { self.trampoline.walk_read };
+        x64::call_to(&mut self.buffer.asm, routine);
+        x64::jump_if(self.asm(), Condition::Equal, back);
+        x64::jump(self.asm(), exit);
+    }
+}
+
+/// Loads a constant.
+pub(super) fn constant(asm: &mut x64::Assembler, to: u8, value: i64) {
+    match (u32::try_from(value), i32::try_from(value)) {
+        (Ok(value), _) => dynasm!(asm; .arch x64; mov Rd(to), value as i32),
+        (_, Ok(value)) => dynasm!(asm; .arch x64; mov Rq(to), value),
+        _ => dynasm!(asm; .arch x64; mov Rq(to), QWORD value),
+    }
+}
+
+const _: () = assert!(frame::SLOTS > 127, "a slot is reached with a long displacement");
