@@ -219,7 +219,7 @@ fn compare(case: &Case, host: &mut Host, guest: &mut Guest) -> Result<(), String
         note(&text);
     }
     for (at, size) in [(DATA, DATA_SIZE), (STACK, 0x1000)] {
-        let (a, b) = (guest.read(at, size), host.read(at, size));
+        let (a, b) = (&guest.read(at, size), host.read(at, size));
         // FXSAVE tells of a bit of MXCSR that this host has and the guest has not: the third byte of the mask.
         let is_image = matches!(case.instruction.mnemonic(), Mnemonic::Fxsave | Mnemonic::Fxsave64);
         let different = a.iter().zip(b).position(|(a, b)| a != b && !(is_image && (a ^ b) == 2));

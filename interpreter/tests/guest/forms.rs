@@ -105,7 +105,7 @@ pub fn undefined_flags(i: &Instruction, cl: u64) -> u64 {
     use Mnemonic as M;
     let (size, masked) = (operand_size(i), shift_count(i, cl));
     match i.mnemonic() {
-        M::Shl | M::Shr | M::Sar | M::Rol | M::Ror | M::Rcl | M::Rcr | M::Shld | M::Shrd => {
+        M::Shl | M::Sal | M::Shr | M::Sar | M::Rol | M::Ror | M::Rcl | M::Rcr | M::Shld | M::Shrd => {
             undefined |= if masked > 1 { flag::OF } else { 0 };
             if masked == 1 {
                 undefined &= !flag::OF;
@@ -113,7 +113,7 @@ pub fn undefined_flags(i: &Instruction, cl: u64) -> u64 {
             if masked == 0 {
                 undefined = 0;
             }
-            if masked >= 8 * size as u64 && matches!(i.mnemonic(), M::Shl | M::Shr | M::Shld | M::Shrd) {
+            if masked >= 8 * size as u64 && matches!(i.mnemonic(), M::Shl | M::Sal | M::Shr | M::Shld | M::Shrd) {
                 undefined |= flag::CF;
             }
             if masked > 8 * size as u64 && matches!(i.mnemonic(), M::Shld | M::Shrd) {
@@ -241,8 +241,10 @@ pub fn read_flags(i: &Instruction) -> u64 {
 /// The flags that have a new value after an instruction with this value of CL, defined or not.
 pub fn written_flags(i: &Instruction, cl: u64) -> u64 {
     use Mnemonic as M;
-    let shift =
-        matches!(i.mnemonic(), M::Shl | M::Shr | M::Sar | M::Rol | M::Ror | M::Rcl | M::Rcr | M::Shld | M::Shrd);
+    let shift = matches!(
+        i.mnemonic(),
+        M::Shl | M::Sal | M::Shr | M::Sar | M::Rol | M::Ror | M::Rcl | M::Rcr | M::Shld | M::Shrd
+    );
     // A count of 0, or a repetition of no times, leaves all flags as they are.
     if i.is_string_instruction() || shift && shift_count(i, cl) == 0 { 0 } else { flags(i.rflags_modified()) }
 }

@@ -17,7 +17,15 @@ const NO_EXECUTE: u64 = 1 << 63;
 pub struct Guest {
     /// Its state.
     pub machine: Box<Machine>,
-    engine: Engine,
+    /// What executes it.
+    pub engine: Engine,
+}
+
+/// Where an address lies in physical memory: the pages follow one another the other way round, so that the end of one is not followed by what
+/// follows in the test's memory.
+fn physical(at: u64) -> u64 {
+    let last = SIZE as u64 / 0x1000 - 1;
+    PHYSICAL + (last - (at - BASE) / 0x1000) * 0x1000 + (at & 0xfff)
 }
 
 /// Where the page table's entry of a page lies.
@@ -47,7 +55,7 @@ impl Guest {
             put(table + index(level) * 8, (table + 0x1000) | 7);
         }
         for at in (BASE..BASE + SIZE as u64).step_by(0x1000) {
-            put(entry(at), (PHYSICAL + at - BASE) | usual(at));
+            put(entry(at), physical(at) | usual(at));
         }
         let cpu = &mut m.cpu;
         cpu.cr3 = TABLES;
@@ -80,7 +88,7 @@ impl Guest {
             Access::Absent => bits & !1,
             Access::Supervisor => bits & !4,
         };
-        let value = (PHYSICAL + at - BASE) | bits;
+        let value = physical(at) | bits;
         assert!(self.machine.write_physical(entry(at), &value.to_le_bytes()));
         self.machine.flush_page(at);
     }
@@ -94,12 +102,18 @@ impl Guest {
 
     /// Writes to the test's memory.
     pub fn write(&mut self, at: u64, bytes: &[u8]) {
-        assert!(self.machine.write_physical(at - BASE + PHYSICAL, bytes));
+        let (mut at, mut rest) = (at, bytes);
+        while !rest.is_empty() {
+            let (part, behind) = rest.split_at(rest.len().min((0x1000 - (at & 0xfff)) as usize));
+            assert!(self.machine.write_physical(physical(at), part));
+            (at, rest) = (at + part.len() as u64, behind);
+        }
     }
 
     /// Reads the test's memory.
-    pub fn read(&self, at: u64, size: usize) -> &[u8] {
-        self.machine.memory.slice(at - BASE + PHYSICAL, size).expect("in memory")
+    pub fn read(&self, at: u64, size: usize) -> Vec<u8> {
+        let byte = |at| self.machine.memory.slice(physical(at), 1).expect("in memory")[0];
+        (at..at + size as u64).map(byte).collect()
     }
 
     /// Executes until an exception, or `limit` instructions.

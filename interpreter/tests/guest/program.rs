@@ -220,7 +220,7 @@ fn effect(guest: &Guest, now: &Step) -> Option<u64> {
     if !(CODE..CODE + 0x1000).contains(&rip) {
         return Some(now.undefined);
     }
-    let bytes = guest.read(rip, (CODE + 0x1000 - rip).min(15) as usize);
+    let bytes = &guest.read(rip, (CODE + 0x1000 - rip).min(15) as usize);
     let (instruction, _) = decoder(bytes, 64);
     if instruction.is_invalid() {
         return Some(now.undefined);
@@ -275,7 +275,7 @@ fn family(i: &Instruction) -> Option<Family> {
     }
     Some(match i.mnemonic() {
         _ if i.is_string_instruction() => Family::Text,
-        M::Shl | M::Shr | M::Sar | M::Rol | M::Ror | M::Rcl | M::Rcr | M::Shld | M::Shrd => Family::Shift,
+        M::Shl | M::Sal | M::Shr | M::Sar | M::Rol | M::Ror | M::Rcl | M::Rcr | M::Shld | M::Shrd => Family::Shift,
         M::Mul | M::Imul | M::Div | M::Idiv => Family::Multiply,
         _ if named("Set") || named("Cmov") => Family::Condition,
         _ if i.is_stack_instruction() => Family::Stack,
@@ -308,6 +308,8 @@ struct Draft<'m> {
     /// Those that were written, and what.
     patched: BTreeMap<u32, u32>,
     ended: bool,
+    /// The base of many operands.
+    base: u8,
     /// How many functions the next item is in: their returns need the stack as it was.
     calls: u32,
 }
@@ -348,7 +350,9 @@ impl Maker {
         let memory = (0..(DATA_SIZE + 0x2000) / 8).flat_map(|_| random.value().to_le_bytes()).collect();
         let program = Program { items: Vec::new(), registers, memory };
         load(guest, &program);
+        let base = [3, 5, 6, 7][random.below(4) as usize];
         let mut draft = Draft {
+            base,
             maker: self,
             random,
             guest,
@@ -384,10 +388,10 @@ pub fn parts(program: &Program) -> [(u64, Vec<u8>); 4] {
 /// An address of data: anywhere, often at the border of two pages.
 fn somewhere(random: &mut Random) -> u64 {
     match random.below(16) {
-        0 => DATA + 0x1000 - random.below(16),
-        1 => CONSTANT + random.below(0xff0),
-        2 => STACK + random.below(0xff0),
-        3 => DATA + random.below(DATA_SIZE as u64),
+        0..3 => DATA + 0x1000 - random.below(16),
+        3 => CONSTANT + random.below(0xff0),
+        4 => STACK + random.below(0xff0),
+        5 => DATA + random.below(DATA_SIZE as u64),
         _ => DATA + 8 * random.below(DATA_SIZE as u64 / 8 - 2),
     }
 }
@@ -440,7 +444,8 @@ impl Draft<'_> {
         }
         let number = register.number() as u8;
         let (high, low) = (number >> 3, number & 7);
-        let times = 1 + self.random.below(12) as u8;
+        let most = if self.random.once_in(3) { 120 } else { 12 };
+        let times = 1 + self.random.below(most) as u8;
         let start = self.label();
         self.append(Item::Plain(vec![0x40 | high, 0xb8 | low, times, 0, 0, 0], None));
         self.place(start);
@@ -581,7 +586,9 @@ impl Draft<'_> {
     fn form(&mut self, kind: Family, head: &[u8]) -> Option<Item> {
         let mut bytes = head.to_vec();
         let modrm = bytes.pop()?;
-        bytes.push(modrm | self.random.below(8) as u8);
+        // The same base again and again: what is known of its page shall matter.
+        let low = if self.random.once_in(2) { self.base } else { self.random.below(8) as u8 };
+        bytes.push(modrm | low);
         while bytes.len() < 15 {
             bytes.push(self.random.value() as u8);
         }
@@ -598,7 +605,8 @@ impl Draft<'_> {
         if instruction.op_kind(operand) != OpKind::Memory || instruction.mnemonic() == Mnemonic::Lea {
             return Some(Item::Plain(bytes, None));
         }
-        let target = somewhere(self.random);
+        let border = self.random.once_in(3);
+        let target = if border { DATA + 0xff0 + self.random.below(32) } else { somewhere(self.random) };
         if instruction.is_ip_rel_memory_operand() {
             return Some(Item::Plain(bytes, (!head.contains(&0x67)).then_some(target)));
         }
