@@ -16,6 +16,7 @@ mod pack;
 mod package;
 pub mod pattern;
 mod random;
+mod set;
 mod sort;
 mod string;
 mod table;
