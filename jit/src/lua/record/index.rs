@@ -9,7 +9,7 @@ use perilune_runtime::lua::event::Event;
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::number;
 use perilune_runtime::lua::string::Str;
-use perilune_runtime::lua::table::Table;
+use perilune_runtime::lua::table::{Table, flag};
 use perilune_runtime::lua::value::{Value, tag};
 
 use super::super::helpers::H;
@@ -278,7 +278,7 @@ impl Recorder {
     fn index_string(&mut self, o: Object, k: Ref, key: Value) -> Rec<Ref> {
         if !o.table.shape().is_dictionary() {
             let Some(s) = key.as_string() else { return Err(Abort::Reason("key is not a string")) };
-            if self.varies() {
+            if self.varies() || self.is_computed(k) {
                 let place = self.call_helper(H::FindString, &[o.r, k])?;
                 let ty = Self::type_of(o.table.get(key))?;
                 return Ok(self.b.vload(place, 0, ty)?);
@@ -288,6 +288,26 @@ impl Recorder {
         }
         self.guard_shape(o)?;
         self.hashed_by(o, k, Self::type_of(o.table.get(key))?)
+    }
+
+    /// Whether a string was made on the trace: it will be another one next time.
+    fn is_computed(&self, k: Ref) -> bool {
+        k.is_inst() && self.b.ir().inst(k).op == Ins::Call
+    }
+
+    /// `o[k] = value` for a string that is another one each time.
+    fn set_computed(&mut self, o: Object, k: Ref, key: Value, value: Ref) -> Rec<Next> {
+        if o.table.get(key).is_nil() || o.table.is_flagged() {
+            self.guard_no_event(o.r, o.table, Event::NewIndex)?;
+            let [k, key_tag] = self.with_tag(k);
+            return self.set_by_helper([H::SetAny, H::SetAnyF], &[o.r, k, key_tag], value);
+        }
+        // Of a table that others look through they must be told.
+        let (flags, flagged) = (self.b.fload(o.r, Field::TableFlags)?, self.b.int(flag::FLAGGED.into()));
+        let (flagged, zero) = (self.b.binary(Ins::Band, flags, flagged)?, self.b.int(0));
+        self.guard_value(flagged, zero)?;
+        let place = self.call_helper(H::FindString, &[o.r, k])?;
+        self.set_present(o, place, 0, value)
     }
 
     fn guard_value_is(&mut self, r: Ref, actual: Value) -> Rec<()> {
@@ -467,10 +487,8 @@ impl Recorder {
             tag::INTEGER => self.set_integer(o, k, key.raw_integer(), value),
             tag::STRING if !o.table.shape().is_dictionary() => {
                 let Some(s) = key.as_string() else { return Err(Abort::Reason("key is not a string")) };
-                if self.varies() {
-                    self.guard_no_event(o.r, o.table, Event::NewIndex)?;
-                    let [k, key_tag] = self.with_tag(k);
-                    return self.set_by_helper([H::SetAny, H::SetAnyF], &[o.r, k, key_tag], value);
+                if self.varies() || self.is_computed(k) {
+                    return self.set_computed(o, k, key, value);
                 }
                 self.guard_value_is(k, key)?;
                 self.set_string(o, s, value)
