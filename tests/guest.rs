@@ -1,7 +1,9 @@
 //! Whole images in a guest machine: built here from assembly and C with the system's tools, run by `perilune-vm` or the Rust API.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
 
 use perilune::guest::{Action, Budget, Error, Exit, Filter, Gpa, Gva, Machine, Reason, Register, Start, Translation};
 
@@ -17,8 +19,14 @@ fn tool(name: &str, arguments: &[&str]) {
     assert!(done.status.success(), "{name} {arguments:?}\n{}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// Builds the image of a kernel; answers its path.
+/// Builds the image of a kernel, once, whichever test is the first to want it; answers its path.
 fn image(kernel: &str) -> PathBuf {
+    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    built.entry(kernel.into()).or_insert_with(|| build(kernel)).clone()
+}
+
+fn build(kernel: &str) -> PathBuf {
     let source = |name: &str| format!("{}/tests/guest/{name}", env!("CARGO_MANIFEST_DIR"));
     let made = |ending: &str| folder().join(format!("{kernel}{ending}")).to_string_lossy().into_owned();
     let (boot, object, linked, image) = (made(".boot.o"), made(".o"), made(".elf64"), made(".elf"));
@@ -95,6 +103,63 @@ fn exceptions_pages_rings_and_timers() {
 #[test]
 fn floating_point() {
     check("floats", 7, &[]);
+}
+
+#[test]
+fn code_is_written_and_pages_move_while_they_are_used() {
+    check("torture", 7, &[]);
+}
+
+/// The address of a symbol of a kernel that [`image`] has built.
+fn symbol(kernel: &str, name: &str) -> u64 {
+    let linked = folder().join(format!("{kernel}.elf64"));
+    let told = Command::new("nm").arg(&linked).output().expect("nm is needed to find symbols");
+    let told = text(&told.stdout);
+    let line = told.lines().find(|line| line.ends_with(&format!(" {name}"))).unwrap_or_else(|| panic!("no {name}"));
+    u64::from_str_radix(line.split(' ').next().expect("an address"), 16).expect("a number")
+}
+
+/// Runs the kernel `torture` in slices, behind each of which the monitor writes a function that the kernel calls. With `renew`, another
+/// machine goes on behind each slice, which has decoded and translated nothing.
+fn torture(translation: Translation, renew: bool) -> (Exit, u64, Vec<u64>, Vec<u8>) {
+    const MEMORY: u64 = 4 << 20;
+    let new = || Machine::builder().memory(MEMORY).translation(translation).build().expect("a machine");
+    let image = std::fs::read(image("torture")).expect("the image");
+    let frames = symbol("torture", "frames");
+    let mut machine = new();
+    machine.load(&image, "").expect("loaded");
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = |n: u64| {
+        random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (random >> 33) % n
+    };
+    loop {
+        let exit = machine.run(Budget::Instructions(1 + next(40_000)));
+        if exit != Exit::Budget {
+            let registers = Register::ALL.iter().map(|register| machine.get(*register)).collect();
+            let memory = machine.slice(Gpa(0), MEMORY as usize).expect("RAM").to_vec();
+            return (exit, machine.instructions(), registers, memory);
+        }
+        // Not into a function that is being executed.
+        if machine.get(Register::Rip) < 1 << 30 {
+            let function = [&[0xb8][..], &(next(1 << 31) as u32).to_le_bytes(), &[0xc3]].concat();
+            machine.write(Gpa(frames + 64 * next(16 * 64)), &function).expect("RAM");
+        }
+        if renew {
+            let snapshot = machine.snapshot();
+            machine = new();
+            machine.restore(&snapshot).expect("as large");
+        }
+    }
+}
+
+#[test]
+fn the_monitor_writes_code_that_is_used() {
+    let expected = torture(Translation::Off, true);
+    assert_eq!(expected.0, Exit::Debug(3));
+    for translation in [Translation::Off, Translation::On, Translation::After(1)] {
+        assert!(torture(translation, false) == expected, "{translation:?}");
+    }
 }
 
 #[test]
@@ -239,7 +304,7 @@ const LOOP: &[u8] = &[
 
 #[test]
 fn hooks_see_each_event_once() {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
     let log = Arc::new(Mutex::new(Vec::new()));
     let hooked = |filter: &Filter| {
@@ -307,7 +372,7 @@ fn hooks_come_and_go_while_the_guest_runs() {
 fn interrupts_are_told_before_they_are_delivered() {
     let mut machine = Machine::builder().memory(16 << 20).build().expect("a machine");
     machine.load(&std::fs::read(image("traps")).expect("the image"), "").expect("loaded");
-    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = std::sync::Arc::new(Mutex::new(Vec::new()));
     let log = std::sync::Arc::clone(&seen);
     machine.hook(Filter::Interrupts, move |_, exit| {
         let Exit::Intercepted { number, .. } = exit else { panic!("{exit:?}") };
