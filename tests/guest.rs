@@ -163,6 +163,37 @@ fn the_monitor_writes_code_that_is_used() {
 }
 
 #[test]
+fn operands_that_are_rewritten() {
+    check("rewrite", 1, &[]);
+}
+
+/// In slices of any length the translated guest has at each end what the interpreted one has.
+#[test]
+fn slices_end_alike() {
+    let kernel = std::fs::read(image("rewrite")).expect("the image");
+    let mut machines = [Translation::Off, Translation::After(1), Translation::On].map(|translation| {
+        let machine = Machine::builder().memory(16 << 20).translation(translation).build();
+        let mut machine = machine.expect("a machine");
+        machine.load(&kernel, "").expect("loaded");
+        machine
+    });
+    for slice in 0u64.. {
+        let length = [1, 200, 997, 64, 130, 4001][slice as usize % 6];
+        let ends = machines.each_mut().map(|machine| machine.run(Budget::Instructions(length)));
+        let states = machines.each_mut().map(|machine| {
+            let time = machine.instructions();
+            (time, Register::ALL.iter().map(|register| machine.get(*register)).collect::<Vec<_>>())
+        });
+        assert_eq!(states[0], states[1], "slice {slice}");
+        assert_eq!(states[0], states[2], "slice {slice}");
+        assert_eq!([ends[0]; 3], ends, "slice {slice}");
+        if ends[0] != Exit::Budget {
+            break;
+        }
+    }
+}
+
+#[test]
 fn runs_repeat_exactly() {
     let image = image("traps");
     let run = || {

@@ -175,7 +175,7 @@ impl Engine {
         for modified in m.memory.take_modified() {
             let mut used = self.cache.invalidate(modified.page, modified.lines);
             if let Some(tier) = &mut self.tier {
-                used |= tier.invalidate(modified.page, modified.lines);
+                used |= tier.invalidate(&mut m.memory, modified);
             }
             m.memory.set_code(modified.page, used);
         }

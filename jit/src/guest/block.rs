@@ -56,6 +56,29 @@ pub struct Step {
     pub instruction: Instruction,
     /// How it is translated.
     pub kind: Kind,
+    /// Where its immediate operand lies in its bytes, and how long it is, if that can be read from memory: see [`literal_form`].
+    pub immediate: Option<(usize, usize)>,
+    /// The host address that the immediate operand is to be read from.
+    pub literal: Option<u64>,
+}
+
+/// The form with a memory operand of an instruction with an immediate one of the same size, for a register.
+pub fn literal_form(instruction: &Instruction) -> Option<Code> {
+    use Code::*;
+    if instruction.op0_kind() != OpKind::Register {
+        return None;
+    }
+    Some(match instruction.code() {
+        Mov_r32_imm32 | Mov_rm32_imm32 => Mov_r32_rm32,
+        Mov_r64_imm64 => Mov_r64_rm64,
+        Add_rm32_imm32 => Add_r32_rm32,
+        Sub_rm32_imm32 => Sub_r32_rm32,
+        And_rm32_imm32 => And_r32_rm32,
+        Or_rm32_imm32 => Or_r32_rm32,
+        Xor_rm32_imm32 => Xor_r32_rm32,
+        Cmp_rm32_imm32 => Cmp_r32_rm32,
+        _ => return None,
+    })
 }
 
 impl Step {
@@ -105,7 +128,10 @@ pub fn decode(bytes: &[u8], rip: u64, bits: u32) -> Block {
         }
         block.length += instruction.len();
         block.next = instruction.next_ip();
-        block.steps.push(Step { instruction, kind });
+        let offsets = decoder.get_constant_offsets(&instruction);
+        let field = (offsets.immediate_offset(), offsets.immediate_size());
+        let immediate = literal_form(&instruction).map(|_| field).filter(|_| kind == Kind::Copy);
+        block.steps.push(Step { instruction, kind, immediate, literal: None });
         let backwards = || instruction.near_branch_target() <= instruction.ip();
         match kind {
             Kind::Jump | Kind::Call | Kind::JumpIndirect | Kind::CallIndirect | Kind::Return => break,

@@ -11,6 +11,7 @@ use crate::code::patch::Patch;
 use perilune_interpreter::guest::exec::Insn;
 use perilune_runtime::guest::tier::Key;
 use rustc_hash::FxHashMap;
+use std::ops::Range;
 
 /// log2 of the most exits of a block.
 pub const EXIT_BITS: u32 = 10;
@@ -36,6 +37,12 @@ pub struct Compiled {
     pub key: Key,
     /// The lines of its page that its bytes lie in.
     lines: u64,
+    /// The guest-physical addresses of its bytes.
+    bytes: Range<u64>,
+    /// Those of immediate operands that could be read from memory.
+    constants: Vec<Range<u64>>,
+    /// Those of immediate operands that are.
+    literals: Vec<Range<u64>>,
     /// The entry with flags in the host's flags.
     host: usize,
     /// The entry with flags in the frame.
@@ -56,6 +63,12 @@ pub struct New {
     pub key: Key,
     /// The lines of its page that its bytes lie in.
     pub lines: u64,
+    /// The guest-physical addresses of its bytes.
+    pub bytes: Range<u64>,
+    /// Those of immediate operands that could be read from memory.
+    pub constants: Vec<Range<u64>>,
+    /// Those of immediate operands that are.
+    pub literals: Vec<Range<u64>>,
     /// Its code.
     pub code: Code,
     /// Offset of the entry with flags in the host's flags.
@@ -68,6 +81,19 @@ pub struct New {
     pub handlers: FxHashMap<u32, Insn>,
     /// Its jumps to other blocks.
     pub links: Vec<Link>,
+}
+
+/// What became of a write to code.
+#[derive(Debug, Default)]
+pub struct Dropped {
+    /// How many blocks were dropped.
+    pub count: u64,
+    /// The lines of the page that are still in use.
+    pub used: u64,
+    /// What was written is part of this literal of a block.
+    pub literal: Option<Range<u64>>,
+    /// Immediate operands of dropped blocks that were written, and nothing else of theirs.
+    pub constants: Vec<Range<u64>>,
 }
 
 /// All blocks.
@@ -111,6 +137,9 @@ impl Blocks {
             number,
             key: new.key,
             lines: new.lines,
+            bytes: new.bytes,
+            constants: new.constants,
+            literals: new.literals,
             host: start + new.host,
             saved: start + new.saved,
             exits: new.exits,
@@ -190,22 +219,41 @@ impl Blocks {
         Some((block, *block.exits.get(exit as usize & ((1 << EXIT_BITS) - 1))?))
     }
 
-    /// Drops the blocks that overlap lines of a page; answers how many, and the lines that are still in use.
-    pub fn invalidate(&mut self, arena: &Arena<Trampoline>, page: u32, lines: u64) -> Result<(u64, u64), CodeError> {
-        let Some(slots) = self.by_page.remove(&page) else { return Ok((0, 0)) };
-        let hit = |slot: &u32| self.get(*slot).is_some_and(|block| block.lines & lines != 0);
-        let (hit, kept): (Vec<u32>, Vec<u32>) = slots.into_iter().partition(hit);
-        let used = kept.iter().filter_map(|slot| self.get(*slot)).fold(0, |used, block| used | block.lines);
+    /// Drops the blocks that overlap bytes of a page which were written, but for those that read them from memory.
+    pub fn invalidate(
+        &mut self,
+        arena: &Arena<Trampoline>,
+        page: u32,
+        written: &Range<u64>,
+    ) -> Result<Dropped, CodeError> {
+        let mut dropped = Dropped::default();
+        let Some(slots) = self.by_page.remove(&page) else { return Ok(dropped) };
+        let overlaps = |bytes: &Range<u64>| bytes.start < written.end && written.start < bytes.end;
+        let contains = |field: &&Range<u64>| field.start <= written.start && written.end <= field.end;
+        let mut hit = Vec::new();
+        let mut kept = Vec::new();
+        for slot in slots {
+            let Some(block) = self.get(slot) else { continue };
+            let literal = block.literals.iter().find(contains).cloned();
+            if overlaps(&block.bytes) && literal.is_none() {
+                dropped.constants.extend(block.constants.iter().find(contains).cloned());
+                hit.push(slot);
+            } else {
+                dropped.used |= block.lines;
+                dropped.literal = dropped.literal.or(literal);
+                kept.push(slot);
+            }
+        }
         if !kept.is_empty() {
             self.by_page.insert(page, kept);
         }
         let mut patches = Vec::new();
-        let count = hit.len() as u64;
+        dropped.count = hit.len() as u64;
         let gone: Vec<Compiled> = hit.into_iter().filter_map(|slot| self.remove(slot, &mut patches)).collect();
         let within = |site: usize| gone.iter().any(|block| block.code.range().contains(&site));
         patches.retain(|patch| !within(patch.site));
         arena.patch(&patches)?;
-        Ok((count, used))
+        Ok(dropped)
     }
 
     /// Takes a block out of everything but its page's list; `patches` turns those who jump to it back to their stubs.

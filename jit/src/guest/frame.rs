@@ -8,8 +8,8 @@
 //!
 //! *Page slots.* For each base register the frame remembers the page that the last access through it went to, for reads and for
 //! writes apart: the page's address and what is added to a virtual address in it. An access that is aligned and hits costs one compare;
-//! all else asks the TLB ([`super::trampoline`]) and remembers. Slots are empty when code is entered, and after helpers, so that they
-//! never outlive what they repeat.
+//! all else asks the TLB ([`super::trampoline`]) and remembers. Slots are empty when code is entered, and what forgets translations or
+//! looks for dirty pages or new code happens only while none runs (helpers do nothing of the kind), so slots never outlive what they repeat.
 #![forbid(unsafe_code)]
 
 use iced_x86::Register;
@@ -72,8 +72,10 @@ pub const HOST_MXCSR: i32 = 96;
 pub const HAS_XMM: i32 = 100;
 /// Room for three registers in the routines that ask the TLB.
 pub const WALK: i32 = 104;
+/// The address of the literal that may be written, the size of such a write less 1, and what is added to the address.
+pub const LITERAL: i32 = 128;
 /// The page slots.
-pub const SLOTS: i32 = 128;
+pub const SLOTS: i32 = 160;
 
 /// Bytes of a page slot: page and addend for reads, then for writes.
 pub const SLOT_SIZE: i32 = 32;
@@ -81,8 +83,12 @@ pub const SLOT_SIZE: i32 = 32;
 pub const SLOT_ABSOLUTE: u8 = 16;
 /// The slot of accesses through FS or GS.
 pub const SLOT_SEGMENT: u8 = 17;
-/// How many there are: one for each guest register, and those two.
-pub const SLOT_COUNT: i32 = 18;
+/// The first of the slots of accesses far from where their base points: tables, the parts of a big structure.
+pub const SLOT_FAR: u8 = 18;
+/// How many of these there are.
+pub const SLOT_FAR_COUNT: u8 = 8;
+/// How many there are: one for each guest register, those two, and the far ones.
+pub const SLOT_COUNT: i32 = SLOT_FAR as i32 + SLOT_FAR_COUNT as i32;
 /// A page that no access can hit: compares keep the low four bits of an address at most.
 pub const NO_PAGE: i32 = 0x800;
 

@@ -23,6 +23,7 @@ pub mod block;
 mod blocks;
 pub mod flags;
 pub mod frame;
+mod literal;
 mod table;
 pub mod tier;
 pub mod trampoline;

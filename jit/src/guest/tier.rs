@@ -3,8 +3,9 @@
 use super::block;
 use super::blocks::{Blocks, EXIT_BITS, New};
 use super::frame::SLACK;
+use super::literal::{Rewritten, Writable};
 use super::table;
-use super::trampoline::{self, Context, Helped, Left, Trampoline};
+use super::trampoline::{self, Context, Helped, Left, Literal, Trampoline};
 use super::translate::{self, Exit, Why};
 use crate::code::CodeError;
 use crate::code::arena::Arena;
@@ -14,7 +15,7 @@ use perilune_interpreter::guest::exec::mark;
 use perilune_runtime::guest::cpu::gpr::RSP;
 use perilune_runtime::guest::cpu::{flag, mode};
 use perilune_runtime::guest::machine::{Machine, canonical};
-use perilune_runtime::guest::memory::LINE;
+use perilune_runtime::guest::memory::{LINE, Memory, Modified};
 use perilune_runtime::guest::tier::{Answer, Key, Outcome, Tier};
 use perilune_runtime::guest::tlb::{PAGE_MASK, PAGE_SIZE};
 use rustc_hash::FxHashMap;
@@ -80,6 +81,9 @@ pub struct Translator {
     counters: Counters,
     /// What the table's entries are good for: how often the TLB was cleared, and how often a page was invalidated.
     seen: (u64, u64),
+    rewritten: Rewritten,
+    /// The literal that compiled code may write.
+    literal: Option<Writable>,
 }
 
 /// The bit in a helper's answer that says: leave at the same instruction, for the dispatch loop.
@@ -105,7 +109,15 @@ impl Translator {
         let space = CodeSpace::reserve()?;
         let arena = Arena::with_head(&space, options.code_size, |start| trampoline::assemble(start, help))?;
         let blocks = Blocks::default();
-        Ok(Translator { options, blocks, arena, counters: Counters::default(), seen: (0, 0) })
+        Ok(Translator {
+            options,
+            blocks,
+            arena,
+            counters: Counters::default(),
+            seen: (0, 0),
+            rewritten: Rewritten::default(),
+            literal: None,
+        })
     }
 
     /// What has been counted.
@@ -117,10 +129,12 @@ impl Translator {
     fn translate(&mut self, machine: &mut Machine, key: Key) -> Result<Option<u32>, CodeError> {
         let left = PAGE_SIZE - (key.physical & PAGE_MASK) as usize;
         let Some(bytes) = machine.memory.slice(key.physical, left) else { return Ok(None) };
-        let found = block::decode(bytes, key.rip, key.mode);
+        let mut found = block::decode(bytes, key.rip, key.mode);
         if found.steps.is_empty() {
             return Ok(None);
         }
+        let base = machine.memory.base();
+        let (constants, literals) = self.rewritten.mark(&mut found, key, base);
         let slot = self.blocks.next_slot().ok_or(CodeError::Full { wanted: 1 })?;
         let _writing = self.arena.writing();
         let buffer = self.arena.begin(translate::bound(found.steps.len()))?;
@@ -140,9 +154,14 @@ impl Translator {
         let lines = u64::MAX >> (63 - (line(last) - line(first))) << line(first);
         machine.add_code((key.physical >> PAGE_SIZE.trailing_zeros()) as u32, lines);
         let code = done.buffer.publish()?;
+        // What this block has decoded is no literal, unless that is found out again.
+        machine.memory.forget_literals((key.physical >> PAGE_SIZE.trailing_zeros()) as u32);
         let new = New {
             key,
             lines,
+            bytes: key.physical..key.physical + last + 1 - first,
+            constants,
+            literals,
             code,
             host: done.host,
             saved: done.saved,
@@ -173,6 +192,7 @@ impl Translator {
                 flags: pack(machine.cpu.rflags),
                 has_xmm: u64::from(machine.cpu.mode & mode::SSE != 0),
                 owner: (&raw const self.blocks).cast_mut().cast(),
+                literal: self.literal.and_then(|literal| literal.if_valid(machine)).unwrap_or(Literal::NONE),
             };
             let trampoline = *self.arena.head();
             // SAFETY: the entry is that of a block that was found by what the machine's state is now. Blocks are dropped by calls of the
@@ -191,13 +211,18 @@ impl Translator {
     /// What is to be done after an exit: code to go on with, or an answer to the dispatch loop.
     fn left(&mut self, machine: &mut Machine, left: Left, salt: u64) -> Result<usize, Outcome> {
         let (again, number) = (left.exit & AGAIN != 0, left.exit & !AGAIN);
-        let (_, exit) = self.blocks.exit(number).expect("exits of code that runs are known");
+        let (block, exit) = self.blocks.exit(number).expect("exits of code that runs are known");
+        let physical = block.key.physical.wrapping_add(exit.rip.wrapping_sub(block.key.rip));
         let cpu = &mut machine.cpu;
         cpu.rflags = unpack(cpu.rflags, left.flags);
         cpu.budget += SLACK + i64::from(exit.unexecuted);
         let target = cpu.rip;
         cpu.rip = exit.rip;
         self.counters.exits[exit.why as usize] += 1;
+        if exit.why == Why::Memory && machine.memory.has_literals() {
+            self.literal = Writable::find(machine, physical).or(self.literal);
+        }
+        let cpu = &mut machine.cpu;
         match exit.why {
             _ if again => Err(Outcome::Dispatch),
             // What is left of a budget is interpreted, so that it ends where it should.
@@ -274,6 +299,10 @@ impl Tier for Translator {
         if key.mode & mode::WIDTH != mode::BITS_64 {
             return NEVER;
         }
+        // The interpreter may have decoded anew what is translated still.
+        if let Some(block) = self.blocks.find(key) {
+            return Answer::Run(block.number);
+        }
         match self.translate(machine, key) {
             Ok(Some(number)) => Answer::Run(number),
             Ok(None) => NEVER,
@@ -302,12 +331,18 @@ impl Tier for Translator {
         self.go(machine, entry)
     }
 
-    fn invalidate(&mut self, page: u32, lines: u64) -> u64 {
+    fn invalidate(&mut self, memory: &mut Memory, modified: Modified) -> u64 {
         let _writing = self.arena.writing();
-        match self.blocks.invalidate(&self.arena, page, lines) {
-            Ok((dropped, used)) => {
-                self.counters.dropped += dropped;
-                used
+        let page = u64::from(modified.page) * PAGE_SIZE as u64;
+        let written = page + u64::from(modified.bytes.0)..page + u64::from(modified.bytes.1) + 1;
+        match self.blocks.invalidate(&self.arena, modified.page, &written) {
+            Ok(dropped) => {
+                self.counters.dropped += dropped.count;
+                self.rewritten.note(dropped.constants);
+                if let Some(literal) = dropped.literal {
+                    memory.add_literal(literal);
+                }
+                dropped.used
             }
             Err(_) => {
                 // What could not be unlinked must not be entered.

@@ -10,8 +10,8 @@
 //! Blocks never move rsp, so all of the arena has one rule: the CFA is rsp plus a constant. Only what stands here has rows of its own.
 
 use super::frame::{
-    BUDGET, CONTEXT, FLAGS, FRAME_BYTES, HAS_XMM, HOST, HOST_MXCSR, KEY, MACHINE, NO_PAGE, SEGMENTS, SLACK, SLOT_COUNT,
-    TABLE, TEMPORARY, WALK, slot, spilled,
+    BUDGET, CONTEXT, FLAGS, FRAME_BYTES, HAS_XMM, HOST, HOST_MXCSR, KEY, LITERAL, MACHINE, NO_PAGE, SEGMENTS, SLACK,
+    SLOT_COUNT, TABLE, TEMPORARY, WALK, slot, spilled,
 };
 use crate::code::CodeError;
 use crate::code::arena::Head;
@@ -55,6 +55,25 @@ pub struct Context {
     pub has_xmm: u64,
     /// What helpers are given.
     pub owner: *mut c_void,
+    /// A literal in a page of code that may be written although the TLB does not say so.
+    pub literal: Literal,
+}
+
+/// The address of a literal, the size of a write less 1, and what is added to the address.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Literal {
+    /// The guest's address.
+    pub address: u64,
+    /// The size of the write less 1.
+    pub last: u64,
+    /// What is added to the address to get the host's.
+    pub addend: u64,
+}
+
+impl Literal {
+    /// No write has such a size.
+    pub const NONE: Literal = Literal { address: 0, last: u64::MAX, addend: 0 };
 }
 
 /// How compiled code ended.
@@ -160,12 +179,6 @@ fn gpr(guest: u8) -> i32 {
 /// Loads all that the guest has; r11 holds the machine, and the frame lies `shift` bytes above rsp. Overwrites rax; host registers of
 /// guest registers come last. The caller's target may be in the frame's temporary.
 fn emit_load(asm: &mut Assembler, shift: i32) {
-    dynasm!(asm; .arch x64; mov eax, NO_PAGE);
-    for number in 0..SLOT_COUNT as u8 {
-        for write in [false, true] {
-            dynasm!(asm; .arch x64; mov [rsp + shift + slot(number, write)], rax);
-        }
-    }
     dynasm!(asm; .arch x64; mov rax, [r11 + layout::BUDGET as i32]; mov [rsp + shift + BUDGET], rax);
     for (n, segment) in [seg::FS, seg::GS].into_iter().enumerate() {
         let base = (layout::SEGMENT_BASE + segment * layout::SEGMENT_SIZE) as i32;
@@ -229,6 +242,9 @@ fn emit_enter(asm: &mut Assembler, frame: &mut Frame) {
         (offset_of!(Context, key), KEY),
         (offset_of!(Context, flags), FLAGS),
         (offset_of!(Context, owner), CONTEXT),
+        (offset_of!(Context, literal), LITERAL),
+        (offset_of!(Context, literal) + 8, LITERAL + 8),
+        (offset_of!(Context, literal) + 16, LITERAL + 16),
     ];
     for (from, to) in fields {
         dynasm!(asm; .arch x64; mov rax, [rsi + from as i32]; mov [rsp + to], rax);
@@ -241,14 +257,20 @@ fn emit_enter(asm: &mut Assembler, frame: &mut Frame) {
         ; mov [rsp + MACHINE], rdi
         ; mov [rsp + TEMPORARY], rdx
         ; mov r11, rdi
+        ; mov eax, NO_PAGE
     );
+    for number in 0..SLOT_COUNT as u8 {
+        for write in [false, true] {
+            dynasm!(asm; .arch x64; mov [rsp + slot(number, write)], rax);
+        }
+    }
     emit_load(asm, 0);
     dynasm!(asm; .arch x64; sub QWORD [rsp + BUDGET], SLACK as i32; jmp QWORD [rsp + TEMPORARY]);
 }
 
 /// The routine that asks the TLB, as its head comment has it; `tag` is the field for the kind of access.
 fn emit_walk(asm: &mut Assembler, tag: usize) {
-    let (miss, done) = (asm.new_dynamic_label(), asm.new_dynamic_label());
+    let (miss, done, no) = (asm.new_dynamic_label(), asm.new_dynamic_label(), asm.new_dynamic_label());
     let entries = layout::TLB_ENTRIES as i32;
     let index_mask = ((ENTRIES - 1) * layout::TLB_ENTRY_SIZE) as i32;
     let shift = PAGE_SIZE.trailing_zeros() - layout::TLB_ENTRY_SIZE.trailing_zeros();
@@ -283,9 +305,25 @@ fn emit_walk(asm: &mut Assembler, tag: usize) {
         ; mov rbx, [rsp + 8 + WALK + 16]
         ; ret
         ; =>miss
-        ; test rsp, rsp
-        ; jmp =>done
     );
+    if tag == layout::TLB_WRITE {
+        // A literal: the slot gets the addend, for this access only.
+        dynasm!(asm
+            ; .arch x64
+            ; cmp rax, [rsp + 8 + LITERAL]
+            ; jne =>no
+            ; movzx ecx, r11b
+            ; cmp rcx, [rsp + 8 + LITERAL + 8]
+            ; jne =>no
+            ; shr r11d, 16
+            ; mov QWORD [rsp + r11 + 8], NO_PAGE
+            ; mov rcx, [rsp + 8 + LITERAL + 16]
+            ; mov [rsp + r11 + 16], rcx
+            ; cmp eax, eax
+            ; jmp =>done
+        );
+    }
+    dynasm!(asm; .arch x64; =>no; test rsp, rsp; jmp =>done);
 }
 
 fn emit_helper(asm: &mut Assembler, frame: &mut Frame, helper: Helper, epilogue: dynasmrt::DynamicLabel) {

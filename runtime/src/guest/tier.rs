@@ -11,6 +11,7 @@
 //! instruction, as if it had not begun it, and the loop interprets it.
 
 use super::machine::Machine;
+use super::memory::{Memory, Modified};
 
 /// The name of a block.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -54,9 +55,9 @@ pub trait Tier: std::any::Any {
     /// Runs a compiled block; rip stands at its start.
     fn run(&mut self, machine: &mut Machine, block: u32) -> Outcome;
 
-    /// Drops all that was made from the given lines of a guest-physical page. The lines that remain in use there are
-    /// answered.
-    fn invalidate(&mut self, page: u32, lines: u64) -> u64;
+    /// Drops all that was made from the given lines of a guest-physical page, but for what reads the bytes that were written from memory:
+    /// these may be made a literal. The lines that remain in use there are answered.
+    fn invalidate(&mut self, memory: &mut Memory, modified: Modified) -> u64;
 
     /// Drops everything.
     fn clear(&mut self);

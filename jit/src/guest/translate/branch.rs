@@ -51,10 +51,16 @@ impl Translator<'_> {
         self.state.done += 1;
         let holds = condition(step.instruction.condition_code());
         let target = step.instruction.near_branch_target();
-        if target == self.start {
+        if target == self.start
+            && self.state.charged == self.state.done
+            && let Some(label) = self.start_label()
+        {
+            x64::jump_if(self.asm(), holds, label);
+        } else if target == self.start {
             let out = self.edge_label(step.next());
             x64::jump_if(self.asm(), holds.inverse(), out);
             self.edge(target);
+            self.turned = true;
         } else if self.needs_nothing(target) {
             let (label, exit) = self.stub(target);
             let displacement = x64::jump_if(self.asm(), holds, label);
@@ -215,31 +221,30 @@ impl Translator<'_> {
 
     /// Goes to the block's own start.
     fn edge_to_start(&mut self) {
+        let label = self.start_label().unwrap_or_else(|| {
+            self.restore_flags();
+            self.entries.0
+        });
+        x64::jump(self.asm(), label);
+    }
+
+    /// The start of the block that goes with where the flags are: an entry, or the copy that begins with a recipe. `None` if they have to be
+    /// moved first.
+    fn start_label(&mut self) -> Option<DynamicLabel> {
         let (host, saved) = self.entries;
         let flags = self.state.flags;
-        let (known, label) = match self.again {
-            _ if self.flags_dead || flags.saved => {
-                return {
-                    x64::jump(self.asm(), saved);
-                };
-            }
-            Some((known, label, _)) => (known, label),
+        if self.flags_dead || flags.saved {
+            return Some(saved);
+        }
+        match self.again {
+            Some((known, label, _)) if known == flags => Some(label),
             None if flags.recipe.is_some() => {
                 let label = self.label();
                 self.again = Some((flags, label, false));
-                (flags, label)
+                Some(label)
             }
-            None => {
-                return {
-                    x64::jump(self.asm(), host);
-                };
-            }
-        };
-        if flags == known {
-            x64::jump(self.asm(), label);
-        } else {
-            self.restore_flags();
-            x64::jump(self.asm(), host);
+            _ if flags.host => Some(host),
+            _ => None,
         }
     }
 

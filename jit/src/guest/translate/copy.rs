@@ -1,7 +1,7 @@
 //! Instructions that are copied: the same instruction with host registers in place of the guest's, and with its memory operand where
 //! the check has found it. An operand that lies in the frame takes its turn in a scratch register.
 
-use super::super::block::Step;
+use super::super::block::{Step, literal_form};
 use super::super::flags::{self, Effect, Flags};
 use super::super::frame::{self, GUEST_RAX, GUEST_RSP, HOST, SCRATCH, SCRATCH2, sized, spilled};
 use super::memory::{Access, Address, Place, constant};
@@ -9,7 +9,7 @@ use super::{Translator, Why, bit};
 use crate::code::encode::{self, Mem, Rm, op};
 use crate::code::x64::{self, Condition};
 use dynasmrt::{DynasmApi, dynasm};
-use iced_x86::{Instruction, Mnemonic, OpAccess, OpKind, Register};
+use iced_x86::{Instruction, MemoryOperand, Mnemonic, OpAccess, OpKind, Register};
 
 /// A copy, before it is encoded.
 struct Copy {
@@ -22,6 +22,9 @@ struct Copy {
 impl Translator<'_> {
     /// Copies an instruction; `rax`: the guest's RAX is put into its own place meanwhile.
     pub(super) fn copy(&mut self, step: &Step, rax: bool) {
+        if let Some(address) = step.literal {
+            return self.copy_with_literal(step, address);
+        }
         let Some(copy) = self.plan(&step.instruction, rax) else { return self.helper(step) };
         let mut instruction = copy.instruction;
         let effect = flags::effect(&instruction);
@@ -61,6 +64,29 @@ impl Translator<'_> {
         self.state.flags.after(&instruction);
     }
 
+    /// Copies an instruction whose immediate operand is read from memory.
+    fn copy_with_literal(&mut self, step: &Step, address: u64) {
+        let register = step.instruction.op0_register();
+        let guest = register.full_register().number() as u8;
+        let host = HOST[usize::from(guest)];
+        let operand = MemoryOperand::with_base(frame::register64(SCRATCH2));
+        let form = literal_form(&step.instruction).expect("it was found to have one");
+        let named = sized(host.unwrap_or(SCRATCH), register);
+        let instruction = Instruction::with2(form, named, operand).expect("a register and memory");
+        if flags::effect(&instruction) != Effect::Writes {
+            self.touch(host.map_or(0, bit));
+        }
+        if host.is_none() {
+            self.load(guest, SCRATCH);
+        }
+        constant(&mut self.buffer.asm, SCRATCH2, address as i64);
+        flags::push(&mut self.buffer.asm, &mut self.encoder, &instruction);
+        if host.is_none() && instruction.mnemonic() != Mnemonic::Cmp {
+            dynasm!(self.buffer.asm; .arch x64; mov [rsp + spilled(guest)], rax);
+        }
+        self.state.flags.after(&instruction);
+    }
+
     /// How an instruction is copied, if it can be.
     fn plan(&mut self, instruction: &Instruction, rax: bool) -> Option<Copy> {
         let mut copy = *instruction;
@@ -89,7 +115,7 @@ impl Translator<'_> {
             };
             copy.set_op_register(n, sized(host, register));
         }
-        let access = memory.then(|| self.access_of(instruction));
+        let access = self.access_of(instruction);
         let widest = Place { index: Some(GUEST_RAX), displacement: i32::MAX };
         let place = if rax || !spilled.is_empty() { Place { index: None, displacement: 0 } } else { widest };
         if access.is_some() {
@@ -105,15 +131,16 @@ impl Translator<'_> {
         encodable.then_some(Copy { instruction: copy, memory: access, spilled })
     }
 
-    /// What an instruction's memory operand needs.
-    fn access_of(&mut self, instruction: &Instruction) -> Access {
+    /// What an instruction's memory operand needs, if it has one.
+    pub(super) fn access_of(&mut self, instruction: &Instruction) -> Option<Access> {
+        (0..instruction.op_count()).find(|n| instruction.op_kind(*n) == OpKind::Memory)?;
         let size = instruction.memory_size().size() as u32;
         let reads = |access| matches!(access, OpAccess::Read | OpAccess::CondRead);
         let used = self.factory.info(instruction).used_memory();
         let write = !used.iter().all(|used| reads(used.access()));
         // All that has 16 bytes but the moves that say so (APM volume 1, section 4.6.5).
         let unaligned = matches!(instruction.mnemonic(), Mnemonic::Movups | Mnemonic::Movupd | Mnemonic::Movdqu);
-        Access { address: Address::of(instruction), size, write, aligned: size == 16 && !unaligned }
+        Some(Access { address: Address::of(instruction), size, write, aligned: size == 16 && !unaligned })
     }
 
     /// LEA.
@@ -154,8 +181,7 @@ impl Translator<'_> {
         self.exit_point(step);
         self.save_flags();
         let mov = if wide { op::MOV } else { op::MOV.dword() };
-        if memory {
-            let access = self.access_of(instruction);
+        if let Some(access) = self.access_of(instruction) {
             let place = self.access(step, access);
             encode::rm(&mut self.buffer.asm, mov, SCRATCH2, Rm::Mem(place.mem()));
         } else {
@@ -231,7 +257,7 @@ impl Translator<'_> {
                 encode::rm(&mut self.buffer.asm, op::MOV_TO, value, Rm::Mem(place.mem()));
             }
             OpKind::Memory => {
-                let access = self.access_of(instruction);
+                let Some(access) = self.access_of(instruction) else { return };
                 let place = self.access(step, access);
                 encode::rm(&mut self.buffer.asm, op::MOV, SCRATCH, Rm::Mem(place.mem()));
                 dynasm!(self.buffer.asm; .arch x64; mov [rsp + frame::TEMPORARY], rax);

@@ -11,8 +11,11 @@
 //!
 //! An address with an index, a segment, or a base in the frame is kept in rax, and the page is computed in r11.
 
-use super::super::block::Step;
-use super::super::frame::{self, HOST, SCRATCH, SCRATCH2, SEGMENTS, SLOT_ABSOLUTE, SLOT_SEGMENT, slot, spilled};
+use super::super::block::{Kind, Step};
+use super::super::flags;
+use super::super::frame::{
+    self, HOST, SCRATCH, SCRATCH2, SEGMENTS, SLOT_ABSOLUTE, SLOT_FAR, SLOT_FAR_COUNT, SLOT_SEGMENT, slot, spilled,
+};
 use super::super::trampoline::walk_argument;
 use super::{Cold, Translator, Why};
 use crate::code::encode::{self, Mem, Rm, op};
@@ -68,14 +71,26 @@ impl Address {
         plain.then_some((base, i32::try_from(self.displacement).ok()?))
     }
 
+    /// The guest registers that it is made of, as bits.
+    fn registers(&self) -> u16 {
+        self.base.into_iter().chain(self.index).fold(0, |bits, register| bits | 1 << register)
+    }
+
     fn slot(&self) -> u8 {
         match (self.segment, self.base.or(self.index)) {
             (Some(_), _) => SLOT_SEGMENT,
-            (None, Some(base)) => base,
+            (None, Some(base)) if (-NEAR..NEAR).contains(&self.displacement) => base,
+            (None, Some(base)) => {
+                let hash = i64::from(base) * 5 + self.displacement / NEAR;
+                SLOT_FAR + hash.rem_euclid(SLOT_FAR_COUNT.into()) as u8
+            }
             (None, None) => SLOT_ABSOLUTE,
         }
     }
 }
+
+/// Displacements below this go to the page that the base points to, most likely.
+const NEAR: i64 = 2048;
 
 /// An access to memory.
 #[derive(Clone, Copy, Debug)]
@@ -102,30 +117,87 @@ impl Place {
 }
 
 impl Translator<'_> {
-    /// Checks an access. What comes next finds the operand at the answer, which needs r11, and rax if that is the index.
+    /// Checks an access, and what can be checked with it. What comes next finds the operand at the answer, which needs r11, and rax if that
+    /// is the index.
     pub(super) fn access(&mut self, step: &Step, access: Access) -> Place {
+        if self.checked.contains(&self.index) {
+            return self.checked_place(&access);
+        }
         self.exit_point(step);
+        self.check_ahead(step, &access);
+        let simple = access.address.simple();
+        self.check(step, access, simple.is_none());
+        let place = match simple {
+            Some((base, displacement)) => Place { index: Some(base), displacement },
+            None => Place { index: Some(SCRATCH), displacement: 0 },
+        };
+        let at = slot(access.address.slot(), access.write);
+        dynasm!(self.buffer.asm; .arch x64; mov r11, [rsp + at + 8]);
+        place
+    }
+
+    /// Checks accesses of the next instructions here, where the flags are safe: those whose addresses are known already, and whose page
+    /// slots nothing else fills before they come.
+    fn check_ahead(&mut self, step: &Step, first: &Access) {
+        let mut slots = vec![(first.address.slot(), first.write)];
+        let mut written = flags::written(&step.instruction, &mut self.factory);
+        let block = self.block;
+        for (index, next) in block.steps.iter().enumerate().skip(self.index + 1) {
+            match next.kind {
+                Kind::Address | Kind::Nothing => {}
+                Kind::Copy => {
+                    if let Some(access) = self.access_of(&next.instruction) {
+                        let key = (access.address.slot(), access.write);
+                        let known = access.address.segment.is_none() && access.address.registers() & written == 0;
+                        if known && !slots.contains(&key) && !self.checked.contains(&index) {
+                            self.check(step, access, false);
+                            self.checked.push(index);
+                        }
+                        slots.push(key);
+                    }
+                }
+                _ => break,
+            }
+            written |= flags::written(&next.instruction, &mut self.factory);
+        }
+    }
+
+    /// Where the operand of an access lies that was checked before. Keeps the host's flags.
+    fn checked_place(&mut self, access: &Access) -> Place {
+        let at = slot(access.address.slot(), access.write);
+        let place = match access.address.simple() {
+            Some((base, displacement)) => Place { index: Some(base), displacement },
+            None => {
+                self.full_address(&access.address);
+                Place { index: Some(SCRATCH), displacement: 0 }
+            }
+        };
+        dynasm!(self.buffer.asm; .arch x64; mov r11, [rsp + at + 8]);
+        place
+    }
+
+    /// Emits the check of an access, with an exit at `step`. `kept`: rax has the address behind it.
+    fn check(&mut self, step: &Step, access: Access, kept: bool) {
         let mask = -(PAGE_SIZE as i32) | (access.size as i32 - 1);
         let at = slot(access.address.slot(), access.write);
         let (label, back) = (self.label(), self.label());
         let exit = self.exit(Why::Memory, step.rip());
-        let place = match access.address.simple() {
-            Some((base, displacement)) => {
-                self.simple_address(base, displacement);
-                dynasm!(self.buffer.asm; .arch x64; and rax, mask; cmp rax, [rsp + at]);
-                Place { index: Some(base), displacement }
-            }
-            None => {
-                self.full_address(&access.address);
-                dynasm!(self.buffer.asm; .arch x64; mov r11, rax; and r11, mask; cmp r11, [rsp + at]);
-                Place { index: Some(SCRATCH), displacement: 0 }
-            }
-        };
+        self.address_in_rax(&access.address);
+        if kept {
+            dynasm!(self.buffer.asm; .arch x64; mov r11, rax; and r11, mask; cmp r11, [rsp + at]);
+        } else {
+            dynasm!(self.buffer.asm; .arch x64; and rax, mask; cmp rax, [rsp + at]);
+        }
         x64::jump_if(self.asm(), Condition::NotEqual, label);
         self.place(back);
-        dynasm!(self.buffer.asm; .arch x64; mov r11, [rsp + at + 8]);
-        self.cold.push(Cold::Walk { label, back, access, exit });
-        place
+        self.cold.push(Cold::Walk { label, back, access, kept, exit });
+    }
+
+    fn address_in_rax(&mut self, address: &Address) {
+        match address.simple() {
+            Some((base, displacement)) => self.simple_address(base, displacement),
+            None => self.full_address(address),
+        }
     }
 
     /// Frees rax: adds what it holds to r11.
@@ -199,10 +271,17 @@ impl Translator<'_> {
     }
 
     /// The rare part of a check.
-    pub(super) fn walk(&mut self, label: DynamicLabel, back: DynamicLabel, access: Access, exit: DynamicLabel) {
+    pub(super) fn walk(
+        &mut self,
+        labels: (DynamicLabel, DynamicLabel),
+        access: Access,
+        kept: bool,
+        exit: DynamicLabel,
+    ) {
+        let (label, back) = labels;
         self.place(label);
-        if let Some((base, displacement)) = access.address.simple() {
-            self.simple_address(base, displacement);
+        if !kept {
+            self.address_in_rax(&access.address);
         }
         let argument = walk_argument(access.size, access.aligned, slot(access.address.slot(), access.write));
         dynasm!(self.buffer.asm; .arch x64; mov r11d, argument);

@@ -92,7 +92,7 @@ enum Cold {
     /// Leaves.
     Exit { label: DynamicLabel, flags: Flags, exit: u32 },
     /// Asks the TLB.
-    Walk { label: DynamicLabel, back: DynamicLabel, access: memory::Access, exit: DynamicLabel },
+    Walk { label: DynamicLabel, back: DynamicLabel, access: memory::Access, kept: bool, exit: DynamicLabel },
     /// Leads to another block, behind a jump that was taken.
     Edge { label: DynamicLabel, state: State, target: u64 },
     /// Puts a branch's target into rip and leaves.
@@ -125,6 +125,12 @@ pub struct Translator<'t> {
     factory: InstructionInfoFactory,
     /// Where the block begins with flags in the host's flags, and in the frame.
     entries: (DynamicLabel, DynamicLabel),
+    /// The number of the instruction that is being translated.
+    index: usize,
+    /// The last instruction was a conditional jump to the block's start that has led on to what follows, too.
+    turned: bool,
+    /// The numbers of instructions whose access to memory was checked before.
+    checked: Vec<usize>,
     /// The first thing that the block does to the flags is to write all of them.
     flags_dead: bool,
     /// Where the block begins with flags that a recipe knows, once there is such a copy, or is going to be.
@@ -160,6 +166,9 @@ impl<'t> Translator<'t> {
             encoder: Encoder::new(64),
             factory: InstructionInfoFactory::new(),
             entries,
+            index: 0,
+            checked: Vec::new(),
+            turned: false,
             flags_dead: starts_with_all_flags(block),
             again: None,
         };
@@ -224,23 +233,22 @@ impl<'t> Translator<'t> {
 
     /// The block once, from the state as it is.
     fn body(&mut self) {
-        for step in &self.block.steps {
+        self.checked.clear();
+        self.turned = false;
+        for (index, step) in self.block.steps.iter().enumerate() {
+            self.index = index;
             self.step(step);
             self.state.done += 1;
         }
         let ended = self.block.steps.last().is_some_and(|step| ends(step.kind));
-        if self.block.leaves && !ended && !self.turns_back() {
+        if self.turned || ended {
+            // It leads on by itself.
+        } else if self.block.leaves {
             let exit = self.exit(Why::Untranslated, self.block.next);
             x64::jump(self.asm(), exit);
-        } else if !ended && !self.turns_back() {
+        } else {
             self.edge(self.block.next);
         }
-    }
-
-    /// Whether the last instruction is a conditional jump to the block's start, which leads on by itself.
-    fn turns_back(&self) -> bool {
-        let last = self.block.steps.last();
-        last.is_some_and(|step| step.kind == Kind::JumpIf && step.instruction.near_branch_target() == self.start)
     }
 
     /// The second copy of a loop, if it turned out that one is wanted.
@@ -357,7 +365,7 @@ impl<'t> Translator<'t> {
                     self.place(label);
                     self.leave(flags, exit);
                 }
-                Cold::Walk { label, back, access, exit } => self.walk(label, back, access, exit),
+                Cold::Walk { label, back, access, kept, exit } => self.walk((label, back), access, kept, exit),
                 Cold::Edge { label, state, target } => {
                     self.place(label);
                     self.state = state;
