@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use perilune_runtime::guest::cpu::{Activity, attention, flag, mode};
-use perilune_runtime::guest::exception::{Exception, vector};
+use perilune_runtime::guest::exception::vector;
 use perilune_runtime::guest::exit::{Detail, Exit, Reason, Reasons};
 use perilune_runtime::guest::machine::Machine;
 use perilune_runtime::guest::tier::{Answer, Outcome, Tier};
@@ -28,12 +28,6 @@ impl std::fmt::Debug for Engine {
         f.debug_struct("Engine").field("translates", &self.tier.is_some()).finish_non_exhaustive()
     }
 }
-
-/// DR6: a single step was taken.
-const SINGLE_STEP: u64 = 1 << 14;
-
-/// Bits of DR6 that are set when there is nothing to tell.
-const DR6_CLEAR: u64 = 0xffff_0ff0;
 
 impl Engine {
     /// An engine without a translator.
@@ -211,9 +205,8 @@ impl Engine {
             }
             m.cpu.rip = m.cpu.next_rip;
             self.entered = insn.has(mark::LAST) && !insn.has(mark::REP | mark::REPNE);
-            if step && !insn.has(mark::INTERRUPT) {
-                m.cpu.dr[6] = m.cpu.dr[6] | DR6_CLEAR | SINGLE_STEP;
-                return Err(Exception::plain(vector::DEBUG).into());
+            if step && !insn.has(mark::STEPS) {
+                return Err(fault::single_step(m));
             }
             if m.cpu.attention != 0 {
                 break;
