@@ -22,7 +22,7 @@ use super::super::meta::{
 };
 use super::super::names::operator_event;
 use super::finish::condition;
-use super::{finish, top_frame};
+use super::{finish, top_frame, with_memory};
 
 /// The function that runs.
 #[inline(always)]
@@ -135,7 +135,7 @@ pub(super) fn get_i(st: &mut State, word: Word) -> Step {
 
 fn set_index(st: &mut State, word: Word, key: Value, value: Value) -> Step {
     let object = register(st, bc::a(word));
-    match find_set_index(st, object, key, value, Place::Register(bc::a(word)))? {
+    match with_memory(st, |st| find_set_index(st, object, key, value, Place::Register(bc::a(word))))? {
         None => Ok(Flow::Go),
         Some((handler, at)) => call_meta(st, handler, &[at, key, value]),
     }
@@ -163,7 +163,7 @@ pub(super) fn set_list(st: &mut State, word: Word) -> Step {
     let n = if bc::b(word) == 0 { st.top() - a - 1 } else { bc::b(word) };
     let Some(table) = st.slot(a).as_table() else { return Ok(Flow::Go) };
     let thread = st.thread;
-    table.set_list(&mut st.heap, stored, (0..n).map(|i| thread.slot(a + 1 + i)))?;
+    with_memory(st, |st| Ok(table.set_list(&mut st.heap, stored, (0..n).map(|i| thread.slot(a + 1 + i)))?))?;
     Ok(Flow::Go)
 }
 
@@ -304,7 +304,7 @@ pub(super) fn concat_values(st: &mut State, first: usize, mut left: usize) -> St
             n += 1;
         }
         let at = first + left - n;
-        let value = join(st, at, n)?;
+        let value = with_memory(st, |st| join(st, at, n))?;
         st.set_slot(at, value);
         left -= n - 1;
     }

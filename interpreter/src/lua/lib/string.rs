@@ -15,7 +15,9 @@ use super::super::api::{
 };
 use super::format::{self, SpecError};
 use super::pattern::{self, Capture, Matcher, PatternError};
-use super::{buffer, captured, end_position, give, give_bytes, give_vec, grow, new_table, set, start_position};
+use super::{
+    buffer, captured, end_position, give, give_bytes, give_vec, grow, grow_keeping, new_table, set, start_position,
+};
 
 /// The longest string that `rep` makes, as in PUC.
 const MAX_REPEATED: usize = i32::MAX as usize;
@@ -541,7 +543,7 @@ fn format_item(st: &mut State, f: CallFrame, arg: usize, text: &[u8], out: &mut 
             let value = st.arg(f, arg);
             let s = to_string(st, value)?;
             if spec.bare {
-                grow(st, out, s.len())?;
+                grow_keeping(st, Value::from(s), out, s.len())?;
                 out.extend_from_slice(s.bytes());
             } else if s.bytes().contains(&0) {
                 return Err(arg_error(st, f, arg, "string contains zeros"));
@@ -565,7 +567,7 @@ fn format_item(st: &mut State, f: CallFrame, arg: usize, text: &[u8], out: &mut 
 fn check_before_specification(st: &mut State, f: CallFrame, arg: usize, letter: Option<u8>) -> Result<(), Raised> {
     match letter {
         Some(b'd' | b'i' | b'u' | b'o' | b'x' | b'X') => drop(check_int(st, f, arg)?),
-        Some(b'a' | b'A' | b'e' | b'E' | b'f' | b'g' | b'G') => drop(check_number(st, f, arg)?),
+        Some(b'e' | b'E' | b'f' | b'g' | b'G') => drop(check_number(st, f, arg)?),
         Some(b's') if st.arg(f, arg).as_string().is_some_and(|s| s.bytes().contains(&0)) => {
             return Err(arg_error(st, f, arg, "string contains zeros"));
         }
