@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// The engines. Ratios relate to the first one.
-pub const NAMES: [&str; 4] = ["native", "perilune", "tcg", "unicorn"];
+pub const NAMES: [&str; 5] = ["native", "perilune", "interpreter", "tcg", "unicorn"];
 
 /// An engine.
 pub struct Engine {
@@ -19,8 +19,8 @@ pub struct Engine {
 enum Kind {
     /// The processor, in a process of its own.
     Native,
-    /// perilune-vm.
-    Perilune(PathBuf),
+    /// perilune-vm, with its options.
+    Perilune(PathBuf, &'static [&'static str]),
     /// QEMU's translator.
     Tcg,
     /// Unicorn, by its Python package.
@@ -40,9 +40,11 @@ const QEMU: &str = "qemu-system-x86_64";
 impl Engine {
     /// The engine that the command line calls `name`.
     pub fn named(name: &str) -> Result<Engine, String> {
+        let vm = || build("perilune", "perilune-vm", &[]);
         let kind = match name {
             "native" => Kind::Native,
-            "perilune" => Kind::Perilune(build("perilune", "perilune-vm", &[])),
+            "perilune" => Kind::Perilune(vm(), &[]),
+            "interpreter" => Kind::Perilune(vm(), &["--translate", "off"]),
             "tcg" => Kind::Tcg,
             "unicorn" => Kind::Unicorn,
             _ => return Err(format!("no engine is called '{name}'; there are {}", NAMES.join(", "))),
@@ -55,7 +57,7 @@ impl Engine {
         let works =
             |command: &mut Command| command.stdin(Stdio::null()).output().is_ok_and(|output| output.status.success());
         match self.kind {
-            Kind::Native | Kind::Perilune(_) => None,
+            Kind::Native | Kind::Perilune(..) => None,
             Kind::Tcg => (!works(Command::new(QEMU).arg("--version"))).then(|| format!("there is no {QEMU}")),
             Kind::Unicorn => (!works(Command::new("python3").args(["-c", "import unicorn"])))
                 .then(|| "python3 has no package unicorn".into()),
@@ -74,7 +76,7 @@ impl Engine {
         let answer = match self.kind {
             Kind::Native => code,
             // value * 2 + 1, of which 8 bits are left.
-            Kind::Perilune(_) | Kind::Tcg if code & 1 == 1 => code >> 1,
+            Kind::Perilune(..) | Kind::Tcg if code & 1 == 1 => code >> 1,
             Kind::Unicorn if code == 0 => {
                 let text = String::from_utf8_lossy(&output);
                 text.trim().parse().map_err(|_| fail(format!("says '{text}'")))?
@@ -86,7 +88,7 @@ impl Engine {
 
     /// Counts the guest's instructions of so many rounds, the start included, if this engine can.
     pub fn instructions(&self, kernel: &Kernel, rounds: u32) -> Option<f64> {
-        let Kind::Perilune(_) = self.kind else { return None };
+        let Kind::Perilune(..) = self.kind else { return None };
         let done = self.command(kernel, rounds).ok()?.arg("--stats").output().ok()?;
         let told = String::from_utf8_lossy(&done.stderr).into_owned();
         told.lines().find_map(|line| line.strip_prefix("instructions ")?.parse().ok())
@@ -95,9 +97,9 @@ impl Engine {
     fn command(&self, kernel: &Kernel, rounds: u32) -> Result<Command, String> {
         Ok(match &self.kind {
             Kind::Native => Command::new(kernel.process(rounds)?),
-            Kind::Perilune(program) => {
+            Kind::Perilune(program, options) => {
                 let mut command = Command::new(program);
-                command.args(["--memory", "64M", "--serial", "none"]).arg(kernel.image(rounds)?);
+                command.args(*options).args(["--memory", "64M", "--serial", "none"]).arg(kernel.image(rounds)?);
                 command
             }
             Kind::Tcg => {

@@ -6,7 +6,7 @@
 //! | option | meaning |
 //! | --- | --- |
 //! | `--kernels LIST` | which kernels, parted by commas; all of them by default |
-//! | `--engines LIST` | of `native`, `perilune`, `tcg` (qemu-system-x86_64 -accel tcg), `unicorn` (python3 with its package) |
+//! | `--engines LIST` | of `native`, `perilune`, `interpreter` (perilune without its translator), `tcg` (qemu-system-x86_64 -accel tcg), `unicorn` (python3 with its package) |
 //! | `--runs N` | rounds, 5 by default; in each, every engine runs every kernel once |
 //! | `--seconds S` | CPU time that a run shall take, 1 by default: each engine gets as many rounds of a kernel as fill it |
 //! | `--help` | show this list |
