@@ -178,7 +178,8 @@ impl Engine {
     /// Executes the block at rip, or at most `limit` instructions of it.
     #[inline]
     fn block(&mut self, m: &mut Machine, limit: u64) -> Done {
-        let number = self.cache.find(m)?;
+        // A fault of the fetch takes the time of an instruction, or a handler that cannot be fetched would never use up a budget.
+        let number = self.cache.find(m).inspect_err(|_| m.cpu.budget -= 1)?;
         let hooked = m.intercepts.contains(Reason::Block) || m.intercepts.contains(Reason::Instruction);
         if limit == u64::MAX && !hooked && m.cpu.mode & mode::STEP == 0 && self.translated(m, number) {
             return Ok(());
