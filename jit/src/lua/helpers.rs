@@ -78,6 +78,8 @@ define_helpers! {
     Concat3 = concat3, [String String String] -> String, Allocating, Access::Pure, Zero;
     /// `a .. b .. c .. d`
     Concat4 = concat4, [String String String String] -> String, Allocating, Access::Pure, Zero;
+    /// Strings and integers, one behind the other, up to four: how many, and in the bits from the fourth on which are integers.
+    ConcatMixed = concat_mixed, [Int Void Void Void Void] -> String, Allocating, Access::Pure, Zero;
     /// An integer as a string.
     IntToString = int_to_string, [Int] -> String, Allocating, Access::Pure, Zero;
     /// A float as a string.
@@ -222,9 +224,26 @@ helpers! {
     fn concat4(state, a: Gc<Str>, b: Gc<Str>, c: Gc<Str>, d: Gc<Str>) -> u64 {
         object(state.heap.string_of_parts(&[a.bytes(), b.bytes(), c.bytes(), d.bytes()]))
     }
+    fn concat_mixed(state, kinds: i64, a: u64, b: u64, c: u64, d: u64) -> u64 {
+        let values = [a, b, c, d];
+        let is_int = |i: usize| kinds >> (4 + i) & 1 != 0;
+        let strings: [Option<Gc<Str>>; 4] = std::array::from_fn(|i| {
+            let present = (i as i64) < kinds & 15 && !is_int(i);
+            present.then(|| value(values[i], tag::STRING.into()).as_string()).flatten()
+        });
+        let mut texts = [[0; number::MAX_INT_TEXT]; 4];
+        let mut parts = [&b""[..]; 4];
+        for (i, (part, text)) in parts.iter_mut().zip(&mut texts).enumerate() {
+            *part = match &strings[i] {
+                Some(string) => string.bytes(),
+                None if is_int(i) => number::int_text(values[i] as i64, text),
+                None => b"",
+            };
+        }
+        object(state.heap.string_of_parts(&parts))
+    }
     fn int_to_string(state, i: i64) -> u64 {
-        let text = number::to_text(number::Number::Int(i));
-        object(state.heap.string(&text))
+        object(state.heap.string(number::int_text(i, &mut [0; number::MAX_INT_TEXT])))
     }
     fn float_to_string(state, f: f64) -> u64 {
         let text = number::to_text(number::Number::Float(f));

@@ -252,9 +252,12 @@ fn scale(mantissa: u64, sticky: bool, exponent: i64) -> f64 {
 /// Room for any number that [`write()`] makes.
 pub const MAX_TEXT: usize = 32;
 
-/// Appends the text of an integer.
-pub fn write_int(i: i64, out: &mut Vec<u8>) {
-    let mut buffer = [0u8; 20];
+/// Most bytes of an integer's text.
+pub const MAX_INT_TEXT: usize = 20;
+
+/// The decimal text of an integer, in the buffer.
+#[inline]
+pub fn int_text(i: i64, buffer: &mut [u8; MAX_INT_TEXT]) -> &[u8] {
     let mut at = buffer.len();
     let mut n = i.unsigned_abs();
     loop {
@@ -266,9 +269,15 @@ pub fn write_int(i: i64, out: &mut Vec<u8>) {
         }
     }
     if i < 0 {
-        out.push(b'-');
+        at -= 1;
+        buffer[at] = b'-';
     }
-    out.extend_from_slice(&buffer[at..]);
+    &buffer[at..]
+}
+
+/// Appends the decimal text of an integer.
+pub fn write_int(i: i64, out: &mut Vec<u8>) {
+    out.extend_from_slice(int_text(i, &mut [0; MAX_INT_TEXT]));
 }
 
 /// Appends the text of a float as `tostring` gives it: `%.14g`, with `.0` where that looks like an integer.

@@ -675,19 +675,29 @@ impl Recorder {
         for i in 0..n {
             let r = self.get(a + i)?;
             parts.push(match self.ty(r) {
-                Type::String => r,
-                Type::Int => self.call_helper(H::IntToString, &[r])?,
+                Type::String | Type::Int => r,
                 Type::Float => self.call_helper(H::FloatToString, &[r])?,
                 _ => return Err(Abort::Reason("concatenation of something else than strings and numbers")),
             });
         }
         while parts.len() > 1 {
-            let take = parts.len().min(4);
-            let tail = parts.split_off(parts.len() - take);
-            let helper = [H::Concat2, H::Concat3, H::Concat4][take - 2];
-            parts.push(self.call_helper(helper, &tail)?);
+            let tail = parts.split_off(parts.len() - parts.len().min(4));
+            let joined = self.join(&tail)?;
+            parts.push(joined);
         }
         self.set(a, parts[0]);
         Ok(Next::More)
+    }
+
+    /// Two to four strings or integers, one behind the other.
+    fn join(&mut self, parts: &[Ref]) -> Rec<Ref> {
+        let ints = (0..).zip(parts).filter(|(_, r)| self.ty(**r) == Type::Int).fold(0, |ints, (i, _)| ints | 1 << i);
+        if ints == 0 {
+            return self.call_helper([H::Concat2, H::Concat3, H::Concat4][parts.len() - 2], parts);
+        }
+        let mut args = vec![self.b.int(parts.len() as i64 | ints << 4)];
+        args.extend(parts);
+        args.resize(5, self.b.int(0));
+        self.call_helper(H::ConcatMixed, &args)
     }
 }
