@@ -370,3 +370,104 @@ fn emit_exit(asm: &mut Assembler, frame: &mut Frame, epilogue: dynasmrt::Dynamic
     dynasm!(asm; .arch x64; ret);
     frame.step(asm.offset().0, Change::Recall);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Register as Hardware};
+    use perilune_unwind::cfi;
+    use std::collections::BTreeMap;
+
+    const START: usize = 0x7f12_3400_0000;
+    const LENGTH: u32 = 1 << 20;
+
+    unsafe extern "C-unwind" fn never(_: *mut c_void, _: *mut Machine, exit: u64, flags: u64) -> Helped {
+        Helped { exit, flags }
+    }
+
+    /// What rsp is, from the CFA, and where the caller's registers are in memory.
+    #[derive(Clone)]
+    struct Stack {
+        rsp: i64,
+        memory: BTreeMap<i64, Hardware>,
+    }
+
+    impl Stack {
+        fn step(&mut self, instruction: &Instruction) {
+            match instruction.code() {
+                Code::Push_r64 => {
+                    self.rsp -= 8;
+                    self.memory.insert(self.rsp, instruction.op0_register());
+                }
+                Code::Pop_r64 => {
+                    assert_eq!(self.memory.remove(&self.rsp), Some(instruction.op0_register()), "{instruction}");
+                    self.rsp += 8;
+                }
+                Code::Sub_rm64_imm32 | Code::Sub_rm64_imm8 if instruction.op0_register() == Hardware::RSP => {
+                    self.rsp -= instruction.immediate(1) as i64;
+                }
+                Code::Add_rm64_imm32 | Code::Add_rm64_imm8 if instruction.op0_register() == Hardware::RSP => {
+                    self.rsp += instruction.immediate(1) as i64;
+                }
+                Code::Call_rm64 => assert_eq!(self.rsp % 16, 0, "{instruction}"),
+                _ => assert_ne!(instruction.op0_register(), Hardware::RSP, "{instruction}"),
+            }
+        }
+    }
+
+    const OURS: [(Hardware, Register); 6] = [
+        (Hardware::RBP, X86_64::RBP),
+        (Hardware::RBX, X86_64::RBX),
+        (Hardware::R12, X86_64::R12),
+        (Hardware::R13, X86_64::R13),
+        (Hardware::R14, X86_64::R14),
+        (Hardware::R15, X86_64::R15),
+    ];
+
+    #[test]
+    fn the_frame_is_described_at_every_instruction() {
+        let (trampoline, head) = assemble(START, never).unwrap();
+        let section = cfi::eh_frame(&head.frame, START as u64, LENGTH).unwrap();
+        let check = |stack: &Stack, address: usize, what: &str| {
+            let at = format!("{:#x} ({what})", address - START);
+            let row = cfi::eh_frame_row(&section, address as u64).unwrap();
+            assert_eq!(row.cfa, (X86_64::RSP, -stack.rsp), "{at}");
+            for (hardware, register) in OURS {
+                let told = row.saved.iter().find(|saved| saved.0 == register).map(|(_, offset)| *offset);
+                let real = stack.memory.iter().find(|(_, saved)| **saved == hardware).map(|(offset, _)| *offset);
+                assert_eq!(told, real, "{at}: {hardware:?}");
+            }
+        };
+        let mut stack = Stack { rsp: -8, memory: BTreeMap::new() };
+        let mut block = None;
+        let mut checked = 0;
+        for instruction in &mut Decoder::with_ip(64, &head.code, START as u64, DecoderOptions::NONE) {
+            let address = instruction.ip() as usize;
+            let called = [trampoline.walk_read, trampoline.walk_write, trampoline.helper];
+            if called.contains(&address) || address == trampoline.exit {
+                stack = Option::clone(&block).expect("the entry comes first");
+                stack.rsp -= if address == trampoline.exit { 0 } else { 8 };
+            }
+            if instruction.code() == Code::Int3 {
+                continue;
+            }
+            check(&stack, address, &instruction.to_string());
+            checked += 1;
+            if instruction.code() == Code::Jmp_rm64 {
+                block = Some(stack.clone());
+            }
+            if instruction.code() == Code::Retnq && stack.memory.len() == OURS.len() && stack.rsp != -8 {
+                // The helper's other way out: as at its call of Rust.
+                stack.rsp -= 8;
+            } else {
+                stack.step(&instruction);
+            }
+        }
+        assert!(checked > 200, "{checked} instructions");
+        let block = block.unwrap();
+        assert_eq!(block.rsp % 16, 0);
+        for address in [START + head.code.len(), START + 54321, START + LENGTH as usize - 1] {
+            check(&block, address, "a block");
+        }
+    }
+}

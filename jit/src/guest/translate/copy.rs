@@ -42,6 +42,9 @@ impl Translator<'_> {
         if rax || !copy.spilled.is_empty() {
             place = place.map(|place| self.fold(place));
         }
+        if rax || !copy.spilled.is_empty() || self.held.is_some_and(|sum| sum.uses(written)) {
+            self.held = None;
+        }
         for (guest, scratch, _) in &copy.spilled {
             dynasm!(self.buffer.asm; .arch x64; mov Rq(*scratch), [rsp + spilled(*guest)]);
         }
@@ -69,6 +72,7 @@ impl Translator<'_> {
         let register = step.instruction.op0_register();
         let guest = register.full_register().number() as u8;
         let host = HOST[usize::from(guest)];
+        self.held = None;
         let operand = MemoryOperand::with_base(frame::register64(SCRATCH2));
         let form = literal_form(&step.instruction).expect("it was found to have one");
         let named = sized(host.unwrap_or(SCRATCH), register);

@@ -9,7 +9,8 @@
 //!   op  [r11 + base + displacement]
 //! ```
 //!
-//! An address with an index, a segment, or a base in the frame is kept in rax, and the page is computed in r11.
+//! An address with a segment or a base in the frame is kept in rax, and the page is computed in r11. With an index, rax holds the sum of base
+//! and index, for the next accesses too as long as they are made of the same.
 
 use super::super::block::{Kind, Step};
 use super::super::flags;
@@ -71,6 +72,18 @@ impl Address {
         plain.then_some((base, i32::try_from(self.displacement).ok()?))
     }
 
+    /// The address as a sum that several accesses may share, if it has an index and nothing that lies in the frame.
+    fn sum(&self) -> Option<Sum> {
+        let base = match self.base {
+            Some(base) => Some(HOST[usize::from(base)].map(|_| base)?),
+            None => None,
+        };
+        let index = self.index.filter(|index| HOST[usize::from(*index)].is_some())?;
+        let displacement = i32::try_from(self.displacement).ok().filter(|displacement| *displacement != i32::MIN)?;
+        let plain = self.segment.is_none() && !self.narrow;
+        plain.then_some(Sum { base, index, scale: self.scale, displacement })
+    }
+
     /// The guest registers that it is made of, as bits.
     fn registers(&self) -> u16 {
         self.base.into_iter().chain(self.index).fold(0, |bits, register| bits | 1 << register)
@@ -85,6 +98,35 @@ impl Address {
                 SLOT_FAR + hash.rem_euclid(SLOT_FAR_COUNT.into()) as u8
             }
             (None, None) => SLOT_ABSOLUTE,
+        }
+    }
+}
+
+/// A base, an index and a displacement, of which the first two are computed once for accesses that differ in the last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Sum {
+    base: Option<u8>,
+    index: u8,
+    scale: u8,
+    displacement: i32,
+}
+
+impl Sum {
+    /// Whether it is made of one of these host registers.
+    pub fn uses(&self, registers: u16) -> bool {
+        let host = |guest: u8| HOST[usize::from(guest)].map_or(0, |host| 1 << host);
+        (self.base.map_or(0, host) | host(self.index)) & registers != 0
+    }
+
+    fn address(&self) -> Address {
+        let displacement = self.displacement.into();
+        Address {
+            base: self.base,
+            index: Some(self.index),
+            scale: self.scale,
+            displacement,
+            segment: None,
+            narrow: false,
         }
     }
 }
@@ -125,15 +167,19 @@ impl Translator<'_> {
         }
         self.exit_point(step);
         self.check_ahead(step, &access);
-        let simple = access.address.simple();
-        self.check(step, access, simple.is_none());
-        let place = match simple {
-            Some((base, displacement)) => Place { index: Some(base), displacement },
-            None => Place { index: Some(SCRATCH), displacement: 0 },
-        };
+        self.check(step, access, access.address.simple().is_none());
+        self.place_of(&access)
+    }
+
+    /// Where an access goes that was checked: loads r11, and expects rax to hold what [`Translator::check`] has left.
+    fn place_of(&mut self, access: &Access) -> Place {
         let at = slot(access.address.slot(), access.write);
         dynasm!(self.buffer.asm; .arch x64; mov r11, [rsp + at + 8]);
-        place
+        match (access.address.simple(), access.address.sum()) {
+            (Some((base, displacement)), _) => Place { index: Some(base), displacement },
+            (None, Some(sum)) => Place { index: Some(SCRATCH), displacement: sum.displacement },
+            (None, None) => Place { index: Some(SCRATCH), displacement: 0 },
+        }
     }
 
     /// Checks accesses of the next instructions here, where the flags are safe: those whose addresses are known already, and whose page
@@ -164,16 +210,12 @@ impl Translator<'_> {
 
     /// Where the operand of an access lies that was checked before. Keeps the host's flags.
     fn checked_place(&mut self, access: &Access) -> Place {
-        let at = slot(access.address.slot(), access.write);
-        let place = match access.address.simple() {
-            Some((base, displacement)) => Place { index: Some(base), displacement },
-            None => {
-                self.full_address(&access.address);
-                Place { index: Some(SCRATCH), displacement: 0 }
-            }
-        };
-        dynasm!(self.buffer.asm; .arch x64; mov r11, [rsp + at + 8]);
-        place
+        match access.address.sum() {
+            Some(sum) => self.hold(sum),
+            None if access.address.simple().is_none() => self.address_in_rax(&access.address),
+            None => {}
+        }
+        self.place_of(access)
     }
 
     /// Emits the check of an access, with an exit at `step`. `kept`: rax has the address behind it.
@@ -182,18 +224,35 @@ impl Translator<'_> {
         let at = slot(access.address.slot(), access.write);
         let (label, back) = (self.label(), self.label());
         let exit = self.exit(Why::Memory, step.rip());
-        self.address_in_rax(&access.address);
-        if kept {
-            dynasm!(self.buffer.asm; .arch x64; mov r11, rax; and r11, mask; cmp r11, [rsp + at]);
+        if let Some(sum) = access.address.sum() {
+            self.hold(sum);
+            encode::rm(&mut self.buffer.asm, op::LEA, SCRATCH2, Rm::Mem(Mem::at(SCRATCH, sum.displacement)));
+            dynasm!(self.buffer.asm; .arch x64; and r11, mask; cmp r11, [rsp + at]);
         } else {
-            dynasm!(self.buffer.asm; .arch x64; and rax, mask; cmp rax, [rsp + at]);
+            self.address_in_rax(&access.address);
+            if kept {
+                dynasm!(self.buffer.asm; .arch x64; mov r11, rax; and r11, mask; cmp r11, [rsp + at]);
+            } else {
+                dynasm!(self.buffer.asm; .arch x64; and rax, mask; cmp rax, [rsp + at]);
+            }
         }
         x64::jump_if(self.asm(), Condition::NotEqual, label);
         self.place(back);
         self.cold.push(Cold::Walk { label, back, access, kept, exit });
     }
 
+    /// Makes rax hold base and scaled index of a sum.
+    fn hold(&mut self, sum: Sum) {
+        let held = Sum { displacement: 0, ..sum };
+        if self.held != Some(held) {
+            let address = Address { displacement: 0, ..sum.address() };
+            self.offset_in_segment(&address, SCRATCH);
+            self.held = Some(held);
+        }
+    }
+
     fn address_in_rax(&mut self, address: &Address) {
+        self.held = None;
         match address.simple() {
             Some((base, displacement)) => self.simple_address(base, displacement),
             None => self.full_address(address),
@@ -280,13 +339,19 @@ impl Translator<'_> {
     ) {
         let (label, back) = labels;
         self.place(label);
-        if !kept {
+        let distance = access.address.sum().map_or(0, |sum| sum.displacement);
+        if distance != 0 {
+            dynasm!(self.buffer.asm; .arch x64; lea rax, [rax + distance]);
+        } else if !kept && access.address.sum().is_none() {
             self.address_in_rax(&access.address);
         }
         let argument = walk_argument(access.size, access.aligned, slot(access.address.slot(), access.write));
         dynasm!(self.buffer.asm; .arch x64; mov r11d, argument);
         let routine = if access.write { self.trampoline.walk_write } else { self.trampoline.walk_read };
         x64::call_to(&mut self.buffer.asm, routine);
+        if distance != 0 {
+            dynasm!(self.buffer.asm; .arch x64; lea rax, [rax - distance]);
+        }
         x64::jump_if(self.asm(), Condition::Equal, back);
         x64::jump(self.asm(), exit);
     }

@@ -127,6 +127,8 @@ pub struct Translator<'t> {
     entries: (DynamicLabel, DynamicLabel),
     /// The number of the instruction that is being translated.
     index: usize,
+    /// What rax holds, if that is part of an address.
+    held: Option<memory::Sum>,
     /// The last instruction was a conditional jump to the block's start that has led on to what follows, too.
     turned: bool,
     /// The numbers of instructions whose access to memory was checked before.
@@ -168,6 +170,7 @@ impl<'t> Translator<'t> {
             entries,
             index: 0,
             checked: Vec::new(),
+            held: None,
             turned: false,
             flags_dead: starts_with_all_flags(block),
             again: None,
@@ -234,6 +237,7 @@ impl<'t> Translator<'t> {
     /// The block once, from the state as it is.
     fn body(&mut self) {
         self.checked.clear();
+        self.held = None;
         self.turned = false;
         for (index, step) in self.block.steps.iter().enumerate() {
             self.index = index;
@@ -262,6 +266,9 @@ impl<'t> Translator<'t> {
     }
 
     fn step(&mut self, step: &Step) {
+        if step.kind != Kind::Copy {
+            self.held = None;
+        }
         match step.kind {
             Kind::Copy => self.copy(step, false),
             Kind::CopyRax => self.copy(step, true),
@@ -306,11 +313,15 @@ impl<'t> Translator<'t> {
 
     /// Puts the flags into the frame. Overwrites rax.
     fn save_flags(&mut self) {
+        self.held = None;
         self.state.flags.save(&mut self.buffer.asm, &mut self.encoder);
     }
 
     /// Puts the flags into the host's flags. Overwrites rax.
     fn restore_flags(&mut self) {
+        if !self.state.flags.host {
+            self.held = None;
+        }
         self.state.flags.restore(&mut self.buffer.asm, &mut self.encoder);
     }
 
@@ -346,6 +357,7 @@ impl<'t> Translator<'t> {
 
     /// Calls the interpreter's handler.
     fn helper(&mut self, step: &Step) {
+        self.held = None;
         self.exit_point(step);
         self.save_flags();
         let at = self.number(Why::Helper, step.rip());
