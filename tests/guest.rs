@@ -167,6 +167,11 @@ fn operands_that_are_rewritten() {
     check("rewrite", 1, &[]);
 }
 
+#[test]
+fn tables_whole_pages_apart() {
+    check("tables", 7, &[]);
+}
+
 /// In slices of any length the translated guest has at each end what the interpreted one has.
 #[test]
 fn slices_end_alike() {

@@ -51,6 +51,8 @@ pub struct Compiled {
     pub exits: Vec<Exit>,
     /// What helpers execute, by the number of their exit.
     pub handlers: FxHashMap<u32, Insn>,
+    /// The group slots that it uses, as bits.
+    groups: u16,
     outgoing: Vec<Outgoing>,
     /// Who jumps here: slots.
     incoming: Vec<u32>,
@@ -81,6 +83,8 @@ pub struct New {
     pub handlers: FxHashMap<u32, Insn>,
     /// Its jumps to other blocks.
     pub links: Vec<Link>,
+    /// The group slots that it uses, as bits.
+    pub groups: u16,
 }
 
 /// What became of a write to code.
@@ -105,6 +109,8 @@ pub struct Blocks {
     by_number: FxHashMap<u32, u32>,
     by_page: FxHashMap<u32, Vec<u32>>,
     next_number: u32,
+    /// The group slots that blocks use, as bits.
+    groups: u16,
     /// The table of branch targets.
     pub table: Table,
     /// How many jumps were linked.
@@ -121,6 +127,11 @@ impl Blocks {
     pub fn next_slot(&self) -> Option<u32> {
         let slot = self.free.last().copied().unwrap_or(self.slots.len() as u32);
         (slot < 1 << (31 - EXIT_BITS)).then_some(slot)
+    }
+
+    /// The group slots that no block uses, as bits.
+    pub fn free_groups(&self) -> u16 {
+        !self.groups
     }
 
     /// Enters a block at [`Blocks::next_slot`], and links it with those that are there. Answers its number.
@@ -144,6 +155,7 @@ impl Blocks {
             saved: start + new.saved,
             exits: new.exits,
             handlers: new.handlers,
+            groups: new.groups,
             outgoing,
             incoming: Vec::new(),
             code: new.code,
@@ -158,6 +170,7 @@ impl Blocks {
                 self.slots.len() as u32 - 1
             }
         };
+        self.groups |= new.groups;
         self.by_key.insert(new.key, slot);
         self.by_number.insert(number, slot);
         self.by_page.entry(page(new.key)).or_default().push(slot);
@@ -260,6 +273,7 @@ impl Blocks {
     fn remove(&mut self, slot: u32, patches: &mut Vec<Patch>) -> Option<Compiled> {
         let block = self.slots.get_mut(slot as usize)?.take()?;
         self.free.push(slot);
+        self.groups &= !block.groups;
         self.by_key.remove(&block.key);
         self.by_number.remove(&block.number);
         self.table.forget(block.key.rip, block.saved);
@@ -285,6 +299,7 @@ impl Blocks {
         self.by_key.clear();
         self.by_number.clear();
         self.by_page.clear();
+        self.groups = 0;
         self.table.clear();
     }
 }

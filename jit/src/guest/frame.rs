@@ -87,13 +87,23 @@ pub const SLOT_SEGMENT: u8 = 17;
 pub const SLOT_FAR: u8 = 18;
 /// How many of these there are.
 pub const SLOT_FAR_COUNT: u8 = 8;
-/// How many there are: one for each guest register, those two, and the far ones.
-pub const SLOT_COUNT: i32 = SLOT_FAR as i32 + SLOT_FAR_COUNT as i32;
+/// The slot that groups are filled through.
+pub const SLOT_TEMPORARY: u8 = SLOT_FAR + SLOT_FAR_COUNT;
+/// How many there are: one for each guest register, those two, the far ones, the temporary one.
+pub const SLOT_COUNT: i32 = SLOT_TEMPORARY as i32 + 1;
+/// The group slots: the page of the first access of a group, and the addends of its accesses. Each belongs to one group of one block.
+pub const GROUPS: i32 = SLOTS + SLOT_COUNT * SLOT_SIZE;
+/// Bytes of a group slot.
+pub const GROUP_SIZE: i32 = 32;
+/// How many there are.
+pub const GROUP_COUNT: i32 = 16;
+/// The most accesses in a group.
+pub const GROUP_LIMIT: usize = 3;
 /// A page that no access can hit: compares keep the low four bits of an address at most.
 pub const NO_PAGE: i32 = 0x800;
 
 /// Bytes of the frame; with the six registers saved above and the return address, rsp is 16-aligned below it.
-pub const FRAME_BYTES: i32 = SLOTS + SLOT_COUNT * SLOT_SIZE + 8;
+pub const FRAME_BYTES: i32 = GROUPS + GROUP_COUNT * GROUP_SIZE + 8;
 const _: () = assert!(FRAME_BYTES % 16 == 8 && FRAME_BYTES < 4096);
 
 /// The most guest instructions in a block.

@@ -138,7 +138,14 @@ impl Translator {
         let slot = self.blocks.next_slot().ok_or(CodeError::Full { wanted: 1 })?;
         let _writing = self.arena.writing();
         let buffer = self.arena.begin(translate::bound(found.steps.len()))?;
-        let done = translate::Translator::translate(buffer, *self.arena.head(), &found, key.rip, slot << EXIT_BITS);
+        let done = translate::Translator::translate(
+            buffer,
+            *self.arena.head(),
+            &found,
+            key.rip,
+            slot << EXIT_BITS,
+            self.blocks.free_groups(),
+        );
         assert!(done.exits.len() < 1 << EXIT_BITS, "{} exits", done.exits.len());
         let mut handlers = FxHashMap::default();
         for (number, exit) in done.exits.iter().enumerate().filter(|(_, exit)| exit.why == Why::Helper) {
@@ -168,6 +175,7 @@ impl Translator {
             exits: done.exits,
             handlers,
             links: done.links,
+            groups: done.groups,
         };
         self.counters.translated += 1;
         Ok(Some(self.blocks.enter(&self.arena, new)?))

@@ -10,12 +10,14 @@
 //! ```
 //!
 //! An address with a segment or a base in the frame is kept in rax, and the page is computed in r11. With an index, rax holds the sum of base
-//! and index, for the next accesses too as long as they are made of the same.
+//! and index, for the next accesses too as long as they are made of the same. Accesses whole pages apart from one another (the same element of
+//! several tables) are a *group*, with a slot of its own: one compare finds the page of the first, and with it the addends of all.
 
 use super::super::block::{Kind, Step};
 use super::super::flags;
 use super::super::frame::{
-    self, HOST, SCRATCH, SCRATCH2, SEGMENTS, SLOT_ABSOLUTE, SLOT_FAR, SLOT_FAR_COUNT, SLOT_SEGMENT, slot, spilled,
+    self, GROUP_LIMIT, GROUP_SIZE, GROUPS, HOST, NO_PAGE, SCRATCH, SCRATCH2, SEGMENTS, SLOT_ABSOLUTE, SLOT_FAR,
+    SLOT_FAR_COUNT, SLOT_SEGMENT, SLOT_TEMPORARY, slot, spilled,
 };
 use super::super::trampoline::walk_argument;
 use super::{Cold, Translator, Why};
@@ -118,6 +120,12 @@ impl Sum {
         (self.base.map_or(0, host) | host(self.index)) & registers != 0
     }
 
+    /// Whether another sum is whole pages away.
+    fn shares_page_offset(&self, other: &Sum) -> bool {
+        let distance = self.displacement.wrapping_sub(other.displacement);
+        Sum { displacement: 0, ..*self } == Sum { displacement: 0, ..*other } && distance % PAGE_SIZE as i32 == 0
+    }
+
     fn address(&self) -> Address {
         let displacement = self.displacement.into();
         Address {
@@ -144,6 +152,14 @@ pub(super) struct Access {
     pub aligned: bool,
 }
 
+/// Accesses that are checked by one compare.
+#[derive(Debug)]
+pub(super) struct Group {
+    accesses: Vec<Access>,
+    /// The group slot's place in the frame.
+    at: i32,
+}
+
 /// Where an operand lies in the host's memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Place {
@@ -162,24 +178,122 @@ impl Translator<'_> {
     /// Checks an access, and what can be checked with it. What comes next finds the operand at the answer, which needs r11, and rax if that
     /// is the index.
     pub(super) fn access(&mut self, step: &Step, access: Access) -> Place {
-        if self.checked.contains(&self.index) {
-            return self.checked_place(&access);
+        if let Some((_, addend)) = self.checked.iter().copied().find(|(index, _)| *index == self.index) {
+            return self.checked_place(&access, addend);
         }
         self.exit_point(step);
+        let group = self.group(step, &access);
         self.check_ahead(step, &access);
+        if let Some(group) = group {
+            return self.check_group(step, group);
+        }
         self.check(step, access, access.address.simple().is_none());
-        self.place_of(&access)
+        self.place_of(&access, slot(access.address.slot(), access.write) + 8)
     }
 
-    /// Where an access goes that was checked: loads r11, and expects rax to hold what [`Translator::check`] has left.
-    fn place_of(&mut self, access: &Access) -> Place {
-        let at = slot(access.address.slot(), access.write);
-        dynasm!(self.buffer.asm; .arch x64; mov r11, [rsp + at + 8]);
+    /// Where an access goes that was checked: loads r11 from the addend's place in the frame, and expects rax to hold what
+    /// [`Translator::check`] has left.
+    fn place_of(&mut self, access: &Access, addend: i32) -> Place {
+        dynasm!(self.buffer.asm; .arch x64; mov r11, [rsp + addend]);
         match (access.address.simple(), access.address.sum()) {
             (Some((base, displacement)), _) => Place { index: Some(base), displacement },
             (None, Some(sum)) => Place { index: Some(SCRATCH), displacement: sum.displacement },
             (None, None) => Place { index: Some(SCRATCH), displacement: 0 },
         }
+    }
+
+    /// Finds accesses of the next instructions that are at the same place of their pages as this one, having the same base and index: one
+    /// compare is enough for all of them. They count as checked from here on.
+    fn group(&mut self, step: &Step, first: &Access) -> Option<Group> {
+        let sum = first.address.sum()?;
+        let mut accesses = vec![*first];
+        let mut members = Vec::new();
+        let mut written = flags::written(&step.instruction, &mut self.factory);
+        let block = self.block;
+        for (index, next) in block.steps.iter().enumerate().skip(self.index + 1) {
+            if !matches!(next.kind, Kind::Copy | Kind::Address | Kind::Nothing) || accesses.len() == GROUP_LIMIT {
+                break;
+            }
+            let access = if next.kind == Kind::Copy { self.access_of(&next.instruction) } else { None };
+            if let Some(access) = access
+                && access.address.registers() & written == 0
+                && !self.checked.iter().any(|(known, _)| *known == index)
+                && access.size == first.size
+                && access.address.sum().is_some_and(|other| other.shares_page_offset(&sum))
+            {
+                accesses.push(access);
+                members.push(index);
+            }
+            written |= flags::written(&next.instruction, &mut self.factory);
+        }
+        if members.is_empty() {
+            return None;
+        }
+        let at = self.group_slot()?;
+        self.checked.extend(members.iter().enumerate().map(|(n, index)| (*index, at + 16 + 8 * n as i32)));
+        Some(Group { accesses, at })
+    }
+
+    /// The group slot of the group that begins at this instruction; both copies of a loop share it.
+    fn group_slot(&mut self) -> Option<i32> {
+        let known = self.groups.iter().find(|(index, _)| *index == self.index).map(|(_, group)| *group);
+        let group = match known {
+            Some(group) => group,
+            None => {
+                let group = self.free_groups.trailing_zeros();
+                if self.free_groups == 0 {
+                    return None;
+                }
+                self.free_groups &= self.free_groups - 1;
+                self.groups.push((self.index, group));
+                group
+            }
+        };
+        Some(GROUPS + GROUP_SIZE * group as i32)
+    }
+
+    /// Checks a group; answers where its first access goes.
+    fn check_group(&mut self, step: &Step, group: Group) -> Place {
+        let first = group.accesses[0];
+        let mask = -(PAGE_SIZE as i32) | (first.size as i32 - 1);
+        let (label, back, at) = (self.label(), self.label(), group.at);
+        let exit = self.exit(Why::Memory, step.rip());
+        let sum = first.address.sum().expect("a group has sums");
+        self.hold(sum);
+        encode::rm(&mut self.buffer.asm, op::LEA, SCRATCH2, Rm::Mem(Mem::at(SCRATCH, sum.displacement)));
+        dynasm!(self.buffer.asm; .arch x64; and r11, mask; cmp r11, [rsp + at]);
+        x64::jump_if(self.asm(), Condition::NotEqual, label);
+        self.place(back);
+        self.cold.push(Cold::Group { label, back, group, exit });
+        self.place_of(&first, at + 8)
+    }
+
+    /// The rare part of a group's check: asks the TLB for each access, then enters the page.
+    pub(super) fn fill(&mut self, label: DynamicLabel, back: DynamicLabel, group: &Group, exit: DynamicLabel) {
+        self.place(label);
+        let through = slot(SLOT_TEMPORARY, false);
+        for (n, access) in group.accesses.iter().enumerate() {
+            let distance = access.address.sum().map_or(0, |sum| sum.displacement);
+            dynasm!(self.buffer.asm; .arch x64; lea rax, [rax + distance]);
+            dynasm!(self.buffer.asm; .arch x64; mov r11d, walk_argument(access.size, access.aligned, through));
+            let routine = if access.write { self.trampoline.walk_write } else { self.trampoline.walk_read };
+            x64::call_to(&mut self.buffer.asm, routine);
+            dynasm!(self.buffer.asm; .arch x64; lea rax, [rax - distance]);
+            x64::jump_if(self.asm(), Condition::NotEqual, exit);
+            // A literal is good for one access only.
+            dynasm!(self.buffer.asm; .arch x64; cmp QWORD [rsp + through], NO_PAGE);
+            x64::jump_if(self.asm(), Condition::Equal, exit);
+            let addend = group.at + 8 + 8 * n as i32;
+            dynasm!(self.buffer.asm; .arch x64; mov r11, [rsp + through + 8]; mov [rsp + addend], r11);
+        }
+        let distance = group.accesses[0].address.sum().map_or(0, |sum| sum.displacement);
+        dynasm!(self.buffer.asm
+            ; .arch x64
+            ; lea r11, [rax + distance]
+            ; and r11, -(PAGE_SIZE as i32)
+            ; mov [rsp + group.at], r11
+        );
+        x64::jump(self.asm(), back);
     }
 
     /// Checks accesses of the next instructions here, where the flags are safe: those whose addresses are known already, and whose page
@@ -195,9 +309,10 @@ impl Translator<'_> {
                     if let Some(access) = self.access_of(&next.instruction) {
                         let key = (access.address.slot(), access.write);
                         let known = access.address.segment.is_none() && access.address.registers() & written == 0;
-                        if known && !slots.contains(&key) && !self.checked.contains(&index) {
+                        if known && !slots.contains(&key) && !self.checked.iter().any(|(checked, _)| *checked == index)
+                        {
                             self.check(step, access, false);
-                            self.checked.push(index);
+                            self.checked.push((index, slot(key.0, key.1) + 8));
                         }
                         slots.push(key);
                     }
@@ -209,13 +324,13 @@ impl Translator<'_> {
     }
 
     /// Where the operand of an access lies that was checked before. Keeps the host's flags.
-    fn checked_place(&mut self, access: &Access) -> Place {
+    fn checked_place(&mut self, access: &Access, addend: i32) -> Place {
         match access.address.sum() {
             Some(sum) => self.hold(sum),
             None if access.address.simple().is_none() => self.address_in_rax(&access.address),
             None => {}
         }
-        self.place_of(access)
+        self.place_of(access, addend)
     }
 
     /// Emits the check of an access, with an exit at `step`. `kept`: rax has the address behind it.
@@ -265,7 +380,7 @@ impl Translator<'_> {
             return place;
         }
         dynasm!(self.buffer.asm; .arch x64; lea r11, [r11 + rax]);
-        Place { index: None, displacement: 0 }
+        Place { index: None, displacement: place.displacement }
     }
 
     fn simple_address(&mut self, base: u8, displacement: i32) {

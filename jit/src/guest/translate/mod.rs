@@ -85,6 +85,8 @@ pub struct Translation {
     pub exits: Vec<Exit>,
     /// Its jumps to other blocks.
     pub links: Vec<Link>,
+    /// The group slots that it uses, as bits.
+    pub groups: u16,
 }
 
 /// Code that is placed behind the block: it is run rarely.
@@ -93,6 +95,8 @@ enum Cold {
     Exit { label: DynamicLabel, flags: Flags, exit: u32 },
     /// Asks the TLB.
     Walk { label: DynamicLabel, back: DynamicLabel, access: memory::Access, kept: bool, exit: DynamicLabel },
+    /// Asks the TLB for a group.
+    Group { label: DynamicLabel, back: DynamicLabel, group: memory::Group, exit: DynamicLabel },
     /// Leads to another block, behind a jump that was taken.
     Edge { label: DynamicLabel, state: State, target: u64 },
     /// Puts a branch's target into rip and leaves.
@@ -131,8 +135,12 @@ pub struct Translator<'t> {
     held: Option<memory::Sum>,
     /// The last instruction was a conditional jump to the block's start that has led on to what follows, too.
     turned: bool,
-    /// The numbers of instructions whose access to memory was checked before.
-    checked: Vec<usize>,
+    /// The numbers of instructions whose access to memory was checked before, and where in the frame the addends lie.
+    checked: Vec<(usize, i32)>,
+    /// The group slots that are free, as bits.
+    free_groups: u16,
+    /// The numbers of instructions that begin a group, and their group slots.
+    groups: Vec<(usize, u32)>,
     /// The first thing that the block does to the flags is to write all of them.
     flags_dead: bool,
     /// Where the block begins with flags that a recipe knows, once there is such a copy, or is going to be.
@@ -145,13 +153,14 @@ pub fn bound(steps: usize) -> usize {
 }
 
 impl<'t> Translator<'t> {
-    /// Translates `block`; its exits are numbered from `first_exit` on.
+    /// Translates `block`; its exits are numbered from `first_exit` on, and it may use the group slots `free_groups`.
     pub fn translate(
         buffer: Buffer,
         trampoline: Trampoline,
         block: &'t Block,
         start: u64,
         first_exit: u32,
+        free_groups: u16,
     ) -> Translation {
         let mut buffer = buffer;
         let entries = (buffer.asm.new_dynamic_label(), buffer.asm.new_dynamic_label());
@@ -170,6 +179,8 @@ impl<'t> Translator<'t> {
             entries,
             index: 0,
             checked: Vec::new(),
+            free_groups,
+            groups: Vec::new(),
             held: None,
             turned: false,
             flags_dead: starts_with_all_flags(block),
@@ -179,8 +190,9 @@ impl<'t> Translator<'t> {
         translator.body();
         translator.copies();
         translator.emit_cold();
+        let groups = translator.groups.iter().fold(0, |bits, (_, group)| bits | 1 << group);
         let Translator { buffer, exits, links, .. } = translator;
-        Translation { buffer, host, saved, exits, links }
+        Translation { buffer, host, saved, exits, links, groups }
     }
 
     fn asm(&mut self) -> &mut Assembler {
@@ -378,6 +390,7 @@ impl<'t> Translator<'t> {
                     self.leave(flags, exit);
                 }
                 Cold::Walk { label, back, access, kept, exit } => self.walk((label, back), access, kept, exit),
+                Cold::Group { label, back, group, exit } => self.fill(label, back, &group, exit),
                 Cold::Edge { label, state, target } => {
                     self.place(label);
                     self.state = state;
