@@ -376,3 +376,10 @@ fn a_profile_is_written() {
     }
     fails(&run(&["--profile="]), "perilune: unrecognized option '--profile='");
 }
+
+#[test]
+fn a_finalizer_that_cannot_be_called_is_warned_of() {
+    let output = run(&["-W", "-e", "setmetatable({}, {__gc = 5}) collectgarbage()"]);
+    let warning = "Lua warning: error in __gc (attempt to call a number value (metamethod '__gc'))\n";
+    assert_eq!((text(&output.stderr).as_str(), output.status.code()), (warning, Some(0)));
+}

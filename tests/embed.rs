@@ -352,6 +352,29 @@ fn memory_can_be_limited() -> Result<()> {
 }
 
 #[test]
+fn what_fits_after_a_collection_is_had() -> Result<()> {
+    // Each leaves five of the eight megabytes as garbage and then wants four.
+    let requests = [
+        "local s = ('s'):rep(4 << 20)",
+        "local s = ('s'):rep(2 << 20) garbage(3 << 20) s = s:upper()",
+        "local s = ('s'):rep(2 << 20) garbage(3 << 20) s = s .. s:sub(1, 10)",
+        "local s = ('s'):rep(1 << 20) garbage(4 << 20) s = table.concat { s, s, s, 'end' }",
+        "local s = ('s'):rep(1 << 20) garbage(4 << 20) s = ('%s%s%s'):format(s, s, s)",
+        "local t = {} for i = 1, 400000 do t[i] = i end",
+        "local t = {} for i = 1, 400000 do table.insert(t, i) end",
+        "local t = {} for i = 1, 60000 do t[-i] = i end",
+        "local t = {} for i = 1, 30000 do t['name' .. i] = i end",
+    ];
+    for (jit, code) in [false, true].into_iter().flat_map(|jit| requests.map(|code| (jit, code))) {
+        let lua = Lua::with_options(&Options::new().jit(jit).memory_limit(8 << 20));
+        lua.exec("function garbage(n) collectgarbage('stop') local g = ('g'):rep(n) end garbage(5 << 20)")?;
+        let outcome = lua.exec(code);
+        assert!(outcome.is_ok(), "{code}: {outcome:?}");
+    }
+    Ok(())
+}
+
+#[test]
 fn memory_runs_out_wherever_it_is_wanted() -> Result<()> {
     let loops = [
         "local t = {} for i = 1, 1e9 do t[i] = {i} end",

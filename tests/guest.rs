@@ -1,9 +1,11 @@
 //! Whole images in a guest machine: built here from assembly and C with the system's tools, run by `perilune-vm` or the Rust API.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::{Mutex, PoisonError};
 
-use perilune::guest::{Action, Budget, Error, Exit, Filter, Gpa, Gva, Machine, Reason, Register, Start};
+use perilune::guest::{Action, Budget, Error, Exit, Filter, Gpa, Gva, Machine, Reason, Register, Start, Translation};
 
 fn folder() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("guest");
@@ -17,8 +19,14 @@ fn tool(name: &str, arguments: &[&str]) {
     assert!(done.status.success(), "{name} {arguments:?}\n{}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// Builds the image of a kernel; answers its path.
+/// Builds the image of a kernel, once, whichever test is the first to want it; answers its path.
 fn image(kernel: &str) -> PathBuf {
+    static BUILT: Mutex<BTreeMap<String, PathBuf>> = Mutex::new(BTreeMap::new());
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    built.entry(kernel.into()).or_insert_with(|| build(kernel)).clone()
+}
+
+fn build(kernel: &str) -> PathBuf {
     let source = |name: &str| format!("{}/tests/guest/{name}", env!("CARGO_MANIFEST_DIR"));
     let made = |ending: &str| folder().join(format!("{kernel}{ending}")).to_string_lossy().into_owned();
     let (boot, object, linked, image) = (made(".boot.o"), made(".o"), made(".elf64"), made(".elf"));
@@ -58,14 +66,28 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Runs a kernel; its output must be that of the file beside it, and its status `status`.
+/// How kernels are run: interpreted; translated as users have it; each block translated before it is first executed.
+const TRANSLATIONS: [&str; 3] = ["off", "on", "1"];
+
+/// Runs a kernel with and without translation; its output must be that of the file beside it, and its status `status`.
 fn check(kernel: &str, status: i32, arguments: &[&str]) {
     let image = image(kernel);
-    let done = vm(&[arguments, &["--budget", "1G", &image.to_string_lossy()]].concat());
     let path = format!("{}/tests/guest/{kernel}.out", env!("CARGO_MANIFEST_DIR"));
     let wanted = std::fs::read_to_string(&path).expect(&path);
-    assert_eq!(text(&done.stdout), wanted, "{}", text(&done.stderr));
-    assert_eq!(done.status.code(), Some(status), "{}", text(&done.stderr));
+    let mut instructions = Vec::new();
+    for translation in TRANSLATIONS {
+        let options = ["--translate", translation, "--budget", "1G", "--stats", &image.to_string_lossy()];
+        let done = vm(&[arguments, &options].concat());
+        assert_eq!(text(&done.stdout), wanted, "{translation}: {}", text(&done.stderr));
+        assert_eq!(done.status.code(), Some(status), "{translation}: {}", text(&done.stderr));
+        let told = text(&done.stderr);
+        let count = |name: &str| told.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
+        instructions.push(count("instructions"));
+        let translated = count("translator: instructions translated").unwrap_or(0);
+        assert_eq!(translated > 0, translation != "off" && cfg!(feature = "jit"), "{translation}: {told}");
+    }
+    // Time, and with it what interrupts find, is the same in all of them.
+    assert_eq!([instructions[0]; 3][..], instructions);
 }
 
 #[test]
@@ -81,6 +103,99 @@ fn exceptions_pages_rings_and_timers() {
 #[test]
 fn floating_point() {
     check("floats", 7, &[]);
+}
+
+#[test]
+fn code_is_written_and_pages_move_while_they_are_used() {
+    check("torture", 7, &[]);
+}
+
+/// The address of a symbol of a kernel that [`image`] has built.
+fn symbol(kernel: &str, name: &str) -> u64 {
+    let linked = folder().join(format!("{kernel}.elf64"));
+    let told = Command::new("nm").arg(&linked).output().expect("nm is needed to find symbols");
+    let told = text(&told.stdout);
+    let line = told.lines().find(|line| line.ends_with(&format!(" {name}"))).unwrap_or_else(|| panic!("no {name}"));
+    u64::from_str_radix(line.split(' ').next().expect("an address"), 16).expect("a number")
+}
+
+/// Runs the kernel `torture` in slices, behind each of which the monitor writes a function that the kernel calls. With `renew`, another
+/// machine goes on behind each slice, which has decoded and translated nothing.
+fn torture(translation: Translation, renew: bool) -> (Exit, u64, Vec<u64>, Vec<u8>) {
+    const MEMORY: u64 = 4 << 20;
+    let new = || Machine::builder().memory(MEMORY).translation(translation).build().expect("a machine");
+    let image = std::fs::read(image("torture")).expect("the image");
+    let frames = symbol("torture", "frames");
+    let mut machine = new();
+    machine.load(&image, "").expect("loaded");
+    let mut random = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = |n: u64| {
+        random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (random >> 33) % n
+    };
+    loop {
+        let exit = machine.run(Budget::Instructions(1 + next(40_000)));
+        if exit != Exit::Budget {
+            let registers = Register::ALL.iter().map(|register| machine.get(*register)).collect();
+            let memory = machine.slice(Gpa(0), MEMORY as usize).expect("RAM").to_vec();
+            return (exit, machine.instructions(), registers, memory);
+        }
+        // Not into a function that is being executed.
+        if machine.get(Register::Rip) < 1 << 30 {
+            let function = [&[0xb8][..], &(next(1 << 31) as u32).to_le_bytes(), &[0xc3]].concat();
+            machine.write(Gpa(frames + 64 * next(16 * 64)), &function).expect("RAM");
+        }
+        if renew {
+            let snapshot = machine.snapshot();
+            machine = new();
+            machine.restore(&snapshot).expect("as large");
+        }
+    }
+}
+
+#[test]
+fn the_monitor_writes_code_that_is_used() {
+    let expected = torture(Translation::Off, true);
+    assert_eq!(expected.0, Exit::Debug(3));
+    for translation in [Translation::Off, Translation::On, Translation::After(1)] {
+        assert!(torture(translation, false) == expected, "{translation:?}");
+    }
+}
+
+#[test]
+fn operands_that_are_rewritten() {
+    check("rewrite", 1, &[]);
+}
+
+#[test]
+fn tables_whole_pages_apart() {
+    check("tables", 7, &[]);
+}
+
+/// In slices of any length the translated guest has at each end what the interpreted one has.
+#[test]
+fn slices_end_alike() {
+    let kernel = std::fs::read(image("rewrite")).expect("the image");
+    let mut machines = [Translation::Off, Translation::After(1), Translation::On].map(|translation| {
+        let machine = Machine::builder().memory(16 << 20).translation(translation).build();
+        let mut machine = machine.expect("a machine");
+        machine.load(&kernel, "").expect("loaded");
+        machine
+    });
+    for slice in 0u64.. {
+        let length = [1, 200, 997, 64, 130, 4001][slice as usize % 6];
+        let ends = machines.each_mut().map(|machine| machine.run(Budget::Instructions(length)));
+        let states = machines.each_mut().map(|machine| {
+            let time = machine.instructions();
+            (time, Register::ALL.iter().map(|register| machine.get(*register)).collect::<Vec<_>>())
+        });
+        assert_eq!(states[0], states[1], "slice {slice}");
+        assert_eq!(states[0], states[2], "slice {slice}");
+        assert_eq!([ends[0]; 3], ends, "slice {slice}");
+        if ends[0] != Exit::Budget {
+            break;
+        }
+    }
 }
 
 #[test]
@@ -131,6 +246,33 @@ fn flat(code: &[u8]) -> Machine {
     let mut machine = Machine::builder().memory(1 << 20).build().expect("a machine");
     machine.load_flat(code, Gpa(0x8000), Start::Long).expect("loaded");
     machine
+}
+
+/// A page at two addresses: what is relative to rip is relative to the one it is executed at.
+#[test]
+fn code_at_two_addresses_is_two_blocks() {
+    // 1000h: page tables that map 0 to 1 GiB at 0, and at 40000000h too.
+    let mut code = vec![
+        0x48, 0x8d, 0x05, 0xf9, 0xff, 0xff, 0xff, // lea rax, [rip - 7]
+        0x48, 0xff, 0xc9, // dec rcx
+        0x75, 0xf4, // jnz back
+        0xe7, 0xf4, // out 0xf4, eax
+    ];
+    code.resize(16, 0x90);
+    for translation in [Translation::Off, Translation::After(1), Translation::After(3)] {
+        let mut machine = Machine::builder().memory(2 << 20).translation(translation).build().expect("a machine");
+        machine.load_flat(&code, Gpa(0x8000), Start::Long).expect("loaded");
+        let (root, low) = (0x10_0000u64, 0x10_1000u64);
+        for (at, value) in [(root, low | 3), (low, 0x83), (low + 8, 0x83)] {
+            machine.write(Gpa(at), &value.to_le_bytes()).expect("written");
+        }
+        machine.set(Register::Cr3, root);
+        for start in [0x8000, 0x4000_8000, 0x8000] {
+            machine.set(Register::Rip, start);
+            machine.set(Register::Rcx, 300);
+            assert_eq!(machine.run(Budget::Instructions(10_000)), Exit::Debug(start as u32), "{translation:?}");
+        }
+    }
 }
 
 #[test]
@@ -198,7 +340,7 @@ const LOOP: &[u8] = &[
 
 #[test]
 fn hooks_see_each_event_once() {
-    use std::sync::{Arc, Mutex};
+    use std::sync::Arc;
 
     let log = Arc::new(Mutex::new(Vec::new()));
     let hooked = |filter: &Filter| {
@@ -266,7 +408,7 @@ fn hooks_come_and_go_while_the_guest_runs() {
 fn interrupts_are_told_before_they_are_delivered() {
     let mut machine = Machine::builder().memory(16 << 20).build().expect("a machine");
     machine.load(&std::fs::read(image("traps")).expect("the image"), "").expect("loaded");
-    let seen = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let seen = std::sync::Arc::new(Mutex::new(Vec::new()));
     let log = std::sync::Arc::clone(&seen);
     machine.hook(Filter::Interrupts, move |_, exit| {
         let Exit::Intercepted { number, .. } = exit else { panic!("{exit:?}") };

@@ -65,8 +65,9 @@ const NOT_COLLECTED: &[&str] = &[
     "string_tostring",
     "jit_library_calls",
     "lang_numbers",
-    // They look into `print`, which the prelude has replaced.
+    // They look into `print`, which the prelude has replaced, or into what called them.
     "debug_library",
+    "debug_odd_uses",
     "binary_chunks",
 ];
 

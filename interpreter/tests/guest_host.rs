@@ -5,121 +5,26 @@
 //! and memory operands; random registers, displacements and immediates, addresses bent to where memory is, or is not.
 //! What the manual leaves undefined is masked, by iced-x86's tables.
 
+#[allow(dead_code, reason = "shared by test programs that use a part of it each")]
 mod guest {
+    pub mod forms;
     pub mod machine;
     pub mod native;
+    pub mod random;
 }
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use guest::forms::{
+    candidates, decoder, excluded, float_difference, float_state, is_handled, memory_operand, undefined_flags,
+    undefined_result, value_of,
+};
 use guest::machine::Guest;
 use guest::native::{CODE, CONSTANT, DATA, DATA_SIZE, Ending, Host, Registers, STACK};
-use iced_x86::{Code, Decoder, DecoderOptions, Instruction, Mnemonic, OpKind, Register, RflagsBits};
-use perilune_interpreter::guest::decode;
-use perilune_interpreter::guest::exec::{self, Handler};
-use perilune_runtime::guest::cpu::{Fx, flag, mode};
+use guest::random::{Random, setting};
+use iced_x86::{Code, Instruction, Mnemonic, OpKind, Register};
+use perilune_runtime::guest::cpu::flag;
 use perilune_runtime::guest::exception::page_fault;
-
-/// xorshift.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, n: u64) -> u64 {
-        (self.next() >> 11) % n
-    }
-
-    fn once_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-
-    /// A value of the kind that finds mistakes: small, near a power of two, or anything.
-    fn value(&mut self) -> u64 {
-        let sign = |negative: bool, v: u64| if negative { v.wrapping_neg() } else { v };
-        let negative = self.once_in(2);
-        match self.below(4) {
-            0 => sign(negative, self.below(20)),
-            1 => {
-                let near = 1u64 << self.below(64);
-                sign(negative, near.wrapping_add(self.below(5)).wrapping_sub(2))
-            }
-            2 => self.next() >> self.below(64),
-            _ => self.next(),
-        }
-    }
-}
-
-/// The opcodes of an instruction's form, its prefixes, and how much follows.
-fn candidates() -> Vec<Vec<u8>> {
-    let prefixes: &[&[u8]] = &[
-        &[],
-        &[0x66],
-        &[0xf2],
-        &[0xf3],
-        &[0x48],
-        &[0x66, 0x41],
-        &[0x4f],
-        &[0x67],
-        &[0x44],
-        &[0xf2, 0x48],
-        &[0xf3, 0x4d],
-    ];
-    let mut all = Vec::new();
-    for prefix in prefixes {
-        for map in [&[][..], &[0x0f][..]] {
-            for opcode in 0..=255u8 {
-                let head = [*prefix, map, &[opcode]].concat();
-                for extension in 0..8u8 {
-                    for kind in [0xc0u8, 0x80, 0x40, 0x00] {
-                        let mut bytes = head.clone();
-                        bytes.push(kind | extension << 3);
-                        all.push(bytes);
-                    }
-                }
-            }
-        }
-    }
-    all
-}
-
-/// Instructions whose effect on the host is not that on a guest, or reaches beyond the test.
-fn excluded(i: &Instruction) -> bool {
-    use Mnemonic as M;
-    let names = matches!(
-        i.mnemonic(),
-        M::Syscall | M::Sysenter | M::Sysexit | M::Sysexitq | M::Sysret | M::Sysretq | M::Int | M::Int1 | M::Int3 | M::Into
-            | M::Iret | M::Iretd | M::Iretq | M::Retf
-            | M::Cpuid | M::Rdtsc | M::Rdtscp | M::Rdpmc
-            // Tables and segments of the host.
-            | M::Sgdt | M::Sidt | M::Sldt | M::Str | M::Smsw | M::Lar | M::Lsl | M::Verr | M::Verw
-            | M::Les | M::Lds | M::Lfs | M::Lgs | M::Lss | M::Rdfsbase | M::Rdgsbase | M::Wrfsbase | M::Wrgsbase
-            | M::Vmcall | M::Vmmcall
-            // The host may let user code do it.
-            | M::Popf | M::Popfd | M::Popfq
-    );
-    let segments = |n: u32| i.op_kind(n) == OpKind::Register && i.op_register(n).is_segment_register();
-    let far = matches!(
-        i.code(),
-        Code::Jmp_m1616 | Code::Jmp_m1632 | Code::Jmp_m1664 | Code::Call_m1616 | Code::Call_m1632 | Code::Call_m1664
-    );
-    let far = far || matches!(i.op0_kind(), OpKind::FarBranch16 | OpKind::FarBranch32);
-    let segment = matches!(i.segment_prefix(), Register::FS | Register::GS);
-    // A prefix that is reserved there, and turns the condition round on some processors.
-    let repeated_loop = i.is_loopcc() && (i.has_rep_prefix() || i.has_repne_prefix());
-    names || far || segment || repeated_loop || (0..i.op_count()).any(segments)
-}
-
-fn is_handled(bytes: &[u8], bits: u32) -> bool {
-    let width = if bits == 64 { mode::BITS_64 } else { mode::BITS_32 };
-    decode::decode(bytes, CODE, width | mode::USER)
-        .is_ok_and(|insn| !std::ptr::fn_addr_eq(insn.handler, exec::undefined as Handler))
-}
 
 /// Bends registers and displacement so that a memory operand lies where `target` says, as far as that goes.
 fn aim(bytes: &mut [u8], bits: u32, i: &Instruction, registers: &mut Registers, target: u64) {
@@ -148,26 +53,6 @@ fn aim(bytes: &mut [u8], bits: u32, i: &Instruction, registers: &mut Registers, 
             bytes[at..at + 4].copy_from_slice(&old.wrapping_add(off as u32).to_le_bytes());
         }
     }
-}
-
-fn memory_operand(i: &Instruction) -> u32 {
-    (0..i.op_count()).find(|n| i.op_kind(*n) == OpKind::Memory).unwrap_or(0)
-}
-
-fn value_of(r: &Registers, register: Register) -> u64 {
-    let full = r.gpr[register.full_register().number()];
-    match register.size() {
-        1 => full & 0xff,
-        2 => full & 0xffff,
-        4 => full & 0xffff_ffff,
-        _ => full,
-    }
-}
-
-fn decoder(bytes: &[u8], bits: u32) -> (Instruction, Decoder<'_>) {
-    let mut decoder = Decoder::with_ip(bits, bytes, CODE + 0x800, DecoderOptions::AMD);
-    let instruction = decoder.decode();
-    (instruction, decoder)
 }
 
 /// One instruction with everything it works on.
@@ -236,48 +121,6 @@ fn case(random: &mut Random, head: &[u8], bits: u32) -> Option<Case> {
     Some(Case { bits, bytes, instruction, registers, data })
 }
 
-/// A double, a float, or any bits: of the kind that finds mistakes.
-fn float_bits(random: &mut Random) -> u64 {
-    let double = [0.0, 1.0, -1.5, 1e300, -1e-310, f64::INFINITY, f64::NAN, 2147483648.5, 3.75, 1e18];
-    let single = [0.0f32, 1.0, -2.5, 1e38, 1e-40, f32::NEG_INFINITY, f32::NAN, 12345.678];
-    match random.below(4) {
-        0 => double[random.below(10) as usize].to_bits(),
-        1 => {
-            u64::from(single[random.below(8) as usize].to_bits()) << 32
-                | u64::from(single[random.below(8) as usize].to_bits())
-        }
-        2 => (random.next() as i64 as f64 / 1e9).to_bits(),
-        _ => random.next(),
-    }
-}
-
-/// Values in all registers of x87 and SSE, exceptions mostly masked.
-fn float_state(random: &mut Random) -> Fx {
-    let mut fx = Fx::default();
-    fx.mxcsr = 0x1f80 | (random.next() as u32 & 0xe07f);
-    if random.once_in(8) {
-        fx.mxcsr &= !(random.next() as u32 & 0x1f80);
-    }
-    fx.control = 0x37f & !(random.next() as u16 & 0xf00) | (random.next() as u16 & 0xf00);
-    if random.once_in(8) {
-        fx.control &= !(random.next() as u16 & 0x3f);
-    }
-    let unmasked = !fx.control & 0x3f;
-    fx.status = random.next() as u16 & 0x7f7f & !unmasked;
-    fx.tag = if random.once_in(3) { random.next() as u8 } else { 0xff };
-    for xmm in &mut fx.xmm {
-        *xmm = u128::from(float_bits(random)) << 64 | u128::from(float_bits(random));
-    }
-    for st in &mut fx.st {
-        let exponent = if random.once_in(4) { random.next() as u16 } else { 0x3fff - 20 + random.below(60) as u16 };
-        let exponent = if random.once_in(2) { exponent } else { exponent | 0x8000 };
-        let significand = if random.once_in(8) { random.value() } else { random.value() | 1 << 63 };
-        st[..8].copy_from_slice(&significand.to_le_bytes());
-        st[8..10].copy_from_slice(&exponent.to_le_bytes());
-    }
-    fx
-}
-
 /// Implicit operands of string instructions, XLAT, and branches by memory or register.
 fn string_registers(random: &mut Random, i: &Instruction, registers: &mut Registers, target: u64) {
     if i.is_string_instruction() {
@@ -297,48 +140,6 @@ fn string_registers(random: &mut Random, i: &Instruction, registers: &mut Regist
     if matches!(i.mnemonic(), Mnemonic::Div | Mnemonic::Idiv) && random.once_in(2) {
         registers.gpr[2] = if random.once_in(2) { 0 } else { u64::MAX };
     }
-}
-
-/// Flags that have no defined value after the instruction with these operands.
-fn undefined_flags(case: &Case) -> u64 {
-    let i = &case.instruction;
-    let bits = i.rflags_undefined();
-    let named = [
-        (RflagsBits::OF, flag::OF),
-        (RflagsBits::SF, flag::SF),
-        (RflagsBits::ZF, flag::ZF),
-        (RflagsBits::AF, flag::AF),
-        (RflagsBits::CF, flag::CF),
-        (RflagsBits::PF, flag::PF),
-    ];
-    let mut undefined = named.iter().filter(|(bit, _)| bits & bit != 0).fold(0, |all, (_, flag)| all | flag);
-    use Mnemonic as M;
-    let by = if i.op_count() == 3 { i.op_kind(2) } else { i.op_kind(1) };
-    let count = if by == OpKind::Register { case.registers.gpr[1] } else { i.immediate8().into() };
-    let size = match i.op0_kind() {
-        OpKind::Register => i.op0_register().size(),
-        _ => i.memory_size().size(),
-    };
-    let masked = count & if size == 8 { 63 } else { 31 };
-    match i.mnemonic() {
-        M::Shl | M::Shr | M::Sar | M::Rol | M::Ror | M::Rcl | M::Rcr | M::Shld | M::Shrd => {
-            undefined |= if masked > 1 { flag::OF } else { 0 };
-            if masked == 1 {
-                undefined &= !flag::OF;
-            }
-            if masked == 0 {
-                undefined = 0;
-            }
-            if masked >= 8 * size as u64 && matches!(i.mnemonic(), M::Shl | M::Shr | M::Shld | M::Shrd) {
-                undefined |= flag::CF;
-            }
-            if masked > 8 * size as u64 && matches!(i.mnemonic(), M::Shld | M::Shrd) {
-                undefined |= flag::ARITHMETIC;
-            }
-        }
-        _ => {}
-    }
-    undefined
 }
 
 /// Runs a case on both, and says how they differ.
@@ -376,12 +177,12 @@ fn compare(case: &Case, host: &mut Host, guest: &mut Guest) -> Result<(), String
         // The host reports a breakpoint as a trap: behind it.
         native.rip -= 1;
     }
-    let mask = flag::ARITHMETIC & !undefined_flags(case) | flag::DF;
+    let mask = flag::ARITHMETIC & !undefined_flags(&case.instruction, case.registers.gpr[1]) | flag::DF;
     let faulted = native_end.vector != 3;
     let mask = if faulted { flag::ARITHMETIC | flag::DF } else { mask };
     native.rflags &= mask;
     ours.rflags &= mask;
-    if case.undefined_result() && !faulted {
+    if undefined_result(&case.instruction, case.registers.gpr[1]) && !faulted {
         native.gpr = ours.gpr;
     }
     let mut wrong = String::new();
@@ -418,11 +219,11 @@ fn compare(case: &Case, host: &mut Host, guest: &mut Guest) -> Result<(), String
         note(&text);
     }
     for (at, size) in [(DATA, DATA_SIZE), (STACK, 0x1000)] {
-        let (a, b) = (guest.read(at, size), host.read(at, size));
+        let (a, b) = (&guest.read(at, size), host.read(at, size));
         // FXSAVE tells of a bit of MXCSR that this host has and the guest has not: the third byte of the mask.
         let is_image = matches!(case.instruction.mnemonic(), Mnemonic::Fxsave | Mnemonic::Fxsave64);
         let different = a.iter().zip(b).position(|(a, b)| a != b && !(is_image && (a ^ b) == 2));
-        if let Some(n) = different.filter(|_| !case.undefined_result()) {
+        if let Some(n) = different.filter(|_| !undefined_result(&case.instruction, case.registers.gpr[1])) {
             note(&format!(
                 "memory at {:#x}: {:x?}, natively {:x?}\n",
                 at + n as u64,
@@ -434,44 +235,7 @@ fn compare(case: &Case, host: &mut Host, guest: &mut Guest) -> Result<(), String
     if wrong.is_empty() { Ok(()) } else { Err(wrong) }
 }
 
-/// What differs of x87 and SSE; the pointers to the last instruction are not looked at, since hosts keep them only when they must.
-fn float_difference(ours: &Fx, native: &Fx) -> Option<String> {
-    let head = |fx: &Fx| (fx.control, fx.status, fx.tag, fx.mxcsr);
-    let st = |fx: &Fx| fx.st.map(|st| st[..10].to_vec());
-    let mut text = String::new();
-    if head(ours) != head(native) {
-        text += &format!("control, status, tag, mxcsr {:x?}, natively {:x?}\n", head(ours), head(native));
-    }
-    for n in 0..8 {
-        if st(ours)[n] != st(native)[n] {
-            text += &format!("st{n} {:x?}, natively {:x?}\n", st(ours)[n], st(native)[n]);
-        }
-    }
-    for n in 0..16 {
-        if ours.xmm[n] != native.xmm[n] {
-            text += &format!("xmm{n} {:x}, natively {:x}\n", ours.xmm[n], native.xmm[n]);
-        }
-    }
-    (!text.is_empty()).then_some(text)
-}
-
 impl Case {
-    /// Double shifts of 16 bits by more, and BSWAP of 16 bits, have no defined result.
-    fn undefined_result(&self) -> bool {
-        let i = &self.instruction;
-        match i.mnemonic() {
-            Mnemonic::Shld | Mnemonic::Shrd => {
-                let count =
-                    if i.op_kind(2) == OpKind::Register { self.registers.gpr[1] } else { i.immediate8().into() };
-                let size =
-                    if i.op0_kind() == OpKind::Register { i.op0_register().size() } else { i.memory_size().size() };
-                size == 2 && count & 31 > 16
-            }
-            Mnemonic::Bswap => i.op0_register().size() == 2,
-            _ => false,
-        }
-    }
-
     fn describe(&self) -> String {
         format!(
             "{} ({:02x?}) with {:x?}, flags {:#x}",
@@ -482,8 +246,6 @@ impl Case {
 
 /// Runs each form of code of that width `rounds` times; there must be at least `least` forms.
 fn every_form(bits: u32, least: usize) {
-    let setting =
-        |name: &str, otherwise: u64| std::env::var(name).ok().and_then(|s| s.parse().ok()).unwrap_or(otherwise);
     let mut random = Random(setting("PERILUNE_GUEST_SEED", 0x1234_5678_9abc_def1));
     let rounds = setting("PERILUNE_GUEST_ROUNDS", 2);
     let mut host = Host::new();

@@ -2,4 +2,5 @@
 #![allow(clippy::useless_conversion, reason = "dynasm! converts every register number")]
 
 pub mod code;
+pub mod guest;
 pub mod lua;

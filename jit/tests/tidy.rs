@@ -37,6 +37,9 @@ const UNSAFE_ROOMS: &[&str] = &[
     "jit/src/lua/machine.rs",
     "jit/src/lua/machine/random/",
     "jit/src/lua/entry.rs",
+    // Entry, exits and helpers of the guest's compiled code.
+    "jit/src/guest/tier.rs",
+    "jit/src/guest/trampoline.rs",
     // What stands between compiled code and the interpreter, and works on the raw state.
     "jit/src/lua/deopt.rs",
     "jit/src/lua/engine.rs",
@@ -65,7 +68,7 @@ const UNSAFE_ROOMS: &[&str] = &[
     "tests/stress.rs",
     // What calls C.
     "interpreter/src/lua/calendar.rs",
-    "benches/compare/src/measure.rs",
+    "benches/compare/src/child.rs",
     "benches/peers/luajit/src/main.rs",
     "tests/oracle/src/bin/puc.rs",
     "tests/repl.rs",

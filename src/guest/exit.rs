@@ -137,6 +137,8 @@ pub enum Error {
     Snapshot(snapshot::OtherSize),
     /// There is no RAM or ROM, or no translation, at an address.
     Address(u64),
+    /// There is no room for machine code; without translation the machine can be had.
+    Translator(String),
 }
 
 impl fmt::Display for Error {
@@ -146,6 +148,7 @@ impl fmt::Display for Error {
             Error::Image(error) => error.fmt(f),
             Error::Snapshot(error) => error.fmt(f),
             Error::Address(address) => write!(f, "nothing is mapped at {address:#x}"),
+            Error::Translator(why) => write!(f, "the translator: {why}"),
         }
     }
 }

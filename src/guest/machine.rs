@@ -12,7 +12,7 @@ use perilune_runtime::guest::machine::Machine as State;
 use perilune_runtime::guest::snapshot;
 
 use super::hook::Hooks;
-use super::{Error, Exit, Register};
+use super::{Error, Exit, Register, Translation, translation};
 
 /// An address as the guest's instructions use it, before the page tables.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -26,6 +26,7 @@ pub struct Gpa(pub u64);
 #[derive(Clone, Debug)]
 pub struct Builder {
     memory: u64,
+    translation: Translation,
 }
 
 impl Builder {
@@ -35,9 +36,16 @@ impl Builder {
         self
     }
 
+    /// Whether blocks of instructions are translated to machine code: [`Translation::On`] if nobody says.
+    pub fn translation(mut self, translation: Translation) -> Builder {
+        self.translation = translation;
+        self
+    }
+
     /// Makes the machine, in the state after a reset.
     pub fn build(&self) -> Result<Machine, Error> {
-        Ok(Machine { state: State::new(self.memory)?, engine: Engine::new(), hooks: Hooks::default(), last: None })
+        let engine = translation::engine(self.translation)?;
+        Ok(Machine { state: State::new(self.memory)?, engine, hooks: Hooks::default(), last: None })
     }
 }
 
@@ -69,7 +77,7 @@ impl Stopper {
 impl Machine {
     /// Describes a machine.
     pub fn builder() -> Builder {
-        Builder { memory: 256 << 20 }
+        Builder { memory: 256 << 20, translation: Translation::On }
     }
 
     /// Loads an ELF64 or multiboot 1 image, with a command line for the latter.
@@ -260,6 +268,11 @@ impl Machine {
     /// How often each kind of exit occurred, intercepted or not.
     pub fn exits(&self) -> impl Iterator<Item = (Reason, u64)> + '_ {
         self.state.exits.iter()
+    }
+
+    /// What the translator has counted, with names: blocks, links, exits by reason. Nothing when it is off.
+    pub fn translated(&self) -> Vec<(String, u64)> {
+        translation::counters(&self.engine, &self.state)
     }
 
     /// How many blocks of instructions were decoded, and how many were dropped since their bytes were written.

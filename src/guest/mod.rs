@@ -27,6 +27,7 @@ mod exit;
 mod hook;
 mod machine;
 mod register;
+mod translation;
 
 pub use exit::{Budget, Error, Exit};
 pub use hook::{Action, Filter, HookId};
@@ -34,3 +35,4 @@ pub use machine::{Builder, Gpa, Gva, Machine, Snapshot, Stopper};
 pub use perilune_runtime::guest::exit::Reason;
 pub use perilune_runtime::guest::image::Start;
 pub use register::Register;
+pub use translation::Translation;

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use lexopt::prelude::*;
+use perilune::guest::Translation;
 
 /// What `--help` prints.
 pub const HELP: &str = "\
@@ -23,6 +24,8 @@ mode, memory mapped one to one), or with --flat any bytes.
   --trace WHAT       print to stderr as it happens: instructions, ports, exceptions, or any kind of
                      exit that --stats names; several with commas
   --stats            print instructions, blocks and exits to stderr at the end
+  --translate WHEN   translate blocks of instructions to machine code: on, off, or N for those that
+                     were executed N times (on)
   --help, --version
 
 The status is value * 2 + 1 after the guest has written value to port F4h, 0 when it has halted for
@@ -73,6 +76,8 @@ pub struct Options {
     pub trace: Vec<String>,
     /// Print statistics.
     pub stats: bool,
+    /// Whether blocks are translated.
+    pub translation: Translation,
 }
 
 /// A number, decimal or with 0x, with a factor behind it.
@@ -110,6 +115,17 @@ fn serial(text: &str) -> Result<Serial, String> {
     }
 }
 
+fn translation(text: &str) -> Result<Translation, String> {
+    match text {
+        "on" => Ok(Translation::On),
+        "off" => Ok(Translation::Off),
+        _ => match text.parse() {
+            Ok(count @ 1..) => Ok(Translation::After(count)),
+            _ => Err(format!("--translate: '{text}' is none of on, off, or a number from 1 on")),
+        },
+    }
+}
+
 /// Reads the arguments.
 pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, String> {
     let mut parser = lexopt::Parser::from_args(arguments);
@@ -123,6 +139,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, Strin
         budget: None,
         trace: Vec::new(),
         stats: false,
+        translation: Translation::On,
     };
     let mut image = None;
     while let Some(argument) = parser.next().map_err(|e| e.to_string())? {
@@ -137,6 +154,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, Strin
             Long("budget") => options.budget = Some(wanted_number("--budget", &mut parser)?),
             Long("trace") => options.trace.extend(text(&mut parser)?.split(',').map(String::from)),
             Long("stats") => options.stats = true,
+            Long("translate") => options.translation = translation(&text(&mut parser)?)?,
             Value(path) if image.is_none() => image = Some(path.into()),
             Value(path) => return Err(format!("one image only, but there is '{}' too", path.display())),
             other => return Err(other.unexpected().to_string()),
@@ -171,6 +189,7 @@ mod tests {
         assert!(wrong(&["a", "b"]).contains("'b'"));
         assert!(wrong(&["--memory", "much", "a"]).contains("'much'"));
         assert!(wrong(&["--serial", "here", "a"]).contains("'here'"));
+        assert!(wrong(&["--translate", "0", "a"]).contains("'0'"));
         assert!(wrong(&["--real", "a"]).contains("--flat"));
         assert!(wrong(&["--what", "a"]).contains("--what"));
     }

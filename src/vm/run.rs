@@ -38,7 +38,11 @@ impl Write for Stdout {
 pub fn run(options: &Options) -> Result<u8, String> {
     let path = options.image.display();
     let image = fs::read(&options.image).map_err(|e| format!("{path}: {e}"))?;
-    let mut machine = Machine::builder().memory(options.memory).build().map_err(|e| e.to_string())?;
+    let mut machine = Machine::builder()
+        .memory(options.memory)
+        .translation(options.translation)
+        .build()
+        .map_err(|e| e.to_string())?;
     let loaded = match options.flat {
         Some(address) => machine.load_flat(&image, Gpa(address), if options.real { Start::Real } else { Start::Long }),
         None => machine.load(&image, &options.append),
@@ -171,6 +175,9 @@ fn statistics(machine: &Machine) {
     let (decoded, dropped) = machine.blocks();
     eprintln!("instructions {}", machine.instructions());
     eprintln!("blocks decoded {decoded}, dropped because they were written {dropped}");
+    for (name, count) in machine.translated() {
+        eprintln!("translator: {name} {count}");
+    }
     for (reason, count) in machine.exits() {
         eprintln!("exit {} {count}", reason.name());
     }

@@ -3,6 +3,7 @@
 
 static volatile u64 last_vector, last_error, last_address, resume;
 static volatile u32 ticks;
+static volatile u64 stepping, step_rip, step_ring;
 
 static void end_of_interrupt(void) { outb(0x20, 0x20); }
 
@@ -18,6 +19,12 @@ void trap(struct frame *f) {
     if (f->vector == 0x40) {
         ticks++;
         *(volatile u32 *)0xfee000b0 = 0;
+        return;
+    }
+    if (f->vector == 1 && stepping) {
+        step_rip = f->rip;
+        step_ring = f->cs & 3;
+        f->rflags &= ~0x100ul;
         return;
     }
     if (f->vector == 0x80) {
@@ -147,6 +154,22 @@ static void rings(void) {
     say("ss after syscall", ss);
     }
 
+__attribute__((naked)) static void user_step(void) { __asm__ volatile("pushf; orl $0x100, (%rsp); popf; syscall"); }
+__attribute__((naked)) static void step_back(void) { __asm__ volatile("lea user(%rip), %rcx; mov $0x302, %r11d; sysretq"); }
+
+// SYSCALL and SYSRET with a single step: what counts is TF behind them.
+static void steps(const char *name, u64 target, u64 mask, void (*from)(void), void (*expected)(void)) {
+    stepping = 1;
+    step_rip = step_ring = 0xfff;
+    wrmsr(0xc0000082, target);
+    wrmsr(0xc0000084, mask);
+    to_user((u64)from, (u64)user_stack + 4096);
+    stepping = 0;
+    print(name);
+    say(": ring", step_ring);
+    say("at the first instruction", step_rip == (u64)expected);
+}
+
 static void timer(void) {
     // The PIC to vector 0x20, the PIT at 1000 Hz.
     outb(0x20, 0x11); outb(0x21, 0x20); outb(0x21, 4); outb(0x21, 1);
@@ -179,6 +202,9 @@ int main(u32 *info) {
     exceptions();
     paging();
     rings();
+    steps("step masked by syscall", (u64)system_call, 0x300, user_step, system_call);
+    steps("step into syscall", (u64)system_call, 0x200, user_step, system_call);
+    steps("step out of sysret", (u64)step_back, 0x200, user_call, user);
     timer();
     return 0;
 }

@@ -1,10 +1,10 @@
-//! Contestants, programs, and the CPU time of one child process.
+//! Contestants, programs, and their runs in turn.
 
 use crate::Row;
+use perilune_compare::child::{self, Outcome};
 use perilune_oracle::{build, puc, root};
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 /// A program that runs Lua, with its options.
 pub struct Contestant {
@@ -121,30 +121,13 @@ pub fn alternate(program: &Program, all: &[Contestant], runs: usize, small: bool
 fn once(contestant: &Contestant, program: &Program, size: Option<&str>) -> Result<(f64, Vec<u8>), String> {
     let mut command = Command::new(&contestant.program);
     command.args(contestant.options).arg(&program.script).args(size);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).env_remove("LUA_INIT").env_remove("LUA_INIT_5_4");
+    command.env_remove("LUA_INIT").env_remove("LUA_INIT_5_4");
     let fail = |what: String| format!("{} with {}: {what}", contestant.name, program.name);
-    let mut child = command.spawn().map_err(|e| fail(e.to_string()))?;
-    let mut output = Vec::new();
-    child.stdout.take().expect("piped").read_to_end(&mut output).map_err(|e| fail(e.to_string()))?;
-    let (status, time) = reap(child.id());
+    let Outcome { time, status, output } = child::run(&mut command).map_err(fail)?;
     if status != 0 {
         return Err(fail(format!("ends with wait status {status:#x}")));
     }
     Ok((time, output))
-}
-
-/// Waits for the child; answers its wait status and its CPU time, user and system, in seconds.
-fn reap(child: u32) -> (i32, f64) {
-    let mut status = 0;
-    // SAFETY: an all-zero rusage is valid; wait4 fills in both.
-    let usage = unsafe {
-        let mut usage: libc::rusage = std::mem::zeroed();
-        let reaped = libc::wait4(child.cast_signed(), &raw mut status, 0, &raw mut usage);
-        assert_eq!(reaped, child.cast_signed(), "the child can be waited for");
-        usage
-    };
-    let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 / 1e6;
-    (status, seconds(usage.ru_utime) + seconds(usage.ru_stime))
 }
 
 #[cfg(test)]
@@ -177,13 +160,5 @@ mod tests {
         sized.sort();
         there.sort();
         assert_eq!(sized, there);
-    }
-
-    #[test]
-    fn a_child_that_works_takes_time() {
-        let busy = Command::new("sh").args(["-c", "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; exit 3"]).spawn();
-        let (status, time) = reap(busy.expect("sh runs").id());
-        assert_eq!(libc::WEXITSTATUS(status), 3);
-        assert!(time > 0.0);
     }
 }

@@ -2,22 +2,11 @@
 
 use crate::measure::{Contestant, Program};
 use crate::{Row, Table};
+use perilune_compare::statistics::{geometric_mean, median, minimum};
 use std::fmt::Write;
 
 /// Programs whose time goes into loops over numbers and arrays.
 const NUMERIC: [&str; 5] = ["nbody", "spectral_norm", "matrix_product", "mandelbrot", "sieve"];
-
-/// The least of `times`.
-pub fn minimum(times: &[f64]) -> f64 {
-    times.iter().copied().fold(f64::INFINITY, f64::min)
-}
-
-fn median(times: &[f64]) -> f64 {
-    let mut sorted = times.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let half = sorted.len() / 2;
-    if sorted.len() % 2 == 1 { sorted[half] } else { f64::midpoint(sorted[half - 1], sorted[half]) }
-}
 
 /// The speeds of a row's contestants relative to the first one.
 pub fn speeds(row: &Row) -> Vec<Option<f64>> {
@@ -47,11 +36,6 @@ pub fn row(program: &Program, row: &Row) -> String {
         let _ = write!(text, " | {cell:<23}");
     }
     text
-}
-
-fn geometric_mean(speeds: impl Iterator<Item = f64>) -> Option<f64> {
-    let logs: Vec<f64> = speeds.map(f64::ln).collect();
-    (!logs.is_empty()).then(|| (logs.iter().sum::<f64>() / logs.len() as f64).exp())
 }
 
 /// The lines below the table.
@@ -126,16 +110,6 @@ fn bootstrap(a: &[f64], b: &[f64]) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn statistics() {
-        assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
-        assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
-        assert_eq!(minimum(&[3.0, 1.0, 2.0]), 1.0);
-        let mean = geometric_mean([1.0, 4.0].into_iter()).expect("not empty");
-        assert!((mean - 2.0).abs() < 1e-12);
-        assert_eq!(geometric_mean(std::iter::empty()), None);
-    }
 
     #[test]
     fn speeds_relate_to_the_first() {

@@ -1,4 +1,4 @@
-//! Decoded blocks, kept by the physical address of their first byte and the mode they were decoded in.
+//! Decoded blocks, kept by the physical address of their first byte, rip there, and the mode they were decoded in.
 //!
 //! A block is a run of instructions on one page, up to the first that goes elsewhere. An instruction that lies on two pages
 //! is a block of its own, good as long as both pages are where they were. Decoding marks lines of the page as code
@@ -18,6 +18,9 @@ const LIMIT: usize = 64;
 
 /// When more instructions than this are kept, all are dropped.
 const ROOM: usize = 1 << 19;
+
+/// How many dropped blocks are remembered.
+const COUNTED: usize = 1 << 12;
 
 /// Slots of the table in front of the map.
 const SLOTS: usize = 1 << 14;
@@ -72,13 +75,15 @@ pub struct Cache {
     slots: Vec<(Key, u32)>,
     /// What new blocks start to count down from.
     pub threshold: u32,
+    /// Where blocks that were dropped had counted down to: code that is written often is executed often.
+    counted: FxHashMap<Key, u32>,
     /// How many blocks were decoded.
     pub decoded: u64,
     /// How many blocks were dropped because their bytes were written.
     pub invalidated: u64,
 }
 
-const NO_KEY: Key = Key { physical: u64::MAX, mode: 0 };
+const NO_KEY: Key = Key { physical: u64::MAX, rip: 0, mode: 0 };
 
 impl Default for Cache {
     fn default() -> Cache {
@@ -89,6 +94,7 @@ impl Default for Cache {
             by_page: FxHashMap::default(),
             slots: vec![(NO_KEY, NO_BLOCK); SLOTS],
             threshold: u32::MAX,
+            counted: FxHashMap::default(),
             decoded: 0,
             invalidated: 0,
         }
@@ -108,7 +114,7 @@ impl Cache {
             Some(addend) => linear.wrapping_add(addend).wrapping_sub(m.memory.base()),
             None => m.translate(linear, Access::Execute)?,
         };
-        let key = Key { physical, mode: m.cpu.mode };
+        let key = Key { physical, rip: m.cpu.rip, mode: m.cpu.mode };
         let (found, number) = self.slots[slot(key)];
         if found == key && self.blocks[number as usize].second.is_none() {
             return Ok(number);
@@ -167,7 +173,7 @@ impl Cache {
             count: (self.insns.len() - first) as u32,
             bytes: at as u32,
             second,
-            countdown: self.threshold,
+            countdown: self.counted.remove(&key).unwrap_or(self.threshold),
             compiled: None,
         };
         self.decoded += 1;
@@ -182,6 +188,7 @@ impl Cache {
         let pages = [Some(block.key.physical), block.second];
         for page in pages.into_iter().flatten().map(|physical| (physical >> PAGE_SHIFT) as u32) {
             if (page as usize) < m.memory.page_count() {
+                m.memory.forget_literals(page);
                 m.add_code(page, block.lines(page));
                 self.by_page.entry(page).or_default().push(number);
             }
@@ -221,6 +228,10 @@ impl Cache {
             let of_block = self.blocks[*number as usize].lines(page);
             let hit = of_block & lines != 0;
             if hit {
+                let Block { key, countdown, .. } = self.blocks[*number as usize];
+                if self.counted.len() < COUNTED && countdown < self.threshold {
+                    self.counted.insert(key, countdown.max(1));
+                }
                 self.remove(*number);
                 self.invalidated += 1;
             } else {
@@ -241,6 +252,7 @@ impl Cache {
         self.by_key.clear();
         self.by_page.clear();
         self.slots.fill((NO_KEY, NO_BLOCK));
+        self.counted.clear();
     }
 }
 

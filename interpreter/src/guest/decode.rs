@@ -100,7 +100,8 @@ fn marks(instruction: &Instruction) -> u8 {
     put(mark::LOCK, instruction.has_lock_prefix());
     let leaves = instruction.flow_control() != iced_x86::FlowControl::Next;
     put(mark::LAST, leaves || repeated && instruction.is_string_instruction() || instruction.is_invalid());
-    put(mark::INTERRUPT, instruction.flow_control() == iced_x86::FlowControl::Interrupt);
+    let system_call = matches!(instruction.mnemonic(), Mnemonic::Syscall | Mnemonic::Sysret | Mnemonic::Sysretq);
+    put(mark::STEPS, system_call || instruction.flow_control() == iced_x86::FlowControl::Interrupt);
     marks
 }
 

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use perilune_runtime::guest::cpu::{Activity, attention, flag, mode};
-use perilune_runtime::guest::exception::{Exception, vector};
+use perilune_runtime::guest::exception::vector;
 use perilune_runtime::guest::exit::{Detail, Exit, Reason, Reasons};
 use perilune_runtime::guest::machine::Machine;
 use perilune_runtime::guest::tier::{Answer, Outcome, Tier};
@@ -29,12 +29,6 @@ impl std::fmt::Debug for Engine {
     }
 }
 
-/// DR6: a single step was taken.
-const SINGLE_STEP: u64 = 1 << 14;
-
-/// Bits of DR6 that are set when there is nothing to tell.
-const DR6_CLEAR: u64 = 0xffff_0ff0;
-
 impl Engine {
     /// An engine without a translator.
     pub fn new() -> Engine {
@@ -46,6 +40,11 @@ impl Engine {
         self.cache.clear();
         self.cache.threshold = tier.threshold().max(1);
         self.tier = Some(tier);
+    }
+
+    /// The translator that is plugged in.
+    pub fn tier(&self) -> Option<&dyn Tier> {
+        self.tier.as_deref()
     }
 
     /// How many blocks were decoded, and how many were dropped because their bytes were written.
@@ -170,7 +169,7 @@ impl Engine {
         for modified in m.memory.take_modified() {
             let mut used = self.cache.invalidate(modified.page, modified.lines);
             if let Some(tier) = &mut self.tier {
-                used |= tier.invalidate(modified.page, modified.lines);
+                used |= tier.invalidate(&mut m.memory, modified);
             }
             m.memory.set_code(modified.page, used);
         }
@@ -179,7 +178,8 @@ impl Engine {
     /// Executes the block at rip, or at most `limit` instructions of it.
     #[inline]
     fn block(&mut self, m: &mut Machine, limit: u64) -> Done {
-        let number = self.cache.find(m)?;
+        // A fault of the fetch takes the time of an instruction, or a handler that cannot be fetched would never use up a budget.
+        let number = self.cache.find(m).inspect_err(|_| m.cpu.budget -= 1)?;
         let hooked = m.intercepts.contains(Reason::Block) || m.intercepts.contains(Reason::Instruction);
         if limit == u64::MAX && !hooked && m.cpu.mode & mode::STEP == 0 && self.translated(m, number) {
             return Ok(());
@@ -206,9 +206,8 @@ impl Engine {
             }
             m.cpu.rip = m.cpu.next_rip;
             self.entered = insn.has(mark::LAST) && !insn.has(mark::REP | mark::REPNE);
-            if step && !insn.has(mark::INTERRUPT) {
-                m.cpu.dr[6] = m.cpu.dr[6] | DR6_CLEAR | SINGLE_STEP;
-                return Err(Exception::plain(vector::DEBUG).into());
+            if step && !insn.has(mark::STEPS) {
+                return Err(fault::single_step(m));
             }
             if m.cpu.attention != 0 {
                 break;

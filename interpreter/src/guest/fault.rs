@@ -65,6 +65,13 @@ pub fn software(m: &mut Machine, vector: u8) -> Done {
     enter(m, &Event { vector, code: None, source: Source::Software, back, flags })
 }
 
+/// The trap behind an instruction that was executed with TF set; rip stands behind it already.
+pub fn single_step(m: &mut Machine) -> Stop {
+    // DR6: bit 14 tells of a single step; the others are those that are always set.
+    m.cpu.dr[6] |= 0xffff_0ff0 | 1 << 14;
+    Exception::plain(vector::DEBUG).into()
+}
+
 /// Delivers an interrupt of a device, between two instructions.
 pub fn external(m: &mut Machine, vector: u8) -> Done {
     m.cpu.activity = Activity::Running;

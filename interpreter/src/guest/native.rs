@@ -143,7 +143,8 @@ pub fn sse(which: Vector, operands: &mut Operands) {
             "ldmxcsr [{host}]",
             mxcsr = in(reg) mxcsr,
             stub = in(reg) stub,
-            flags = lateout(reg) flags,
+            // Written while the pointers are still needed: `lateout` may share their registers.
+            flags = out(reg) flags,
             host = in(reg) &raw const host,
             inout("xmm0") first,
             in("xmm1") second,

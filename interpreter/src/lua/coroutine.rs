@@ -316,9 +316,8 @@ fn close_variables(st: &mut State, error: &mut Option<Value>) -> Result<(), Rais
         }
         let handler = metafield(st, value, perilune_runtime::lua::event::Event::Close);
         st.set_top(slot + 1);
-        let called = if handler.is_nil() { value } else { handler };
         st.push(error.unwrap_or(Value::NIL))?;
-        for v in [called, value, error.unwrap_or(Value::NIL)] {
+        for v in [handler, value, error.unwrap_or(Value::NIL)] {
             st.push(v)?;
         }
         if let Err(new) = call_protected(st, 2, 0)? {

@@ -4,8 +4,9 @@ use perilune_interpreter::guest::engine::Engine;
 use perilune_runtime::guest::cpu::{Segment, cr0, cr4, efer, flag, seg};
 use perilune_runtime::guest::exit::{Detail, Reason, Reasons};
 use perilune_runtime::guest::machine::Machine;
+use perilune_runtime::guest::tier::Tier;
 
-use super::native::{BASE, CODE, CONSTANT, DATA, Ending, Registers, SIZE, STACK};
+use super::native::{Access, BASE, CODE, CONSTANT, DATA, Ending, Registers, SIZE, STACK};
 
 /// Where the test's memory lies in the guest's physical memory.
 const PHYSICAL: u64 = 0x10_0000;
@@ -16,7 +17,30 @@ const NO_EXECUTE: u64 = 1 << 63;
 pub struct Guest {
     /// Its state.
     pub machine: Box<Machine>,
-    engine: Engine,
+    /// What executes it.
+    pub engine: Engine,
+}
+
+/// Where an address lies in physical memory: the pages follow one another the other way round, so that the end of one is not followed by what
+/// follows in the test's memory.
+fn physical(at: u64) -> u64 {
+    let last = SIZE as u64 / 0x1000 - 1;
+    PHYSICAL + (last - (at - BASE) / 0x1000) * 0x1000 + (at & 0xfff)
+}
+
+/// Where the page table's entry of a page lies.
+fn entry(at: u64) -> u64 {
+    TABLES + 0x3000 + (at >> 12 & 511) * 8
+}
+
+/// The rights of a page, accessed and dirty.
+fn usual(at: u64) -> u64 {
+    match at {
+        CODE => 0x67,
+        CONSTANT => NO_EXECUTE | 0x65,
+        at if at == STACK || (DATA..DATA + 0x2000).contains(&at) => NO_EXECUTE | 0x67,
+        _ => 0,
+    }
 }
 
 impl Guest {
@@ -30,16 +54,8 @@ impl Guest {
             let table = TABLES + (4 - level) * 0x1000;
             put(table + index(level) * 8, (table + 0x1000) | 7);
         }
-        for page in 0..SIZE as u64 / 0x1000 {
-            let at = BASE + page * 0x1000;
-            let bits = match at {
-                CODE => 0x67,
-                STACK => NO_EXECUTE | 0x67,
-                CONSTANT => NO_EXECUTE | 0x65,
-                at if (DATA..DATA + 0x2000).contains(&at) => NO_EXECUTE | 0x67,
-                _ => 0,
-            };
-            put(TABLES + 0x3000 + (index(1) + page) * 8, (PHYSICAL + page * 0x1000) | bits);
+        for at in (BASE..BASE + SIZE as u64).step_by(0x1000) {
+            put(entry(at), physical(at) | usual(at));
         }
         let cpu = &mut m.cpu;
         cpu.cr3 = TABLES;
@@ -56,6 +72,27 @@ impl Guest {
         Guest { machine, engine: Engine::new() }
     }
 
+    /// A guest whose code is translated.
+    pub fn with_tier(tier: Box<dyn Tier>) -> Guest {
+        let mut guest = Guest::new();
+        guest.engine.set_tier(tier);
+        guest
+    }
+
+    /// Changes what user code may do with the page at `at`.
+    pub fn protect(&mut self, at: u64, access: Access) {
+        let bits = usual(at);
+        let bits = match access {
+            Access::Usual => bits,
+            Access::ReadOnly => bits & !2,
+            Access::Absent => bits & !1,
+            Access::Supervisor => bits & !4,
+        };
+        let value = physical(at) | bits;
+        assert!(self.machine.write_physical(entry(at), &value.to_le_bytes()));
+        self.machine.flush_page(at);
+    }
+
     /// Makes it 32-bit user code, in compatibility mode, or 64-bit user code.
     pub fn set_narrow(&mut self, narrow: bool) {
         let (selector, attributes) = if narrow { (0x23, 0xcfb) } else { (0x33, 0xafb) };
@@ -65,12 +102,18 @@ impl Guest {
 
     /// Writes to the test's memory.
     pub fn write(&mut self, at: u64, bytes: &[u8]) {
-        assert!(self.machine.write_physical(at - BASE + PHYSICAL, bytes));
+        let (mut at, mut rest) = (at, bytes);
+        while !rest.is_empty() {
+            let (part, behind) = rest.split_at(rest.len().min((0x1000 - (at & 0xfff)) as usize));
+            assert!(self.machine.write_physical(physical(at), part));
+            (at, rest) = (at + part.len() as u64, behind);
+        }
     }
 
     /// Reads the test's memory.
-    pub fn read(&self, at: u64, size: usize) -> &[u8] {
-        self.machine.memory.slice(at - BASE + PHYSICAL, size).expect("in memory")
+    pub fn read(&self, at: u64, size: usize) -> Vec<u8> {
+        let byte = |at| self.machine.memory.slice(physical(at), 1).expect("in memory")[0];
+        (at..at + size as u64).map(byte).collect()
     }
 
     /// Executes until an exception, or `limit` instructions.

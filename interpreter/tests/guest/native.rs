@@ -24,6 +24,19 @@ pub const STACK: u64 = BASE + 0x7000;
 /// Bytes of the whole range.
 pub const SIZE: usize = 0x9000;
 
+/// What user code may do with a page.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// What it is for: code is read, written and executed, constants are read, all else is read and written.
+    Usual,
+    /// It is read and, if it holds code, executed.
+    ReadOnly,
+    /// It is not there.
+    Absent,
+    /// It is the supervisor's. On the host, where no test can have such pages, it is not there.
+    Supervisor,
+}
+
 /// Registers before and after.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Registers {
@@ -48,6 +61,9 @@ pub struct Ending {
     pub address: u64,
 }
 
+/// Seconds that code may run on the host.
+const PATIENCE: u32 = 5;
+
 const IDLE: u32 = 0;
 const ENTER: u32 = 1;
 const INSIDE: u32 = 2;
@@ -57,6 +73,7 @@ static EXCHANGE: AtomicPtr<Exchange> = AtomicPtr::new(std::ptr::null_mut());
 static LOCK: Mutex<()> = Mutex::new(());
 
 struct Exchange {
+    thread: libc::pthread_t,
     narrow: bool,
     registers: Registers,
     ending: Ending,
@@ -94,10 +111,27 @@ extern "C" fn on_signal(signal: libc::c_int, _: *mut libc::siginfo_t, context: *
     let exchange = EXCHANGE.load(Ordering::Relaxed);
     let phase = PHASE.load(Ordering::Relaxed);
     if exchange.is_null() || phase == IDLE {
+        if signal == libc::SIGALRM {
+            return;
+        }
         // A fault of the test program itself: let the default action report it.
         // SAFETY: resetting a signal's action is always allowed; the fault occurs again on return.
         unsafe { libc::signal(signal, libc::SIG_DFL) };
         return;
+    }
+    if signal == libc::SIGALRM {
+        // SAFETY: as below; the thread waits for its own code, so it is there.
+        let thread = unsafe { (*exchange).thread };
+        // SAFETY: both may be called in a signal's handler.
+        if unsafe { libc::pthread_self() } != thread {
+            // The kernel may choose any thread.
+            // SAFETY: as above.
+            unsafe { libc::pthread_kill(thread, signal) };
+            return;
+        }
+        if phase != INSIDE {
+            return;
+        }
     }
     // SAFETY: the kernel passes a context that is valid until we return; `exchange` points to a value that the function that
     // raised the signal holds on its stack and does not touch while the signal is handled.
@@ -139,8 +173,9 @@ extern "C" fn on_signal(signal: libc::c_int, _: *mut libc::siginfo_t, context: *
     // SAFETY: `Fx` is made of integers only, so all bytes are valid for it.
     let fx: &mut [u8; 512] = unsafe { &mut *(&raw mut registers.fx).cast() };
     fx[..416].copy_from_slice(&state[..416]);
+    let vector = context.gregs[libc::REG_TRAPNO as usize] as u8;
     exchange.ending = Ending {
-        vector: context.gregs[libc::REG_TRAPNO as usize] as u8,
+        vector: if signal == libc::SIGALRM { 255 } else { vector },
         code: context.gregs[libc::REG_ERR as usize] as u32,
         address: context.gregs[libc::REG_CR2 as usize] as u64,
     };
@@ -176,10 +211,10 @@ impl Host {
             let stack = vec![0u8; 1 << 16].leak();
             let alternative = libc::stack_t { ss_sp: stack.as_mut_ptr().cast(), ss_flags: 0, ss_size: stack.len() };
             assert_eq!(libc::sigaltstack(&raw const alternative, std::ptr::null_mut()), 0);
-            for signal in [libc::SIGTRAP, libc::SIGSEGV, libc::SIGFPE, libc::SIGILL, libc::SIGBUS] {
+            for signal in [libc::SIGALRM, libc::SIGTRAP, libc::SIGSEGV, libc::SIGFPE, libc::SIGILL, libc::SIGBUS] {
                 let mut action: libc::sigaction = std::mem::zeroed();
                 action.sa_sigaction = on_signal as *const () as usize;
-                action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+                action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
                 assert_eq!(libc::sigaction(signal, &raw const action, std::ptr::null_mut()), 0);
             }
         }
@@ -203,10 +238,33 @@ impl Host {
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), Host::range(at, bytes.len()), bytes.len()) };
     }
 
+    /// Writes the page of constants.
+    pub fn write_constants(&mut self, bytes: &[u8]) {
+        // SAFETY: the page is ours, and no reference into it is alive.
+        assert_eq!(unsafe { libc::mprotect(CONSTANT as *mut _, 0x1000, libc::PROT_READ | libc::PROT_WRITE) }, 0);
+        self.write(CONSTANT, bytes);
+        self.protect(CONSTANT, Access::Usual);
+    }
+
+    /// Changes what may be done with the page at `at`.
+    pub fn protect(&mut self, at: u64, access: Access) {
+        let write = if at == CONSTANT { 0 } else { libc::PROT_WRITE };
+        let execute = if at == CODE { libc::PROT_EXEC } else { 0 };
+        let how = match access {
+            Access::Usual => libc::PROT_READ | write | execute,
+            Access::ReadOnly => libc::PROT_READ | execute,
+            Access::Absent | Access::Supervisor => libc::PROT_NONE,
+        };
+        // SAFETY: the page is ours, and no reference into it is alive, since those borrow `self`.
+        assert_eq!(unsafe { libc::mprotect(Host::range(at, 0x1000).cast(), 0x1000, how) }, 0);
+    }
+
     /// Executes what lies at `registers.rip` until a breakpoint or a fault. A breakpoint leaves rip behind its one byte.
-    /// `narrow` makes it 32-bit code.
+    /// `narrow` makes it 32-bit code. What does not end within seconds ends with vector 255.
     pub fn run(&mut self, registers: Registers, narrow: bool) -> (Registers, Ending) {
         let mut exchange = Box::new(Exchange {
+            // SAFETY: it has no preconditions.
+            thread: unsafe { libc::pthread_self() },
             narrow,
             registers,
             ending: Ending { vector: 0, code: 0, address: 0 },
@@ -220,7 +278,11 @@ impl Host {
         PHASE.store(ENTER, Ordering::Relaxed);
         // SAFETY: the breakpoint's handler runs the instruction with its own registers and then restores all of ours; memory outside
         // of the mapping is out of the reach of the instructions that the tests generate.
-        unsafe { std::arch::asm!("int3") };
+        unsafe {
+            libc::alarm(PATIENCE);
+            std::arch::asm!("int3");
+            libc::alarm(0);
+        }
         EXCHANGE.store(std::ptr::null_mut(), Ordering::Relaxed);
         (exchange.registers, exchange.ending)
     }

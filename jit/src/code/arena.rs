@@ -11,8 +11,9 @@ use super::buffer::Buffer;
 use super::exit::Deoptimizer;
 use super::map::{CodeSpace, Writing};
 use super::trampoline::{self, Trampoline};
+use perilune_unwind::frame::Frame;
 use perilune_unwind::gdb::Entry;
-use perilune_unwind::object;
+use perilune_unwind::object::{self, Symbol};
 use perilune_unwind::register::FrameRegistration;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -22,11 +23,22 @@ use std::rc::Rc;
 /// Blocks start and end at multiples of this: what the processor fetches at once, and where code starts well.
 pub const ALIGN: usize = 16;
 
-/// A range of executable memory. Buffers and published code keep what they need of it alive.
+/// A range of executable memory, with `H` at its start: how its code is entered and left. Buffers and published code keep what they
+/// need of it alive.
 #[derive(Debug)]
-pub struct Arena {
+pub struct Arena<H = Trampoline> {
     shared: Rc<Shared>,
-    trampoline: Trampoline,
+    head: H,
+}
+
+/// The code at the start of an arena, assembled for that address.
+pub struct Head {
+    /// Its bytes.
+    pub code: Vec<u8>,
+    /// The frame in it; the rules behind its last step hold for all of the arena.
+    pub frame: Frame,
+    /// Names of its parts.
+    pub symbols: Vec<Symbol>,
 }
 
 #[derive(Debug)]
@@ -36,33 +48,56 @@ pub(super) struct Shared {
     _frames: FrameRegistration,
     holes: RefCell<Holes>,
     range: Range<usize>,
+    /// The first byte behind the head.
+    first: usize,
     pub(super) space: Rc<CodeSpace>,
 }
 
 impl Arena {
     /// Cuts an arena of `size` bytes (rounded up to whole pages) off `space`. Exits of its code go to `deoptimizer`.
     pub fn new(space: &Rc<CodeSpace>, size: usize, deoptimizer: Deoptimizer) -> Result<Arena, CodeError> {
+        Arena::with_head(space, size, |start| {
+            let assembled = trampoline::assemble(start, deoptimizer)?;
+            let symbols = assembled.trampoline.symbols();
+            Ok((assembled.trampoline, Head { code: assembled.code, frame: assembled.frame, symbols }))
+        })
+    }
+
+    /// How its code is entered and left.
+    pub fn trampoline(&self) -> Trampoline {
+        self.head
+    }
+}
+
+impl<H> Arena<H> {
+    /// Cuts an arena of `size` bytes (rounded up to whole pages) off `space`; `assemble` makes what stands at its start.
+    pub fn with_head(
+        space: &Rc<CodeSpace>,
+        size: usize,
+        assemble: impl FnOnce(usize) -> Result<(H, Head), CodeError>,
+    ) -> Result<Arena<H>, CodeError> {
         let range = space.cut(size).ok_or(CodeError::Full { wanted: size })?;
-        let assembled = trampoline::assemble(range.start, deoptimizer)?;
-        let trampoline = assembled.trampoline;
-        let used = trampoline.range();
+        let (head, Head { code, frame, symbols }) = assemble(range.start)?;
+        let used = range.start..range.start + code.len();
         if used.end > range.end {
             return Err(CodeError::Full { wanted: used.len() });
         }
-        space.write(used.clone(), |bytes| bytes.copy_from_slice(&assembled.code))?;
+        space.write(used.clone(), |bytes| bytes.copy_from_slice(&code))?;
         let start = range.start as u64;
         let length = u32::try_from(range.len()).map_err(|_| CodeError::Full { wanted: size })?;
-        let frames = FrameRegistration::new(&assembled.frame, start, length)?;
-        let image = object::arena_image(&assembled.frame, start, length, &trampoline.symbols())?;
-        let holes = Holes::new(used.end.next_multiple_of(ALIGN)..range.end);
+        let frames = FrameRegistration::new(&frame, start, length)?;
+        let image = object::arena_image(&frame, start, length, &symbols)?;
+        let first = used.end.next_multiple_of(ALIGN);
+        let holes = Holes::new(first..range.end);
         let shared = Shared {
             _entry: Entry::new(image),
             _frames: frames,
             holes: RefCell::new(holes),
             range,
+            first,
             space: Rc::clone(space),
         };
-        Ok(Arena { shared: Rc::new(shared), trampoline })
+        Ok(Arena { shared: Rc::new(shared), head })
     }
 
     /// Starts code of at most `bound` bytes.
@@ -75,9 +110,9 @@ impl Arena {
         self.shared.space.writing()
     }
 
-    /// How its code is entered and left.
-    pub fn trampoline(&self) -> Trampoline {
-        self.trampoline
+    /// What stands at its start.
+    pub fn head(&self) -> &H {
+        &self.head
     }
 
     /// All addresses of the arena.
@@ -87,7 +122,7 @@ impl Arena {
 
     /// Bytes that live buffers and published code occupy.
     pub fn used(&self) -> usize {
-        self.range().end - self.trampoline.range().end.next_multiple_of(ALIGN) - self.shared.holes.borrow().free
+        self.range().end - self.shared.first - self.shared.holes.borrow().free
     }
 
     pub(super) fn space(&self) -> &CodeSpace {

@@ -18,7 +18,7 @@ pub struct Patch {
     pub target: usize,
 }
 
-impl Arena {
+impl<H> Arena<H> {
     /// Writes the displacements of all patches; on error, of none. However many there are, the protection is switched
     /// once forth and back.
     pub fn patch(&self, patches: &[Patch]) -> Result<(), CodeError> {

@@ -62,11 +62,20 @@ pub fn store_slots(state: &mut State, at: Entered, ir: &Ir, snapshot: &Snapshot,
 
 /// Makes the frames of a snapshot, whose slots have been stored: the inlined calls, and where each frame goes on.
 pub fn push_frames(state: &mut State, at: Entered, ir: &Ir, snapshot: &Snapshot) {
+    push_frames_at(state, at, ir, snapshot, &mut None);
+}
+
+/// Does the same; `resume` remembers the address of the instruction where the innermost frame goes on, which is the same for
+/// a snapshot each time.
+pub fn push_frames_at(state: &mut State, at: Entered, ir: &Ir, snapshot: &Snapshot, resume: &mut Option<usize>) {
     pop_frames(state, at);
     let thread = state.thread;
     let frames = thread.frames();
     for f in ir.snapshots.frames(snapshot) {
-        set_pc(state, f.return_pc);
+        match f.return_address {
+            0 => set_pc(state, f.return_pc),
+            address => set_address(state, address),
+        }
         let base = at.slot(f.base) as u32;
         let finish = if f.kind.is_meta() || f.kind.is_protected() { frame_flag::FINISH } else { 0 };
         let tail = if f.kind.is_tail() { frame_flag::TAIL } else { 0 };
@@ -81,9 +90,22 @@ pub fn push_frames(state: &mut State, at: Entered, ir: &Ir, snapshot: &Snapshot)
         state.nesting += nesting_of(frame.flags);
         frames.push(Frame { extra: f.varargs.into(), ..frame });
     }
-    set_pc(state, snapshot.pc);
+    match *resume {
+        Some(address) => set_address(state, address),
+        None => {
+            set_pc(state, snapshot.pc);
+            *resume = thread.frames().last().map(|frame| frame.pc.expose_provenance());
+        }
+    }
     if snapshot.mode != ExitMode::Open {
         state.set_top(at.slot(snapshot.top));
+    }
+}
+
+/// Sets where the top frame, a Lua function's, goes on: at the instruction with this address.
+fn set_address(state: &State, address: usize) {
+    if let Some(frame) = state.thread.frames().last_mut() {
+        frame.pc = std::ptr::with_exposed_provenance(address);
     }
 }
 

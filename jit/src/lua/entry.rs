@@ -242,15 +242,15 @@ pub(super) unsafe extern "C-unwind" fn sync_frames(state: *mut State, number: u3
     // SAFETY: compiled code's context is its state, and nobody holds a reference while it runs.
     let (state, machine) = unsafe { (&mut *state, &mut *(*state).compiled.cast::<Machine>()) };
     let at = Entered::top(state);
-    if let Some(trace) = machine.known(number) {
+    if let Some(trace) = machine.known_mut(number) {
         stand(state, trace, at, point);
     }
     machine.syncs.push(Sync { trace: number, point: point as u16, frame, at });
 }
 
-fn stand(state: &mut State, trace: &MachineTrace, at: Entered, point: u32) {
-    let snapshot = trace.ir.snapshots.get(trace.exits[point as usize].snapshot);
-    deopt::push_frames(state, at, &trace.ir, snapshot);
+fn stand(state: &mut State, trace: &mut MachineTrace, at: Entered, point: u32) {
+    let place = &mut trace.exits[point as usize];
+    deopt::push_frames_at(state, at, &trace.ir, trace.ir.snapshots.get(place.snapshot), &mut place.resume);
 }
 
 /// After a full call: pops the frames. Answers where the base is now.
@@ -273,8 +273,8 @@ pub(super) unsafe extern "C-unwind" fn unsync_frames(state: *mut State) -> usize
 /// As for [`sync_frames`].
 pub(super) unsafe extern "C-unwind" fn push_frames(state: *mut State, number: u32, point: u32) -> usize {
     // SAFETY: compiled code's context is its state, and nobody holds a reference while it runs.
-    let (state, machine) = unsafe { (&mut *state, &*(*state).compiled.cast::<Machine>()) };
-    if let Some(trace) = machine.known(number) {
+    let (state, machine) = unsafe { (&mut *state, &mut *(*state).compiled.cast::<Machine>()) };
+    if let Some(trace) = machine.known_mut(number) {
         let at = Entered::top(state);
         stand(state, trace, at, point);
     }

@@ -68,6 +68,8 @@ define_helpers! {
     Find = find, [Table Void Int] -> Ptr, Leaf, Access::Reads(Alias::Lookup.bit() | Alias::Field.bit()), Never;
     /// The value of a string, wherever a table has it; a pointer to nil if there is none.
     FindString = find_string, [Table String] -> Ptr, Leaf, Access::Reads(Alias::Lookup.bit() | Alias::Field.bit()), Never;
+    /// The value of a string that is not in the shape.
+    FindHashed = find_hashed, [Table String] -> Ptr, Leaf, Access::Reads(Alias::Lookup.bit() | Alias::Field.bit()), Never;
     /// The next entry behind a key: 1 if there is one, its key and value in the state's scratch values.
     Next = next, [Table Void Int] -> Int, Leaf, Access::Writes(Alias::Value.bit()), Never;
     /// `a .. b`
@@ -76,6 +78,8 @@ define_helpers! {
     Concat3 = concat3, [String String String] -> String, Allocating, Access::Pure, Zero;
     /// `a .. b .. c .. d`
     Concat4 = concat4, [String String String String] -> String, Allocating, Access::Pure, Zero;
+    /// Strings and integers, one behind the other, up to four: how many, and in the bits from the fourth on which are integers.
+    ConcatMixed = concat_mixed, [Int Void Void Void Void] -> String, Allocating, Access::Pure, Zero;
     /// An integer as a string.
     IntToString = int_to_string, [Int] -> String, Allocating, Access::Pure, Zero;
     /// A float as a string.
@@ -200,6 +204,7 @@ helpers! {
     }
     fn find(state, t: Gc<Table>, k: u64, tag: u64) -> u64 { t.find_hashed(value(k, tag)).expose_provenance() as u64 }
     fn find_string(state, t: Gc<Table>, k: Gc<Str>) -> u64 { t.find_str(k).expose_provenance() as u64 }
+    fn find_hashed(state, t: Gc<Table>, k: Gc<Str>) -> u64 { t.find_string_hashed(k).expose_provenance() as u64 }
     fn next(state, t: Gc<Table>, k: u64, tag: u64) -> i64 {
         match t.next(value(k, tag)) {
             Ok(Some((k, v))) => {
@@ -212,12 +217,33 @@ helpers! {
             Err(_) => 2,
         }
     }
-    fn concat2(state, a: Gc<Str>, b: Gc<Str>) -> u64 { concat(state, &[a, b]) }
-    fn concat3(state, a: Gc<Str>, b: Gc<Str>, c: Gc<Str>) -> u64 { concat(state, &[a, b, c]) }
-    fn concat4(state, a: Gc<Str>, b: Gc<Str>, c: Gc<Str>, d: Gc<Str>) -> u64 { concat(state, &[a, b, c, d]) }
+    fn concat2(state, a: Gc<Str>, b: Gc<Str>) -> u64 { object(state.heap.string_of_parts(&[a.bytes(), b.bytes()])) }
+    fn concat3(state, a: Gc<Str>, b: Gc<Str>, c: Gc<Str>) -> u64 {
+        object(state.heap.string_of_parts(&[a.bytes(), b.bytes(), c.bytes()]))
+    }
+    fn concat4(state, a: Gc<Str>, b: Gc<Str>, c: Gc<Str>, d: Gc<Str>) -> u64 {
+        object(state.heap.string_of_parts(&[a.bytes(), b.bytes(), c.bytes(), d.bytes()]))
+    }
+    fn concat_mixed(state, kinds: i64, a: u64, b: u64, c: u64, d: u64) -> u64 {
+        let values = [a, b, c, d];
+        let is_int = |i: usize| kinds >> (4 + i) & 1 != 0;
+        let strings: [Option<Gc<Str>>; 4] = std::array::from_fn(|i| {
+            let present = (i as i64) < kinds & 15 && !is_int(i);
+            present.then(|| value(values[i], tag::STRING.into()).as_string()).flatten()
+        });
+        let mut texts = [[0; number::MAX_INT_TEXT]; 4];
+        let mut parts = [&b""[..]; 4];
+        for (i, (part, text)) in parts.iter_mut().zip(&mut texts).enumerate() {
+            *part = match &strings[i] {
+                Some(string) => string.bytes(),
+                None if is_int(i) => number::int_text(values[i] as i64, text),
+                None => b"",
+            };
+        }
+        object(state.heap.string_of_parts(&parts))
+    }
     fn int_to_string(state, i: i64) -> u64 {
-        let text = number::to_text(number::Number::Int(i));
-        object(state.heap.string(&text))
+        object(state.heap.string(number::int_text(i, &mut [0; number::MAX_INT_TEXT])))
     }
     fn float_to_string(state, f: f64) -> u64 {
         let text = number::to_text(number::Number::Float(f));
@@ -228,7 +254,7 @@ helpers! {
     fn string_part(state, s: Gc<Str>, from: i64, to: i64) -> u64 {
         object(state.heap.string(&s.bytes()[from as usize..to as usize]))
     }
-    fn string_char(state, byte: i64) -> u64 { object(state.heap.string(&[byte as u8])) }
+    fn string_char(state, byte: i64) -> u64 { object(state.heap.string_of_byte(byte as u8)) }
     fn float_mod(state, a: f64, b: f64) -> f64 { number::float_mod(a, b) }
     fn pow(state, a: f64, b: f64) -> f64 { number::float_pow(a, b) }
     fn fmod(state, a: f64, b: f64) -> f64 { a % b }
@@ -278,16 +304,6 @@ helpers! {
             Err(_) => 0,
         }
     }
-}
-
-fn concat(state: &mut State, parts: &[Gc<Str>]) -> u64 {
-    let len: usize = parts.iter().map(|p| p.len()).sum();
-    if state.heap.reserve(len).is_err() {
-        return 0;
-    }
-    let mut bytes = Vec::with_capacity(len);
-    parts.iter().for_each(|p| bytes.extend_from_slice(p.bytes()));
-    object(state.heap.string_from_vec(bytes))
 }
 
 /// The tags that helpers get are those of values.

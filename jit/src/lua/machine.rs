@@ -52,6 +52,8 @@ pub struct Exit {
     pub collects: bool,
     /// What is live behind it, once that was asked for.
     pub live: Option<Box<Registers>>,
+    /// The address of the instruction where its innermost frame goes on, once that was asked for.
+    pub resume: Option<usize>,
     /// The jumps that lead to it; none if it is no exit but a place where slots are stored.
     sites: Vec<Site>,
     /// Its stub's address.
@@ -403,6 +405,7 @@ impl Machine {
             synced: point.synced,
             collects: false,
             live: None,
+            resume: None,
             stub: start + *stub as usize,
             sites: Vec::new(),
         };

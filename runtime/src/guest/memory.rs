@@ -10,7 +10,8 @@
 //! - *dirty pages*: which were written since the list was last taken, as a list, so that snapshots cost what was changed;
 //! - *modified code*: a page in which instructions were decoded has a bit for each 64-byte line they lie in; a write that
 //!   touches such a line is noted in [`Memory::take_modified`], and whoever keeps decoded or translated code drops
-//!   what overlaps.
+//!   what overlaps. *Literals* are the exception: immediate operands that a translator reads from memory each time, because
+//!   the guest writes them again and again. Writing them modifies no code, as long as nobody else has decoded them.
 
 use std::fmt;
 
@@ -33,8 +34,10 @@ pub mod page {
     pub const ROM: u8 = 2;
     /// Written since the list of dirty pages was last taken; it is on the list.
     pub const DIRTY: u8 = 4;
-    /// Holds instructions that somebody has decoded.
+    /// Holds instructions that somebody has decoded, or did not long ago.
     pub const CODE: u8 = 8;
+    /// Three bits that count writes since the page last held such instructions.
+    pub const WRITES: u8 = 7 << 5;
 }
 
 /// Bytes of a line, the unit in which code is tracked.
@@ -69,6 +72,8 @@ pub struct Modified {
     pub page: u32,
     /// The lines that were written and held code.
     pub lines: u64,
+    /// The first and the last byte that were written, from the start of the page.
+    pub bytes: (u16, u16),
 }
 
 /// Guest-physical memory.
@@ -83,6 +88,8 @@ pub struct Memory {
     /// The pages with [`page::DIRTY`].
     dirty: Vec<u32>,
     modified: Vec<Modified>,
+    /// Guest-physical addresses of literals, each on one page.
+    literals: Vec<std::ops::Range<u64>>,
 }
 
 impl fmt::Debug for Memory {
@@ -105,7 +112,15 @@ impl Memory {
         if size > HOLE_START {
             pages[(HOLE_START as usize) / PAGE_SIZE..(HOLE_END as usize) / PAGE_SIZE].fill(0);
         }
-        Ok(Memory { map, size, pages, code: vec![0; count], dirty: Vec::new(), modified: Vec::new() })
+        Ok(Memory {
+            map,
+            size,
+            pages,
+            code: vec![0; count],
+            dirty: Vec::new(),
+            modified: Vec::new(),
+            literals: Vec::new(),
+        })
     }
 
     /// Bytes of RAM.
@@ -210,11 +225,13 @@ impl Memory {
         for page in range.start / PAGE_SIZE..=(range.end - 1) / PAGE_SIZE {
             self.prepare_write(page as u64 * PAGE_SIZE as u64);
             if self.code[page] != 0 {
-                let first = range.start.max(page * PAGE_SIZE) % PAGE_SIZE / LINE;
-                let last = (range.end.min((page + 1) * PAGE_SIZE) - 1) % PAGE_SIZE / LINE;
+                let start = range.start.max(page * PAGE_SIZE) % PAGE_SIZE;
+                let end = (range.end.min((page + 1) * PAGE_SIZE) - 1) % PAGE_SIZE;
+                let (first, last) = (start / LINE, end / LINE);
                 let lines = self.code[page] & (u64::MAX >> (63 - (last - first)) << first);
-                if lines != 0 {
-                    self.modified.push(Modified { page: page as u32, lines });
+                if lines != 0 && !self.is_literal(range.start as u64, range.len() as u64) {
+                    let bytes = (start as u16, end as u16);
+                    self.modified.push(Modified { page: page as u32, lines, bytes });
                 }
             }
         }
@@ -228,6 +245,12 @@ impl Memory {
         if *facts & page::DIRTY == 0 {
             *facts |= page::DIRTY;
             self.dirty.push(page as u32);
+        }
+        if *facts & page::CODE != 0 && self.code[page] == 0 {
+            // Code that is written again and again is decoded again and again: the page stays one of code for some writes.
+            let count = *facts & page::WRITES;
+            let over = count == page::WRITES;
+            *facts = if over { *facts & !(page::CODE | page::WRITES) } else { *facts + (1 << 5) };
         }
         *facts & (page::RAM | page::CODE) == page::RAM
     }
@@ -266,23 +289,41 @@ impl Memory {
     pub fn add_code(&mut self, page: u32, lines: u64) -> bool {
         let page = page as usize;
         let first = self.pages[page] & page::CODE == 0;
-        self.pages[page] |= page::CODE;
+        self.pages[page] = self.pages[page] & !page::WRITES | page::CODE;
         self.code[page] |= lines;
         first
     }
 
     /// Sets which lines of a page hold decoded instructions.
     pub fn set_code(&mut self, page: u32, lines: u64) {
-        let page = page as usize;
-        self.code[page] = lines;
-        if lines == 0 {
-            self.pages[page] &= !page::CODE;
-        }
+        self.code[page as usize] = lines;
     }
 
     /// The lines of a page that hold decoded instructions.
     pub fn code(&self, page: u32) -> u64 {
         self.code[page as usize]
+    }
+
+    /// Whether `length` bytes at a guest-physical address are a literal, or part of one.
+    pub fn is_literal(&self, address: u64, length: u64) -> bool {
+        self.literals.iter().any(|literal| literal.start <= address && address + length <= literal.end)
+    }
+
+    /// Whether there are literals.
+    pub fn has_literals(&self) -> bool {
+        !self.literals.is_empty()
+    }
+
+    /// Makes a literal: whoever has decoded these bytes reads them from memory.
+    pub fn add_literal(&mut self, literal: std::ops::Range<u64>) {
+        if !self.literals.contains(&literal) {
+            self.literals.push(literal);
+        }
+    }
+
+    /// Makes the literals of a page code again: somebody decodes there.
+    pub fn forget_literals(&mut self, page: u32) {
+        self.literals.retain(|literal| literal.start >> PAGE_SHIFT != page.into());
     }
 
     /// Whether code was modified.
@@ -367,9 +408,19 @@ mod tests {
         assert!(!memory.has_modified());
         memory.write(0x303f, &[1; 2]);
         memory.write(0x2ff0, &[1; 0x1000]);
-        let expected = [Modified { page: 3, lines: 0b10 }, Modified { page: 3, lines: 0b110 }];
-        assert_eq!(memory.take_modified(), expected);
+        let expected =
+            [Modified { page: 3, lines: 0b10, bytes: (0, 0) }, Modified { page: 3, lines: 0b110, bytes: (0, 0xfef) }];
+        let mut modified = memory.take_modified();
+        modified[0].bytes = (0, 0);
+        assert_eq!(modified, expected);
+        memory.add_literal(0x3044..0x3048);
+        memory.write(0x3044, &[1; 4]);
+        assert!(!memory.has_modified());
+        memory.write(0x3043, &[1; 4]);
+        memory.forget_literals(3);
+        memory.write(0x3044, &[1; 4]);
+        assert_eq!(memory.take_modified().len(), 2);
         memory.set_code(3, 0);
-        assert!(memory.prepare_write(0x3000));
+        assert_eq!((0..9).map(|_| memory.prepare_write(0x3000)).filter(|free| *free).count(), 2);
     }
 }

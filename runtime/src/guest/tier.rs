@@ -1,7 +1,7 @@
 //! Where a translator plugs into the dispatch loop.
 //!
 //! The loop asks a [`Tier`] when a block has been interpreted often enough and tells it what it must know; it knows nothing else of
-//! translators. A block is named by a [`Key`]: the physical address of its first byte and the mode of the processor, so
+//! translators. A block is named by a [`Key`]: the physical address of its first byte, rip there, and the mode of the processor, so
 //! that address spaces share blocks and a switch between them loses none.
 //!
 //! *The contract of compiled code.* It runs from a block's start with all registers in [`Cpu`](super::cpu::Cpu) and leaves them there.
@@ -11,12 +11,15 @@
 //! instruction, as if it had not begun it, and the loop interprets it.
 
 use super::machine::Machine;
+use super::memory::{Memory, Modified};
 
 /// The name of a block.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Key {
     /// The guest-physical address of the first byte.
     pub physical: u64,
+    /// rip at the first byte: what is relative to rip differs where a page is mapped at two addresses.
+    pub rip: u64,
     /// [`Cpu::mode`](super::cpu::Cpu::mode) at its start.
     pub mode: u32,
 }
@@ -52,9 +55,9 @@ pub trait Tier: std::any::Any {
     /// Runs a compiled block; rip stands at its start.
     fn run(&mut self, machine: &mut Machine, block: u32) -> Outcome;
 
-    /// Drops all that was made from the given lines of a guest-physical page. The lines that remain in use there are
-    /// answered.
-    fn invalidate(&mut self, page: u32, lines: u64) -> u64;
+    /// Drops all that was made from the given lines of a guest-physical page, but for what reads the bytes that were written from memory:
+    /// these may be made a literal. The lines that remain in use there are answered.
+    fn invalidate(&mut self, memory: &mut Memory, modified: Modified) -> u64;
 
     /// Drops everything.
     fn clear(&mut self);

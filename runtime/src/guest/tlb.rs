@@ -74,6 +74,8 @@ pub struct Tlb {
     pub clears: u64,
     /// How often an entry was filled.
     pub fills: u64,
+    /// How often the translation of one page was forgotten: what is kept of translations elsewhere has to be forgotten too, as after a clear.
+    pub invalidations: u64,
 }
 
 impl std::fmt::Debug for Tlb {
@@ -95,6 +97,7 @@ impl Default for Tlb {
             large: NO_RANGE,
             clears: 0,
             fills: 0,
+            invalidations: 0,
         }
     }
 }
@@ -161,6 +164,7 @@ impl Tlb {
 
     /// Forgets the translation of the page of `va` in all address spaces (INVLPG). The caller selects anew.
     pub fn invalidate(&mut self, va: u64) {
+        self.invalidations += 1;
         let page = va >> PAGE_SHIFT;
         if (self.large.0..=self.large.1).contains(&page) {
             self.clear();

@@ -2,6 +2,7 @@
 
 pub mod bytecode;
 pub mod debugger;
+pub mod decimal;
 pub mod event;
 pub mod frames;
 pub mod function;

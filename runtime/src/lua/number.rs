@@ -7,7 +7,8 @@
 #![forbid(unsafe_code)]
 
 use std::cmp::Ordering;
-use std::io::Write;
+
+use super::decimal;
 
 /// A Lua number: one of the two subtypes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -251,9 +252,12 @@ fn scale(mantissa: u64, sticky: bool, exponent: i64) -> f64 {
 /// Room for any number that [`write()`] makes.
 pub const MAX_TEXT: usize = 32;
 
-/// Appends the text of an integer.
-pub fn write_int(i: i64, out: &mut Vec<u8>) {
-    let mut buffer = [0u8; 20];
+/// Most bytes of an integer's text.
+pub const MAX_INT_TEXT: usize = 20;
+
+/// The decimal text of an integer, in the buffer.
+#[inline]
+pub fn int_text(i: i64, buffer: &mut [u8; MAX_INT_TEXT]) -> &[u8] {
     let mut at = buffer.len();
     let mut n = i.unsigned_abs();
     loop {
@@ -265,9 +269,15 @@ pub fn write_int(i: i64, out: &mut Vec<u8>) {
         }
     }
     if i < 0 {
-        out.push(b'-');
+        at -= 1;
+        buffer[at] = b'-';
     }
-    out.extend_from_slice(&buffer[at..]);
+    &buffer[at..]
+}
+
+/// Appends the decimal text of an integer.
+pub fn write_int(i: i64, out: &mut Vec<u8>) {
+    out.extend_from_slice(int_text(i, &mut [0; MAX_INT_TEXT]));
 }
 
 /// Appends the text of a float as `tostring` gives it: `%.14g`, with `.0` where that looks like an integer.
@@ -319,44 +329,10 @@ pub fn write_general(f: f64, precision: usize, out: &mut Vec<u8>) {
     if write_nonfinite(f, out) {
         return;
     }
-    let precision = precision.max(1);
-    // Rust's `e` format is exact and rounds half to even on the exact value, as glibc does.
-    let mut text = Vec::with_capacity(precision + 10);
-    // Writing into a vector cannot fail.
-    let _ = write!(text, "{:.*e}", precision - 1, f.abs());
-    let e = text.iter().rposition(|&c| c == b'e').unwrap_or(text.len());
-    let exponent: i32 =
-        std::str::from_utf8(&text[(e + 1).min(text.len())..]).ok().and_then(|t| t.parse().ok()).unwrap_or(0);
-    let mut digits: Vec<u8> = text[..e].iter().copied().filter(u8::is_ascii_digit).collect();
-    while digits.len() > 1 && digits.last() == Some(&b'0') {
-        digits.pop();
-    }
     if f.is_sign_negative() {
         out.push(b'-');
     }
-    if exponent < -4 || exponent >= precision as i32 {
-        out.push(digits[0]);
-        if digits.len() > 1 {
-            out.push(b'.');
-            out.extend_from_slice(&digits[1..]);
-        }
-        let sign = if exponent < 0 { '-' } else { '+' };
-        let _ = write!(out, "e{sign}{:02}", exponent.unsigned_abs());
-    } else if exponent < 0 {
-        out.extend_from_slice(b"0.");
-        out.extend(std::iter::repeat_n(b'0', (-exponent - 1) as usize));
-        out.extend_from_slice(&digits);
-    } else {
-        let whole = exponent as usize + 1;
-        if digits.len() <= whole {
-            out.extend_from_slice(&digits);
-            out.extend(std::iter::repeat_n(b'0', whole - digits.len()));
-        } else {
-            out.extend_from_slice(&digits[..whole]);
-            out.push(b'.');
-            out.extend_from_slice(&digits[whole..]);
-        }
-    }
+    decimal::general(f.abs(), precision, false, out);
 }
 
 // -------------------------------------------------------------------------------------------------------- arithmetic

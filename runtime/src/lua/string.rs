@@ -85,118 +85,271 @@ impl Str {
 pub fn hash(bytes: &[u8]) -> u32 {
     const M: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut h = bytes.len() as u64 ^ 0x51_7c_c1_b7_27_22_0a_95;
-    let (words, rest) = bytes.as_chunks::<8>();
-    for word in words {
-        h = (h ^ u64::from_le_bytes(*word)).wrapping_mul(M).rotate_left(29);
-    }
-    // What is left, read twice in part where it has no power of two bytes.
-    let last = match (rest.first_chunk::<4>(), rest.last_chunk::<4>(), rest) {
-        (Some(a), Some(b), _) => u64::from(u32::from_le_bytes(*a)) << 32 | u64::from(u32::from_le_bytes(*b)),
-        (_, _, [first, .., last]) => u64::from(*first) << 16 | u64::from(rest[rest.len() / 2]) << 8 | u64::from(*last),
-        (_, _, [only]) => u64::from(*only),
-        _ => 0,
+    // The last word is read from the end: where the length is no multiple of eight, some bytes count twice.
+    let last = if let Some(last) = bytes.last_chunk::<8>() {
+        for word in bytes[..bytes.len() - 1].as_chunks::<8>().0 {
+            h = (h ^ u64::from_le_bytes(*word)).wrapping_mul(M).rotate_left(29);
+        }
+        u64::from_le_bytes(*last)
+    } else if let (Some(a), Some(b)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        u64::from(u32::from_le_bytes(*a)) << 32 | u64::from(u32::from_le_bytes(*b))
+    } else if let [first, .., last] = bytes {
+        u64::from(*first) << 16 | u64::from(bytes[bytes.len() / 2]) << 8 | u64::from(*last)
+    } else {
+        bytes.first().map_or(0, |only| u64::from(*only))
     };
     h = (h ^ last).wrapping_mul(M);
     (h ^ h >> 32) as u32
 }
 
 /// Are these short strings of the same length the same?
-#[inline]
+#[inline(always)]
 fn same_bytes(a: &[u8], b: &[u8]) -> bool {
-    // A call of the C library's function takes longer than this.
-    let ((a, rest_a), (b, rest_b)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
-    std::iter::zip(a, b).all(|(a, b)| u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b))
-        && std::iter::zip(rest_a, rest_b).all(|(a, b)| a == b)
+    // A call of the C library's function takes longer than this. Words at both ends may overlap.
+    let n = a.len();
+    debug_assert_eq!(n, b.len());
+    if n >= 8 {
+        for (a, b) in std::iter::zip(a[..n - 1].as_chunks::<8>().0, b[..n - 1].as_chunks::<8>().0) {
+            if u64::from_ne_bytes(*a) != u64::from_ne_bytes(*b) {
+                return false;
+            }
+        }
+        return a.last_chunk::<8>() == b.last_chunk::<8>();
+    }
+    if n >= 4 {
+        return a.first_chunk::<4>() == b.first_chunk::<4>() && a.last_chunk::<4>() == b.last_chunk::<4>();
+    }
+    n == 0 || (a[0] == b[0] && a[n / 2] == b[n / 2] && a[n - 1] == b[n - 1])
 }
 
-/// A place among the interned strings.
-#[derive(Clone, Copy)]
-struct Entry {
-    string: Option<Gc<Str>>,
-    hash: u32,
+/// A place among the interned strings: null if it is free, [`GONE`] if its string is gone, else the string's address with the
+/// upper half of its hash in the upper 16 bits, which no address has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Entry(*mut Str);
+
+const FREE: Entry = Entry(std::ptr::null_mut());
+const GONE: Entry = Entry(std::ptr::without_provenance_mut(1));
+const HASH_SHIFT: u32 = 48;
+
+impl Entry {
+    fn new(string: Gc<Str>, hash: u32) -> Entry {
+        debug_assert!(string.as_ptr().addr() >> HASH_SHIFT == 0);
+        Entry(string.as_ptr().map_addr(|address| address | (hash as usize >> 16) << HASH_SHIFT))
+    }
+
+    /// May this be a string with this hash?
+    #[inline(always)]
+    fn may_be(self, hash: u32) -> bool {
+        self.0.addr() >> HASH_SHIFT == hash as usize >> 16
+    }
+
+    /// The string, if there is one.
+    #[inline(always)]
+    fn string(self) -> Option<Gc<Str>> {
+        let address = self.0.map_addr(|address| address & ((1 << HASH_SHIFT) - 1));
+        // SAFETY: what is neither free nor gone is a string's address; dead strings are taken out before they are freed.
+        (address.addr() > GONE.0.addr()).then(|| unsafe { Gc::from_raw(address) })
+    }
 }
 
-const FREE: Entry = Entry { string: None, hash: 0 };
-
-/// All short strings. Open addressing; a slot is free or holds a string and its hash.
+/// All short strings: open addressing with linear probing.
 pub(super) struct Interned {
     slots: Vec<Entry>,
-    count: usize,
+    /// Slots that are not free.
+    used: usize,
+    /// Those of one byte, which are asked for most, once more.
+    single: Box<[Option<Gc<Str>>; 256]>,
 }
+
+const SMALLEST: usize = 512;
 
 impl Interned {
     pub(super) fn new() -> Interned {
-        Interned { slots: vec![FREE; 512], count: 0 }
+        Interned { slots: vec![FREE; SMALLEST], used: 0, single: Box::new([None; 256]) }
     }
 
     /// The string with these bytes, or the slot where it belongs.
+    #[inline]
     fn find(&self, hash: u32, bytes: &[u8]) -> Result<Gc<Str>, usize> {
         let mask = self.slots.len() - 1;
         let mut i = hash as usize & mask;
         loop {
             let entry = self.slots[i];
-            let Some(s) = entry.string else { return Err(i) };
-            if entry.hash == hash && s.len == bytes.len() && same_bytes(s.bytes(), bytes) {
+            if entry == FREE {
+                return Err(i);
+            }
+            if entry.may_be(hash)
+                && let Some(s) = entry.string()
+                && s.len == bytes.len()
+                && same_bytes(s.bytes(), bytes)
+            {
                 return Ok(s);
             }
             i = (i + 1) & mask;
         }
     }
 
+    /// Enters a string in the free slot that [`Interned::find`] has told.
     fn insert(&mut self, slot: usize, string: Gc<Str>) {
-        self.slots[slot] = Entry { string: Some(string), hash: string.header.extra.get() };
-        self.count += 1;
-        if self.count * 3 > self.slots.len() * 2 {
-            self.rebuild(self.slots.len() * 2, |_| true);
+        self.slots[slot] = Entry::new(string, string.header.extra.get());
+        self.used += 1;
+        if self.used * 3 > self.slots.len() * 2 {
+            self.resize(self.slots.len() * 2);
         }
     }
 
-    fn rebuild(&mut self, size: usize, keep: impl Fn(Gc<Str>) -> bool) {
+    fn resize(&mut self, size: usize) {
         let old = std::mem::replace(&mut self.slots, vec![FREE; size]);
         let mask = size - 1;
-        self.count = 0;
-        for entry in old.into_iter().filter(|entry| entry.string.is_some_and(&keep)) {
-            let mut i = entry.hash as usize & mask;
-            while self.slots[i].string.is_some() {
+        self.used = 0;
+        for string in old.into_iter().filter_map(Entry::string) {
+            let hash = string.header.extra.get();
+            let mut i = hash as usize & mask;
+            while self.slots[i] != FREE {
                 i = (i + 1) & mask;
             }
-            self.slots[i] = entry;
-            self.count += 1;
+            self.slots[i] = Entry::new(string, hash);
+            self.used += 1;
         }
     }
 
     /// Forgets the strings that `keep` does not want.
     pub(super) fn retain(&mut self, keep: impl Fn(Gc<Str>) -> bool) {
-        self.rebuild(self.slots.len(), keep);
-        let wanted = (self.count * 2).next_power_of_two().max(512);
-        if wanted * 2 <= self.slots.len() {
-            self.rebuild(wanted, |_| true);
+        self.single.iter_mut().for_each(|s| *s = s.filter(|s| keep(*s)));
+        let (mut live, mut gone) = (0, 0);
+        // Backwards: behind a free slot nothing needs to be remembered of a string that is gone.
+        let mut behind = self.slots[0];
+        for slot in self.slots.iter_mut().rev() {
+            if *slot != FREE {
+                if slot.string().is_some_and(&keep) {
+                    live += 1;
+                } else if behind == FREE {
+                    *slot = FREE;
+                } else {
+                    *slot = GONE;
+                    gone += 1;
+                }
+            }
+            behind = *slot;
+        }
+        let most = std::mem::replace(&mut self.used, live + gone);
+        let size = self.slots.len();
+        // What was needed since the last time will be needed again.
+        if most * 8 <= size && size > SMALLEST {
+            self.resize(size / 2);
+        } else if gone > live {
+            self.resize(size);
+        }
+    }
+}
+
+/// Copies the bytes of a string that is not long by itself, which a call of the C library's function takes longer for.
+///
+/// # Safety
+/// There is room for them at `to`.
+#[inline(always)]
+unsafe fn copy(bytes: &[u8], to: *mut u8) {
+    let (from, len) = (bytes.as_ptr(), bytes.len());
+    // SAFETY: all offsets lie within the bytes and the room for them; words are copied whole and may overlap.
+    unsafe {
+        if len > MAX_SHORT {
+            std::ptr::copy_nonoverlapping(from, to, len);
+        } else if len >= 8 {
+            let word = |at| to.add(at).cast::<u64>().write_unaligned(from.add(at).cast::<u64>().read_unaligned());
+            (0..len - 8).step_by(8).for_each(word);
+            word(len - 8);
+        } else if len >= 4 {
+            let half = |at| to.add(at).cast::<u32>().write_unaligned(from.add(at).cast::<u32>().read_unaligned());
+            half(0);
+            half(len - 4);
+        } else {
+            (0..len).for_each(|at| to.add(at).write(from.add(at).read()));
         }
     }
 }
 
 impl Heap {
     /// A string with these bytes.
+    #[inline]
     pub fn string(&mut self, bytes: &[u8]) -> Result<Gc<Str>, OutOfMemory> {
-        if bytes.len() <= MAX_SHORT {
-            let hash = hash(bytes);
-            return match self.interned.find(hash, bytes) {
-                Ok(s) => Ok(s),
-                Err(slot) => {
-                    let s = self.string_cell(bytes)?;
-                    s.header.detail.set(SHORT);
-                    s.header.extra.set(hash);
-                    s.header.flags.set(HASHED);
-                    self.interned.insert(slot, s);
-                    Ok(s)
-                }
-            };
+        match bytes {
+            [byte] => self.string_of_byte(*byte),
+            _ if bytes.len() <= MAX_SHORT => self.short_string(bytes),
+            _ => self.long_string(bytes),
         }
+    }
+
+    /// The string of this byte.
+    #[inline]
+    pub fn string_of_byte(&mut self, byte: u8) -> Result<Gc<Str>, OutOfMemory> {
+        match self.interned.single[usize::from(byte)] {
+            Some(s) => Ok(s),
+            None => {
+                let s = self.short_string(&[byte])?;
+                self.interned.single[usize::from(byte)] = Some(s);
+                Ok(s)
+            }
+        }
+    }
+
+    fn short_string(&mut self, bytes: &[u8]) -> Result<Gc<Str>, OutOfMemory> {
+        let hash = hash(bytes);
+        match self.interned.find(hash, bytes) {
+            Ok(s) => Ok(s),
+            Err(slot) => {
+                let (s, data) = self.string_cell(bytes.len())?;
+                // SAFETY: the cell has room for them.
+                unsafe { copy(bytes, data) };
+                s.header.detail.set(SHORT);
+                s.header.extra.set(hash);
+                s.header.flags.set(HASHED);
+                self.interned.insert(slot, s);
+                Ok(s)
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn long_string(&mut self, bytes: &[u8]) -> Result<Gc<Str>, OutOfMemory> {
         if HEAD + bytes.len() <= MAX_CELL {
-            return self.string_cell(bytes);
+            return self.string_of_parts(&[bytes]);
         }
         self.reserve(bytes.len())?;
         self.external_string(bytes.to_vec().into_boxed_slice())
+    }
+
+    /// A string with the bytes of all parts, one behind the other.
+    pub fn string_of_parts(&mut self, parts: &[&[u8]]) -> Result<Gc<Str>, OutOfMemory> {
+        let len = parts.iter().fold(0usize, |len, part| len.saturating_add(part.len()));
+        if len > MAX_STRING {
+            return Err(OutOfMemory);
+        }
+        if len <= MAX_SHORT {
+            let mut bytes = [0; MAX_SHORT];
+            let mut at = 0;
+            for part in parts {
+                // SAFETY: the parts are no longer than the array in all.
+                unsafe { copy(part, bytes.as_mut_ptr().add(at)) };
+                at += part.len();
+            }
+            return self.short_string(&bytes[..len]);
+        }
+        if HEAD + len <= MAX_CELL {
+            let (s, mut data) = self.string_cell(len)?;
+            for part in parts {
+                // SAFETY: the cell has room for all parts.
+                unsafe {
+                    copy(part, data);
+                    data = data.add(part.len());
+                }
+            }
+            return Ok(s);
+        }
+        self.reserve(len)?;
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(len).map_err(|_| OutOfMemory)?;
+        parts.iter().for_each(|part| bytes.extend_from_slice(part));
+        self.external_string(bytes.into_boxed_slice())
     }
 
     /// A string that takes over these bytes, if it is too long for a cell; else a copy.
@@ -208,14 +361,15 @@ impl Heap {
         self.external_string(bytes.into_boxed_slice())
     }
 
-    fn string_cell(&mut self, bytes: &[u8]) -> Result<Gc<Str>, OutOfMemory> {
-        let cell = self.allocate(HEAD + bytes.len())?.cast::<Str>();
+    /// A string whose bytes, in a cell, are still to be written: the pointer says where.
+    #[inline]
+    fn string_cell(&mut self, len: usize) -> Result<(Gc<Str>, *mut u8), OutOfMemory> {
+        let cell = self.allocate(HEAD + len)?.cast::<Str>();
         // SAFETY: the cell is large enough for the head and the bytes, and ours.
         unsafe {
             let data = cell.cast::<u8>().add(HEAD);
-            std::ptr::copy_nonoverlapping(bytes.as_ptr(), data, bytes.len());
-            cell.write(Str { header: Header::new(Kind::String), len: bytes.len(), data: Cell::new(data) });
-            Ok(Gc::from_raw(cell))
+            cell.write(Str { header: Header::new(Kind::String), len, data: Cell::new(data) });
+            Ok((Gc::from_raw(cell), data))
         }
     }
 

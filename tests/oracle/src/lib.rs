@@ -48,15 +48,15 @@ pub fn build(package: &str, bin: &str, options: &[&str]) -> PathBuf {
     let folder = profile_folder();
     let mut command = Command::new(cargo);
     command.current_dir(root()).args(["build", "-q", "-p", package, "--bin", bin]).args(options);
-    if folder.ends_with("release") {
-        command.arg("--release");
+    if let Some(profile) = folder.file_name().filter(|name| *name != "debug") {
+        command.arg("--profile").arg(profile);
     }
     let status = command.status().expect("cargo runs");
     assert!(status.success(), "cargo cannot build {bin} of {package}");
     folder.join(bin)
 }
 
-/// `target/debug` or `target/release`: where the running program lies, or above its `deps`.
+/// `target/debug`, `target/release` or that of another profile: where the running program lies, or above its `deps`.
 fn profile_folder() -> PathBuf {
     let here = std::env::current_exe().expect("the running program has a path");
     let folder = here.parent().expect("it lies in a folder");

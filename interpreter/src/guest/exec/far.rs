@@ -11,6 +11,7 @@ use perilune_runtime::guest::machine::{Machine, canonical};
 use super::operand::{effective, mask, set_gpr};
 use super::segment::{fault, refresh};
 use super::{Done, Insn, access, segment, stack, system};
+use crate::guest::fault::single_step;
 
 /// A code segment that passed its checks, and where to go in it.
 struct Target {
@@ -275,7 +276,17 @@ pub fn syscall(m: &mut Machine, _: &Insn) -> Done {
     m.cpu.segments[seg::CS] = flat_code(selector, 0, long);
     m.cpu.segments[seg::SS] = flat_stack(selector.wrapping_add(8), 0);
     refresh(m);
-    Ok(())
+    step_behind(m)
+}
+
+/// The single step of SYSCALL and SYSRET: unlike that of other instructions, it depends on TF as they have left it, so that a mask of
+/// SYSCALL that clears TF keeps the trap from the kernel's first instruction, and SYSRET to code that is stepped traps at once.
+fn step_behind(m: &mut Machine) -> Done {
+    if !m.cpu.has(flag::TF) {
+        return Ok(());
+    }
+    m.cpu.rip = m.cpu.next_rip;
+    Err(single_step(m))
 }
 
 /// SYSRET (APM volume 3).
@@ -308,7 +319,7 @@ pub fn sysret(m: &mut Machine, i: &Insn) -> Done {
     m.cpu.segments[seg::SS] = flat_stack(selector.wrapping_add(8), 3);
     m.cpu.attention |= attention::INTERRUPT;
     refresh(m);
-    Ok(())
+    step_behind(m)
 }
 
 /// SYSENTER; as on AMD's processors, not in long mode.

@@ -118,8 +118,8 @@ pub mod mark {
     pub const LOCK: u8 = 1 << 2;
     /// Nothing behind it belongs to the same block.
     pub const LAST: u8 = 1 << 3;
-    /// A software interrupt.
-    pub const INTERRUPT: u8 = 1 << 4;
+    /// It sees to a single step itself: a software interrupt, SYSCALL, SYSRET.
+    pub const STEPS: u8 = 1 << 4;
     /// A vector instruction: it sets flags, not its first operand. Shares its bit with [`NO_WAIT`].
     pub const FLAGS: u8 = 1 << 5;
     /// A vector instruction: a memory operand of 16 bytes need not be aligned. Shares its bit with [`STORES`].

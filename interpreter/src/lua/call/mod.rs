@@ -573,8 +573,8 @@ pub fn call_closer(st: &mut State, slot: usize, error: Value, at: usize) -> Resu
     }
     let handler = metafield(st, value, Event::Close);
     ensure_stack(st, at + 3 + NATIVE_STACK)?;
-    // A value that has lost its metamethod is called itself, which raises the error that is due.
-    st.set_slot(at, if handler.is_nil() { value } else { handler });
+    // If the value has lost its metamethod, the call of nil raises the error that is due.
+    st.set_slot(at, handler);
     st.set_slot(at + 1, value);
     st.set_slot(at + 2, error);
     st.set_top(at + 3);

@@ -512,7 +512,7 @@ pub(super) unsafe fn execute<const RECORD: bool>(st: *mut State) -> Flow {
                                 if outcome.is_ok() {
                                     next!(append);
                                 }
-                                slow!(slow::raised(&mut *st));
+                                // There is no memory, unless a collection finds some.
                             }
                         }
                         slow!($slow);

@@ -20,7 +20,7 @@ use super::super::error::Place;
 use super::super::meta::{Found, find_index, find_set_index};
 use super::finish::skip_extra;
 use super::slow::{base, call_meta, constant, register, register_or_constant_c, running};
-use super::top_frame;
+use super::{top_frame, with_memory};
 
 /// The longest chain of `__index` tables that is cached.
 const MAX_CACHED_CHAIN: usize = 32;
@@ -264,12 +264,12 @@ pub(super) fn set(st: &mut State, word: Word) -> Step {
     let key = constant(st, bc::b(word));
     let value = register_or_constant_c(st, word);
     if let (Some(table), Some(name)) = (object.as_table(), key.as_string())
-        && store(st, table, name, value)?
+        && with_memory(st, |st| store(st, table, name, value))?
     {
         skip_extra(st);
         return Ok(Flow::Go);
     }
-    match find_set_index(st, object, key, value, place)? {
+    match with_memory(st, |st| find_set_index(st, object, key, value, place))? {
         None => {
             skip_extra(st);
             Ok(Flow::Go)

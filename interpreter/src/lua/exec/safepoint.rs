@@ -5,7 +5,7 @@
 use std::io::Write;
 
 use perilune_runtime::lua::event::Event;
-use perilune_runtime::lua::state::State;
+use perilune_runtime::lua::state::{Raised, State};
 use perilune_runtime::lua::thread::{FrameKind, NATIVE_STACK};
 use perilune_runtime::lua::value::Value;
 
@@ -19,6 +19,19 @@ use super::super::meta::metafield;
 pub fn collect(st: &mut State) {
     st.collect_step();
     run_finalizers(st);
+}
+
+/// Does something that asks for memory and has no effect if there is none; then once more, after a collection. What it is about
+/// must lie on the stack. Finalizers wait for the next safepoint.
+#[inline]
+pub fn with_memory<T>(st: &mut State, ask: impl Fn(&mut State) -> Result<T, Raised>) -> Result<T, Raised> {
+    match ask(st) {
+        Err(Raised) if !st.has_error() => {
+            st.collect_all();
+            ask(st)
+        }
+        outcome => outcome,
+    }
 }
 
 /// As [`collect`], where the registers of the top frame, a Lua function's, hold nothing any more from a slot on: what they
@@ -47,7 +60,7 @@ pub fn run_finalizers(st: &mut State) {
     st.in_finalizer = true;
     while let Some(object) = st.heap.next_finalizer() {
         let handler = metafield(st, object, Event::Gc);
-        if !handler.is_function() || ensure_stack(st, free + 2 + NATIVE_STACK).is_err() {
+        if handler.is_nil() || ensure_stack(st, free + 2 + NATIVE_STACK).is_err() {
             continue;
         }
         st.set_slot(free, handler);

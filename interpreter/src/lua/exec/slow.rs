@@ -6,7 +6,7 @@ use perilune_runtime::lua::function::LuaFunction;
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::number;
 use perilune_runtime::lua::state::{Raised, State};
-use perilune_runtime::lua::string::{MAX_SHORT, MAX_STRING};
+use perilune_runtime::lua::string::MAX_STRING;
 use perilune_runtime::lua::thread::frame_flag;
 use perilune_runtime::lua::value::Value;
 
@@ -22,7 +22,7 @@ use super::super::meta::{
 };
 use super::super::names::operator_event;
 use super::finish::condition;
-use super::{finish, top_frame};
+use super::{finish, top_frame, with_memory};
 
 /// The function that runs.
 #[inline(always)]
@@ -135,7 +135,7 @@ pub(super) fn get_i(st: &mut State, word: Word) -> Step {
 
 fn set_index(st: &mut State, word: Word, key: Value, value: Value) -> Step {
     let object = register(st, bc::a(word));
-    match find_set_index(st, object, key, value, Place::Register(bc::a(word)))? {
+    match with_memory(st, |st| find_set_index(st, object, key, value, Place::Register(bc::a(word))))? {
         None => Ok(Flow::Go),
         Some((handler, at)) => call_meta(st, handler, &[at, key, value]),
     }
@@ -163,7 +163,7 @@ pub(super) fn set_list(st: &mut State, word: Word) -> Step {
     let n = if bc::b(word) == 0 { st.top() - a - 1 } else { bc::b(word) };
     let Some(table) = st.slot(a).as_table() else { return Ok(Flow::Go) };
     let thread = st.thread;
-    table.set_list(&mut st.heap, stored, (0..n).map(|i| thread.slot(a + 1 + i)))?;
+    with_memory(st, |st| Ok(table.set_list(&mut st.heap, stored, (0..n).map(|i| thread.slot(a + 1 + i)))?))?;
     Ok(Flow::Go)
 }
 
@@ -304,7 +304,7 @@ pub(super) fn concat_values(st: &mut State, first: usize, mut left: usize) -> St
             n += 1;
         }
         let at = first + left - n;
-        let value = join(st, at, n)?;
+        let value = with_memory(st, |st| join(st, at, n))?;
         st.set_slot(at, value);
         left -= n - 1;
     }
@@ -314,32 +314,17 @@ pub(super) fn concat_values(st: &mut State, first: usize, mut left: usize) -> St
     Ok(Flow::Go)
 }
 
-/// The concatenation of `n` strings that is a short one.
-fn join_short(st: &mut State, at: usize, n: usize) -> Result<Value, Raised> {
-    let mut buffer = [0; MAX_SHORT];
-    let mut length = 0;
-    for s in (at..at + n).filter_map(|i| st.slot(i).as_string()) {
-        buffer[length..length + s.len()].copy_from_slice(s.bytes());
-        length += s.len();
-    }
-    Ok(Value::from(st.heap.string(&buffer[..length])?))
-}
-
 /// The concatenation of `n` strings or numbers.
 fn join(st: &mut State, at: usize, n: usize) -> Result<Value, Raised> {
-    let mut length = 0usize;
-    let mut numbers = false;
-    for i in at..at + n {
-        length += match st.slot(i).as_string() {
-            Some(s) => s.len(),
-            None => {
-                numbers = true;
-                number::MAX_TEXT
-            }
-        };
+    if n == 2
+        && let (Some(a), Some(b)) = (st.slot(at).as_string(), st.slot(at + 1).as_string())
+        && a.len() + b.len() <= MAX_STRING
+    {
+        return Ok(Value::from(st.heap.string_of_parts(&[a.bytes(), b.bytes()])?));
     }
-    if length <= MAX_SHORT && !numbers {
-        return join_short(st, at, n);
+    let mut length = 0usize;
+    for i in at..at + n {
+        length += st.slot(i).as_string().map_or(number::MAX_TEXT, |s| s.len());
     }
     if length > MAX_STRING {
         return Err(runtime_error(st, format_args!("string length overflow")));

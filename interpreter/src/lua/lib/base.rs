@@ -132,12 +132,12 @@ fn collectgarbage(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
             Value::boolean(finished)
         }
         "setpause" => {
-            let percent = opt_int(st, f, 1, 0)?.clamp(0, 1000) as usize;
-            Value::integer(st.heap.set_pause(percent) as i64)
+            let percent = opt_int(st, f, 1, 0)?;
+            Value::integer(st.heap.set_pause(percent as i32).into())
         }
         "setstepmul" => {
-            let percent = opt_int(st, f, 1, 0)?.clamp(0, 1000) as usize;
-            Value::integer(st.heap.set_step_multiplier(percent) as i64)
+            let percent = opt_int(st, f, 1, 0)?;
+            Value::integer(st.heap.set_step_multiplier(percent as i32).into())
         }
         "isrunning" => Value::boolean(st.heap.is_running()),
         "generational" => {
@@ -146,8 +146,8 @@ fn collectgarbage(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
             return set_mode(st, true);
         }
         _ => {
-            let pause = opt_int(st, f, 1, 0)?.clamp(0, 1000) as usize;
-            let multiplier = opt_int(st, f, 2, 0)?.clamp(0, 1000) as usize;
+            let pause = opt_int(st, f, 1, 0)? as i32;
+            let multiplier = opt_int(st, f, 2, 0)? as i32;
             opt_int(st, f, 3, 0)?;
             if pause != 0 {
                 st.heap.set_pause(pause);

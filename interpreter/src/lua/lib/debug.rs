@@ -122,7 +122,7 @@ fn getinfo(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
                 let hooked = frame.map(|i| thread.frames()[i]).filter(|f| f.flags & frame_flag::HOOK != 0);
                 let (first, count) = hooked.map_or((0, 0), |f| {
                     let (first, count) = thread.hook_transfer.get();
-                    (if first == 0 { 0 } else { i64::from(first) - i64::from(f.base) + 1 }, count)
+                    (if count == 0 { 0 } else { i64::from(first) - i64::from(f.base) + 1 }, count)
                 });
                 set(st, table, "ftransfer", Value::integer(first))?;
                 set(st, table, "ntransfer", Value::integer(count.into()))?;

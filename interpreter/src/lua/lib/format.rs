@@ -1,12 +1,12 @@
 //! What `string.format` prints: one conversion specification at a time, as C's `printf` would in the "C" locale.
 //!
-//! Digits of floats come from the standard library, which prints exactly and rounds half to even, as glibc does; sign,
-//! alternative form, exponent and padding are added here.
+//! Digits of floats come from [`decimal`]; sign, upper case and padding are added here.
 
 #![forbid(unsafe_code)]
 
 use std::io::Write;
 
+use perilune_runtime::lua::decimal;
 use perilune_runtime::lua::number::write_nonfinite;
 
 /// Longest specification between `%` and the conversion's letter, in bytes.
@@ -97,19 +97,21 @@ fn two_digits(text: &[u8]) -> (usize, &[u8]) {
     (text[..n].iter().fold(0, |n, c| n * 10 + usize::from(c - b'0')), &text[n..])
 }
 
-/// Appends `prefix` and `body`, padded to the width: by spaces, or by zeros between the two.
-fn pad(out: &mut Vec<u8>, spec: Spec, zeros: bool, prefix: &[u8], body: &[u8]) {
-    let fill = spec.width.saturating_sub(prefix.len() + body.len());
-    let (before, between, after) = match (spec.minus, zeros) {
-        (true, _) => (0, 0, fill),
-        (false, true) => (0, fill, 0),
-        (false, false) => (fill, 0, 0),
+/// Pads what was appended from `start` on to the width: by spaces, or by zeros behind the `prefix` that it begins with.
+fn pad(out: &mut Vec<u8>, spec: Spec, zeros: bool, start: usize, prefix: usize) {
+    let (len, fill) = (out.len(), spec.width.saturating_sub(out.len() - start));
+    if fill == 0 {
+        return;
+    }
+    let (with, at) = match (spec.minus, zeros) {
+        (true, _) => (b' ', len),
+        (false, true) => (b'0', start + prefix),
+        (false, false) => (b' ', start),
     };
-    out.extend(std::iter::repeat_n(b' ', before));
-    out.extend_from_slice(prefix);
-    out.extend(std::iter::repeat_n(b'0', between));
-    out.extend_from_slice(body);
-    out.extend(std::iter::repeat_n(b' ', after));
+    out.resize(len + fill, with);
+    if at < len {
+        out[at..].rotate_right(fill);
+    }
 }
 
 fn sign(spec: Spec, negative: bool) -> &'static [u8] {
@@ -130,16 +132,18 @@ pub fn write_integer(out: &mut Vec<u8>, spec: Spec, n: i64) {
     let mut buffer = [0u8; 24];
     let mut at = buffer.len();
     let mut rest = if signed { n.unsigned_abs() } else { n as u64 };
-    let (base, digits): (u64, &[u8; 16]) = match spec.letter {
-        b'o' => (8, b"0123456789abcdef"),
-        b'x' => (16, b"0123456789abcdef"),
-        b'X' => (16, b"0123456789ABCDEF"),
-        _ => (10, b"0123456789abcdef"),
+    // Bits of a digit; 0 for decimal ones.
+    let bits = match spec.letter {
+        b'o' => 3,
+        b'x' | b'X' => 4,
+        _ => 0,
     };
+    let digits = if spec.letter == b'X' { b"0123456789ABCDEF" } else { b"0123456789abcdef" };
     while rest > 0 {
+        let (digit, more) = if bits == 0 { (rest % 10, rest / 10) } else { (rest & ((1 << bits) - 1), rest >> bits) };
         at -= 1;
-        buffer[at] = digits[(rest % base) as usize];
-        rest /= base;
+        buffer[at] = digits[digit as usize];
+        rest = more;
     }
     let digits = &buffer[at..];
     let prefix: &[u8] = match spec.letter {
@@ -152,121 +156,59 @@ pub fn write_integer(out: &mut Vec<u8>, spec: Spec, n: i64) {
     if spec.letter == b'o' && spec.alternative {
         least = least.max(digits.len() + 1);
     }
-    if digits.len() >= least {
-        return pad(out, spec, spec.zero && spec.precision.is_none(), prefix, digits);
-    }
-    let mut body = vec![b'0'; least - digits.len()];
-    body.extend_from_slice(digits);
-    pad(out, spec, spec.zero && spec.precision.is_none(), prefix, &body);
+    let start = out.len();
+    out.extend_from_slice(prefix);
+    out.resize(out.len() + least.saturating_sub(digits.len()), b'0');
+    out.extend_from_slice(digits);
+    pad(out, spec, spec.zero && spec.precision.is_none(), start, prefix.len());
 }
 
 /// Appends text under `%s` or `%c`.
 pub fn write_text(out: &mut Vec<u8>, spec: Spec, text: &[u8]) {
     let len = spec.precision.map_or(text.len(), |p| p.min(text.len()));
-    pad(out, spec, false, b"", &text[..len]);
+    let start = out.len();
+    out.extend_from_slice(&text[..len]);
+    pad(out, spec, false, start, 0);
 }
 
 /// Appends an address under `%p`; none is `(null)`.
 pub fn write_pointer(out: &mut Vec<u8>, spec: Spec, address: Option<u64>) {
+    let start = out.len();
     match address {
-        Some(a) => pad(out, spec, false, b"", format!("{a:#x}").as_bytes()),
-        None => pad(out, spec, false, b"", b"(null)"),
+        // Writing into a vector cannot fail.
+        Some(a) => drop(write!(out, "{a:#x}")),
+        None => out.extend_from_slice(b"(null)"),
     }
+    pad(out, spec, false, start, 0);
 }
 
 /// Appends a float under `%a %A %e %E %f %g %G`.
 pub fn write_float(out: &mut Vec<u8>, spec: Spec, f: f64) {
-    if spec.width == 0 && !spec.alternative && f.is_finite() && spec.letter == b'f' && !(spec.plus || spec.space) {
-        // Writing into a vector cannot fail.
-        let _ = write!(out, "{:.*}", spec.precision.unwrap_or(6), f);
-        return;
-    }
-    let upper = spec.letter.is_ascii_uppercase();
-    let prefix = sign(spec, f.is_sign_negative());
-    let mut body = Vec::new();
+    let start = out.len();
+    out.extend_from_slice(sign(spec, f.is_sign_negative()));
+    let body = out.len();
     let magnitude = f.abs();
-    if write_nonfinite(magnitude, &mut body) {
-        if upper {
-            body.make_ascii_uppercase();
+    let precision = spec.precision.unwrap_or(6);
+    if write_nonfinite(magnitude, out) {
+        // Zeros do not go in front of words.
+    } else if matches!(spec.letter, b'a' | b'A') {
+        hexadecimal(out, magnitude, spec);
+    } else if spec.letter == b'f' {
+        decimal::fixed(magnitude, precision, out);
+        if spec.alternative && precision == 0 {
+            out.push(b'.');
         }
-        return pad(out, spec, false, prefix, &body);
-    }
-    match spec.letter {
-        b'a' | b'A' => hexadecimal(&mut body, magnitude, spec),
-        b'f' => fixed(&mut body, magnitude, spec.precision.unwrap_or(6), spec.alternative),
-        b'e' | b'E' => exponential(&mut body, magnitude, spec.precision.unwrap_or(6), spec.alternative),
-        _ => general(&mut body, magnitude, spec),
-    }
-    if upper {
-        body.make_ascii_uppercase();
-    }
-    if matches!(spec.letter, b'a' | b'A') {
-        // Zeros go behind the `0x`.
-        let prefix = [prefix, &body[..2]].concat();
-        return pad(out, spec, spec.zero, &prefix, &body[2..]);
-    }
-    pad(out, spec, spec.zero, prefix, &body);
-}
-
-fn fixed(body: &mut Vec<u8>, f: f64, precision: usize, point: bool) {
-    let _ = write!(body, "{f:.precision$}");
-    if point && precision == 0 {
-        body.push(b'.');
-    }
-}
-
-/// Digits with one before the point, and the decimal exponent.
-fn scientific(f: f64, precision: usize) -> (Vec<u8>, i32) {
-    let mut text = Vec::with_capacity(precision + 8);
-    let _ = write!(text, "{f:.precision$e}");
-    let e = text.iter().rposition(|c| *c == b'e').unwrap_or(text.len());
-    let exponent = std::str::from_utf8(&text[e..]).ok().and_then(|t| t.get(1..)?.parse().ok()).unwrap_or(0);
-    text.truncate(e);
-    (text, exponent)
-}
-
-fn push_exponent(body: &mut Vec<u8>, exponent: i32) {
-    let sign = if exponent < 0 { '-' } else { '+' };
-    let _ = write!(body, "e{sign}{:02}", exponent.unsigned_abs());
-}
-
-fn exponential(body: &mut Vec<u8>, f: f64, precision: usize, point: bool) {
-    let (digits, exponent) = scientific(f, precision);
-    body.extend_from_slice(&digits);
-    if point && precision == 0 {
-        body.push(b'.');
-    }
-    push_exponent(body, exponent);
-}
-
-fn general(body: &mut Vec<u8>, f: f64, spec: Spec) {
-    let precision = spec.precision.unwrap_or(6).max(1);
-    let (digits, exponent) = scientific(f, precision - 1);
-    if exponent < -4 || exponent >= precision as i32 {
-        body.extend_from_slice(&digits);
-        finish_fraction(body, 0, spec.alternative);
-        push_exponent(body, exponent);
+    } else if matches!(spec.letter, b'e' | b'E') {
+        decimal::exponential(magnitude, precision, spec.alternative, out);
     } else {
-        fixed(body, f, (precision as i32 - 1 - exponent) as usize, false);
-        finish_fraction(body, 0, spec.alternative);
+        decimal::general(magnitude, precision, spec.alternative, out);
     }
-}
-
-/// Drops a fraction's trailing zeros, unless the alternative form is wanted, which always has a point.
-fn finish_fraction(body: &mut Vec<u8>, start: usize, alternative: bool) {
-    let has_point = body[start..].contains(&b'.');
-    if alternative {
-        if !has_point {
-            body.push(b'.');
-        }
-    } else if has_point {
-        while body.last() == Some(&b'0') {
-            body.pop();
-        }
-        if body.last() == Some(&b'.') {
-            body.pop();
-        }
+    if spec.letter.is_ascii_uppercase() {
+        out[body..].make_ascii_uppercase();
     }
+    // They go behind a `0x`.
+    let prefix = body - start + if matches!(spec.letter, b'a' | b'A') { 2 } else { 0 };
+    pad(out, spec, spec.zero && f.is_finite(), start, prefix);
 }
 
 /// `0xh.hhhp±d`. Subnormals keep the exponent -1022 and a leading 0.

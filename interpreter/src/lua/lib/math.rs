@@ -240,7 +240,8 @@ fn frexp(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
 
 fn ldexp(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     let mut x = check_number(st, f, 0)?;
-    let mut exponent = check_int(st, f, 1)?.clamp(-3000, 3000);
+    // The exponent is a C `int`, to which the integer is cut.
+    let mut exponent = (check_int(st, f, 1)? as i32).clamp(-3000, 3000);
     // In steps that cannot overflow by themselves; the last one rounds.
     while exponent > 1000 {
         x *= 2f64.powi(1000);
@@ -250,7 +251,7 @@ fn ldexp(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
         x *= 2f64.powi(-1000);
         exponent += 1000;
     }
-    give(st, Value::float(x * 2f64.powi(exponent as i32)))
+    give(st, Value::float(x * 2f64.powi(exponent)))
 }
 
 fn atan(st: &mut State, f: CallFrame) -> Result<u32, Raised> {

@@ -16,6 +16,7 @@ mod pack;
 mod package;
 pub mod pattern;
 mod random;
+mod set;
 mod sort;
 mod string;
 mod table;
@@ -28,6 +29,8 @@ use perilune_runtime::lua::table::Table;
 use perilune_runtime::lua::value::Value;
 
 pub use base::read_chunk;
+
+use super::exec::with_memory;
 
 /// What the library keeps in the state.
 struct Library {
@@ -135,15 +138,21 @@ fn give_bytes(st: &mut State, bytes: &[u8]) -> Result<u32, Raised> {
     give(st, Value::from(s))
 }
 
+/// Sees to it that there is memory for so many bytes, by a collection if need be: what is in use must lie on the stack.
+fn reserve(st: &mut State, bytes: usize) -> Result<(), Raised> {
+    with_memory(st, |st| Ok(st.heap.reserve(bytes)?))
+}
+
 /// Returns a string that takes these bytes over.
 fn give_vec(st: &mut State, bytes: Vec<u8>) -> Result<u32, Raised> {
+    reserve(st, bytes.len())?;
     let s = st.heap.string_from_vec(bytes)?;
     give(st, Value::from(s))
 }
 
 /// An empty vector with room for `size` bytes, if there is memory for them.
-fn buffer(st: &State, size: usize) -> Result<Vec<u8>, Raised> {
-    st.heap.reserve(size)?;
+fn buffer(st: &mut State, size: usize) -> Result<Vec<u8>, Raised> {
+    reserve(st, size)?;
     let mut bytes = Vec::new();
     bytes.try_reserve_exact(size).map_err(|_| Raised)?;
     Ok(bytes)
@@ -157,6 +166,18 @@ fn grow(st: &State, bytes: &mut Vec<u8>, more: usize) -> Result<(), Raised> {
     }
     st.heap.reserve(bytes.len() + more)?;
     bytes.try_reserve(more).map_err(|_| Raised)
+}
+
+/// As [`grow`], by a collection if need be: what is in use must lie on the stack, but for one value.
+#[inline]
+fn grow_keeping(st: &mut State, value: Value, bytes: &mut Vec<u8>, more: usize) -> Result<(), Raised> {
+    if grow(st, bytes, more).is_ok() {
+        return Ok(());
+    }
+    st.push(value)?;
+    reserve(st, bytes.len() + more)?;
+    st.set_top(st.top() - 1);
+    grow(st, bytes, more)
 }
 
 /// A position counted from the end if it is negative, as a distance from the start; 0 if it is before the start.

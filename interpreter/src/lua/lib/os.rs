@@ -300,7 +300,7 @@ fn date(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     let Some(parts) = calendar::broken_down(time, utc) else {
         return Err(error(st, format_args!("date result cannot be represented in this installation")));
     };
-    if format.starts_with(b"*t") {
+    if format == b"*t" {
         let table = Value::from(new_table(st, 9)?);
         st.push(table)?;
         set_fields(st, table, &parts)?;

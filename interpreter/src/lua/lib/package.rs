@@ -13,7 +13,9 @@ use perilune_runtime::lua::state::{CallFrame, Raised, State};
 use perilune_runtime::lua::table::Table;
 use perilune_runtime::lua::value::Value;
 
-use super::super::api::{Bytes, Mode, call, check_string, error, error_text, get_field, load, opt_string, raw_set};
+use super::super::api::{
+    Bytes, Mode, call, check_string, error, error_text, get_field, load, opt_string, raw_set, to_bytes,
+};
 use super::os::as_path;
 use super::{captured, closure, give, give_bytes, give_vec, new_table, read_chunk, set};
 
@@ -155,8 +157,8 @@ fn get_field_of(st: &mut State, table: Value, name: &[u8]) -> Result<Value, Rais
 /// The file of a module by a field of `package`.
 fn find_file(st: &mut State, f: CallFrame, name: &[u8], field: &str) -> Result<Result<Vec<u8>, Vec<u8>>, Raised> {
     let package = captured(st, f, 0);
-    match get_field(st, package, field)?.as_string() {
-        Some(path) => Ok(search(name, path.bytes(), b".", b"/")),
+    match to_bytes(get_field(st, package, field)?) {
+        Some(path) => Ok(search(name, &path, b".", b"/")),
         None => Err(error(st, format_args!("'package.{field}' must be a string"))),
     }
 }
@@ -236,9 +238,9 @@ fn find_loader(st: &mut State, f: CallFrame) -> Result<(), Raised> {
         if answer.is_function() {
             return Ok(());
         }
-        if let Some(why) = answer.as_string() {
+        if answer.is_string() || answer.is_number() {
             message.extend_from_slice(b"\n\t");
-            message.extend_from_slice(why.bytes());
+            message.extend(to_bytes(answer).unwrap_or_default());
         }
         st.set_top(st.top() - 2);
     }

@@ -8,6 +8,8 @@
 
 use std::fmt;
 
+use super::set::{PROPERTIES, Set, class_mask};
+
 /// Most captures of a pattern.
 pub const MAX_CAPTURES: usize = 32;
 /// Most levels of recursion.
@@ -90,95 +92,6 @@ pub enum Capture<'a> {
     Position(usize),
 }
 
-// ---------------------------------------------------------------------------------------------------- character classes
-
-const ALPHA: u16 = 1;
-const DIGIT: u16 = 2;
-const LOWER: u16 = 4;
-const SPACE: u16 = 8;
-const UPPER: u16 = 16;
-const PUNCT: u16 = 32;
-const CONTROL: u16 = 64;
-const HEX: u16 = 128;
-/// The zero byte, for `%z`, which Lua 5.1 left behind.
-const ZERO: u16 = 256;
-
-/// The properties of each byte, as C's "C" locale has them.
-static PROPERTIES: [u16; 256] = {
-    let mut table = [0; 256];
-    let mut i = 0;
-    while i < 128 {
-        let c = i as u8;
-        let mut p = 0;
-        if c.is_ascii_alphabetic() {
-            p |= ALPHA;
-        }
-        if c.is_ascii_digit() {
-            p |= DIGIT;
-        }
-        if c.is_ascii_lowercase() {
-            p |= LOWER;
-        }
-        if c == b' ' || (c >= b'\t' && c <= b'\r') {
-            p |= SPACE;
-        }
-        if c.is_ascii_uppercase() {
-            p |= UPPER;
-        }
-        if c.is_ascii_punctuation() {
-            p |= PUNCT;
-        }
-        if c.is_ascii_control() {
-            p |= CONTROL;
-        }
-        if c.is_ascii_hexdigit() {
-            p |= HEX;
-        }
-        if c == 0 {
-            p |= ZERO;
-        }
-        table[i] = p;
-        i += 1;
-    }
-    table
-};
-
-/// The bytes with each property, by the number of its bit.
-static CLASSES: [[u64; 4]; 9] = {
-    let mut table = [[0; 4]; 9];
-    let mut c = 0;
-    while c < 256 {
-        let mut property = 0;
-        while property < table.len() {
-            if PROPERTIES[c] >> property & 1 != 0 {
-                table[property][c / 64] |= 1 << (c % 64);
-            }
-            property += 1;
-        }
-        c += 1;
-    }
-    table
-};
-
-/// The properties that a class letter stands for; none if it stands for itself.
-#[inline]
-const fn class_mask(letter: u8) -> Option<u16> {
-    Some(match letter.to_ascii_lowercase() {
-        b'a' => ALPHA,
-        b'c' => CONTROL,
-        b'd' => DIGIT,
-        b'g' => ALPHA | DIGIT | PUNCT,
-        b'l' => LOWER,
-        b'p' => PUNCT,
-        b's' => SPACE,
-        b'u' => UPPER,
-        b'w' => ALPHA | DIGIT,
-        b'x' => HEX,
-        b'z' => ZERO,
-        _ => return None,
-    })
-}
-
 /// What matches one byte.
 #[derive(Clone, Copy)]
 enum Single {
@@ -226,75 +139,6 @@ impl Single {
     }
 }
 
-/// A set of bytes: a bit for each.
-#[derive(Clone, Copy)]
-struct Set([u64; 4]);
-
-impl Set {
-    const EMPTY: Set = Set([0; 4]);
-
-    #[inline(always)]
-    fn has(self, c: u8) -> bool {
-        self.0[usize::from(c >> 6)] >> (c & 63) & 1 != 0
-    }
-
-    #[inline]
-    fn add(&mut self, c: u8) {
-        self.0[usize::from(c >> 6)] |= 1 << (c & 63);
-    }
-
-    /// The bytes from `low` to `high`.
-    #[inline]
-    fn add_range(&mut self, low: u8, high: u8) {
-        for (word, first) in self.0.iter_mut().zip((0..).step_by(64)) {
-            let (low, high) = (i32::from(low) - first, i32::from(high) - first);
-            if low <= high && high >= 0 && low < 64 {
-                *word |= u64::MAX << low.max(0) & u64::MAX >> (63 - high.min(63));
-            }
-        }
-    }
-
-    /// The bytes with one of these properties, or with none of them.
-    #[inline]
-    fn add_class(&mut self, mask: u16, negated: bool) {
-        let mut class = [0; 4];
-        for (_, set) in CLASSES.iter().enumerate().filter(|(property, _)| mask >> property & 1 != 0) {
-            class.iter_mut().zip(set).for_each(|(word, bits)| *word |= bits);
-        }
-        let flip = if negated { u64::MAX } else { 0 };
-        self.0.iter_mut().zip(class).for_each(|(word, bits)| *word |= bits ^ flip);
-    }
-
-    /// The bytes that a set's inside names.
-    fn read(mut text: &[u8]) -> Set {
-        let mut set = Set::EMPTY;
-        loop {
-            match *text {
-                [] => return set,
-                [ESCAPE, letter, ref rest @ ..] => {
-                    match class_mask(letter) {
-                        Some(mask) => set.add_class(mask, letter.is_ascii_uppercase()),
-                        None => set.add(letter),
-                    }
-                    text = rest;
-                }
-                [low, b'-', high, ref rest @ ..] => {
-                    set.add_range(low, high);
-                    text = rest;
-                }
-                [c, ref rest @ ..] => {
-                    set.add(c);
-                    text = rest;
-                }
-            }
-        }
-    }
-
-    fn complement(self) -> Set {
-        Set(self.0.map(|bits| !bits))
-    }
-}
-
 // -------------------------------------------------------------------------------------------------------------- matcher
 
 /// A pattern at work on a subject.
@@ -303,7 +147,9 @@ pub struct Matcher<'a> {
     pattern: &'a [u8],
     level: usize,
     depth: u32,
-    slots: [Slot; MAX_CAPTURES],
+    /// The first captures; most patterns have no others.
+    slots: [Slot; FEW],
+    more: Vec<Slot>,
     /// Sets read so far, by where they begin and end in the pattern.
     sets: [(usize, usize, Set); SETS],
     next_set: usize,
@@ -311,13 +157,15 @@ pub struct Matcher<'a> {
 
 /// Sets that a matcher remembers.
 const SETS: usize = 4;
+/// Captures that have their place in the matcher itself.
+const FEW: usize = 6;
 
 impl<'a> Matcher<'a> {
     /// The pattern comes without its anchor.
     pub fn new(subject: &'a [u8], pattern: &'a [u8]) -> Matcher<'a> {
-        let slots = [Slot { start: 0, extent: Extent::Open }; MAX_CAPTURES];
+        let slots = [Slot { start: 0, extent: Extent::Open }; FEW];
         let sets = [(usize::MAX, 0, Set::EMPTY); SETS];
-        Matcher { subject, pattern, level: 0, depth: 0, slots, sets, next_set: 0 }
+        Matcher { subject, pattern, level: 0, depth: 0, slots, more: Vec::new(), sets, next_set: 0 }
     }
 
     /// Matches at a place of the subject; answers where the match ends.
@@ -381,12 +229,32 @@ impl<'a> Matcher<'a> {
                 _ => Err(PatternError::CaptureIndex(index as u32 + 1)),
             };
         }
-        let slot = self.slots[index];
+        let slot = self.slot(index);
         match slot.extent {
             Extent::Bytes(len) => Ok(Capture::Text(&self.subject[slot.start..slot.start + len])),
             Extent::Position => Ok(Capture::Position(slot.start + 1)),
             Extent::Open => Err(PatternError::UnfinishedCapture),
         }
+    }
+
+    #[inline]
+    fn slot(&self, index: usize) -> Slot {
+        if index < FEW { self.slots[index] } else { self.more[index - FEW] }
+    }
+
+    #[inline]
+    fn set_slot(&mut self, index: usize, slot: Slot) {
+        if index < FEW {
+            self.slots[index] = slot;
+        } else {
+            self.set_further_slot(index - FEW, slot);
+        }
+    }
+
+    #[cold]
+    fn set_further_slot(&mut self, index: usize, slot: Slot) {
+        self.more.resize(self.more.len().max(index + 1), slot);
+        self.more[index] = slot;
     }
 
     /// A part of the subject.
@@ -428,24 +296,10 @@ impl<'a> Matcher<'a> {
     }
 
     fn read_set(&mut self, p: usize) -> Result<(Single, usize), Fail> {
-        let negated = self.at(p + 1) == Some(b'^');
-        let inside = p + 1 + usize::from(negated);
-        let mut q = inside;
-        loop {
-            // A bracket right at the start belongs to the set.
-            match self.at(q) {
-                None => return PatternError::MissingBracket.into(),
-                Some(b']') if q > inside => break,
-                Some(ESCAPE) if q + 1 >= self.pattern.len() => return PatternError::MissingBracket.into(),
-                Some(ESCAPE) => q += 2,
-                Some(_) => q += 1,
-            }
-        }
-        let set = Set::read(&self.pattern[inside..q]);
-        let set = if negated { set.complement() } else { set };
-        self.sets[self.next_set] = (p, q + 1, set);
+        let Some((set, len)) = Set::at_start(&self.pattern[p..]) else { return PatternError::MissingBracket.into() };
+        self.sets[self.next_set] = (p, p + len, set);
         self.next_set = (self.next_set + 1) % SETS;
-        Ok((Single::Set(set), q + 1))
+        Ok((Single::Set(set), p + len))
     }
 
     /// Matches the pattern from `p` on with the subject from `s` on, one level deeper.
@@ -552,7 +406,7 @@ impl<'a> Matcher<'a> {
         if level >= MAX_CAPTURES {
             return PatternError::TooManyCaptures.into();
         }
-        self.slots[level] = Slot { start: s, extent };
+        self.set_slot(level, Slot { start: s, extent });
         self.level = level + 1;
         let result = self.run(s, p);
         if result.is_err() {
@@ -562,12 +416,13 @@ impl<'a> Matcher<'a> {
     }
 
     fn close(&mut self, s: usize, p: usize) -> Match {
-        let open = self.slots[..self.level].iter().rposition(|slot| matches!(slot.extent, Extent::Open));
+        let open = (0..self.level).rev().find(|i| matches!(self.slot(*i).extent, Extent::Open));
         let Some(index) = open else { return PatternError::InvalidCapture.into() };
-        self.slots[index].extent = Extent::Bytes(s - self.slots[index].start);
+        let start = self.slot(index).start;
+        self.set_slot(index, Slot { start, extent: Extent::Bytes(s - start) });
         let result = self.run(s, p);
         if result.is_err() {
-            self.slots[index].extent = Extent::Open;
+            self.set_slot(index, Slot { start, extent: Extent::Open });
         }
         result
     }
@@ -605,8 +460,8 @@ impl<'a> Matcher<'a> {
 
     fn back_reference(&self, s: usize, digit: u8) -> Match {
         let index = usize::from(digit).wrapping_sub(usize::from(b'1'));
-        let slot = match self.slots[..self.level].get(index) {
-            Some(slot) if !matches!(slot.extent, Extent::Open) => *slot,
+        let slot = match index {
+            _ if index < self.level && !matches!(self.slot(index).extent, Extent::Open) => self.slot(index),
             _ => return PatternError::CaptureIndex(u32::from(digit - b'0')).into(),
         };
         let Extent::Bytes(len) = slot.extent else {

@@ -15,10 +15,14 @@ use super::super::api::{
 };
 use super::format::{self, SpecError};
 use super::pattern::{self, Capture, Matcher, PatternError};
-use super::{buffer, captured, end_position, give, give_bytes, give_vec, grow, new_table, set, start_position};
+use super::{
+    buffer, captured, end_position, give, give_bytes, give_vec, grow, grow_keeping, new_table, set, start_position,
+};
 
 /// The longest string that `rep` makes, as in PUC.
 const MAX_REPEATED: usize = i32::MAX as usize;
+/// Bytes of the largest buffer that is kept for the next time.
+const MAX_KEPT: usize = 64 * 1024;
 
 pub(super) fn open(st: &mut State) -> Result<Gc<Table>, Raised> {
     let string = new_table(st, 20)?;
@@ -488,8 +492,19 @@ fn expand(
 
 fn format_(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     let template = check_string(st, f, 0)?;
-    let mut rest = template.bytes();
-    let mut out = Vec::with_capacity(rest.len() + 16);
+    // Room that was used before; calls of `__tostring` in between find none, and take their own.
+    let mut out = std::mem::take(&mut st.buffer);
+    out.clear();
+    format_all(st, f, template.bytes(), &mut out)?;
+    if out.capacity() > MAX_KEPT {
+        return give_vec(st, out);
+    }
+    let result = st.heap.string_of_parts(&[&out]);
+    st.buffer = out;
+    give(st, Value::from(result?))
+}
+
+fn format_all(st: &mut State, f: CallFrame, mut rest: &[u8], out: &mut Vec<u8>) -> Result<(), Raised> {
     let mut arg = 0;
     while let Some(at) = rest.iter().position(|c| *c == b'%') {
         out.extend_from_slice(&rest[..at]);
@@ -503,11 +518,11 @@ fn format_(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
         if !is_given(f, arg) {
             return Err(arg_error(st, f, arg, "no value"));
         }
-        let len = format_item(st, f, arg, rest, &mut out)?;
+        let len = format_item(st, f, arg, rest, out)?;
         rest = &rest[len..];
     }
     out.extend_from_slice(rest);
-    give_vec(st, out)
+    Ok(())
 }
 
 /// Appends an argument under the specification at the start of `text`; answers the specification's length.
@@ -528,7 +543,7 @@ fn format_item(st: &mut State, f: CallFrame, arg: usize, text: &[u8], out: &mut 
             let value = st.arg(f, arg);
             let s = to_string(st, value)?;
             if spec.bare {
-                grow(st, out, s.len())?;
+                grow_keeping(st, Value::from(s), out, s.len())?;
                 out.extend_from_slice(s.bytes());
             } else if s.bytes().contains(&0) {
                 return Err(arg_error(st, f, arg, "string contains zeros"));
@@ -552,7 +567,7 @@ fn format_item(st: &mut State, f: CallFrame, arg: usize, text: &[u8], out: &mut 
 fn check_before_specification(st: &mut State, f: CallFrame, arg: usize, letter: Option<u8>) -> Result<(), Raised> {
     match letter {
         Some(b'd' | b'i' | b'u' | b'o' | b'x' | b'X') => drop(check_int(st, f, arg)?),
-        Some(b'a' | b'A' | b'e' | b'E' | b'f' | b'g' | b'G') => drop(check_number(st, f, arg)?),
+        Some(b'e' | b'E' | b'f' | b'g' | b'G') => drop(check_number(st, f, arg)?),
         Some(b's') if st.arg(f, arg).as_string().is_some_and(|s| s.bytes().contains(&0)) => {
             return Err(arg_error(st, f, arg, "string contains zeros"));
         }

@@ -13,7 +13,8 @@ use super::super::api::{
     self, arg_error, check_function, check_int, error, is_given, is_none_or_nil, opt_int, opt_string, set_natives,
     type_error,
 };
-use super::{give, give_vec, grow, new_table, set, sort};
+use super::super::exec::with_memory;
+use super::{give, give_vec, grow, grow_keeping, new_table, set, sort};
 
 pub(super) fn open(st: &mut State) -> Result<Gc<Table>, Raised> {
     let table = new_table(st, 8)?;
@@ -99,7 +100,7 @@ fn insert(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     match f.count {
         2 => {
             let value = st.arg(f, 1);
-            list.set(st, end, value)?;
+            with_memory(st, |st| list.set(st, end, value))?;
         }
         3 => {
             let position = check_int(st, f, 1)?;
@@ -150,7 +151,7 @@ fn concat(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     while i <= last {
         let value = list.get(st, i)?;
         if let Some(s) = value.as_string() {
-            grow(st, &mut out, s.len() + separator.len())?;
+            grow_keeping(st, value, &mut out, s.len() + separator.len())?;
             out.extend_from_slice(s.bytes());
         } else if let Some(n) = api::number_of(value) {
             grow(st, &mut out, perilune_runtime::lua::number::MAX_TEXT + separator.len())?;

@@ -336,8 +336,8 @@ impl Recorder {
         if self.is_intrinsic(f) {
             let expected = self.value_constant(Value::from(f))?;
             self.guard_value(function, expected)?;
-            if self.raises_error(a, arguments, f)? {
-                return Ok(Next::More);
+            if let Some(next) = self.raises_error(a, arguments, f)? {
+                return Ok(next);
             }
             if let Some(values) = self.intrinsic(a, arguments, f)? {
                 self.results(self.at(a), wanted, &values);

@@ -117,9 +117,17 @@ impl Recorder {
 
     /// The value of a key in the hash part.
     fn hashed_by(&mut self, o: Object, key: Ref, ty: Type) -> Rec<Ref> {
-        let [payload, tag] = self.with_tag(key);
-        let place = self.call_helper(H::Find, &[o.r, payload, tag])?;
+        let place = self.place_in_hash(o, key)?;
         Ok(self.b.vload(place, 0, ty)?)
+    }
+
+    /// Where the value of a key lies in the hash part.
+    fn place_in_hash(&mut self, o: Object, key: Ref) -> Rec<Ref> {
+        if self.ty(key) == Type::String {
+            return self.call_helper(H::FindHashed, &[o.r, key]);
+        }
+        let [payload, tag] = self.with_tag(key);
+        self.call_helper(H::Find, &[o.r, payload, tag])
     }
 
     /// The table has no metamethod for an event.
@@ -288,7 +296,7 @@ impl Recorder {
     fn index_string(&mut self, o: Object, k: Ref, key: Value) -> Rec<Ref> {
         if !o.table.shape().is_dictionary() {
             let Some(s) = key.as_string() else { return Err(Abort::Reason("key is not a string")) };
-            if self.varies() {
+            if self.varies() || self.is_computed(k) {
                 let place = self.call_helper(H::FindString, &[o.r, k])?;
                 let ty = Self::type_of(o.table.get(key))?;
                 return Ok(self.b.vload(place, 0, ty)?);
@@ -298,6 +306,26 @@ impl Recorder {
         }
         self.guard_shape(o)?;
         self.hashed_by(o, k, Self::type_of(o.table.get(key))?)
+    }
+
+    /// Whether a string was made on the trace: it will be another one next time.
+    fn is_computed(&self, k: Ref) -> bool {
+        k.is_inst() && self.b.ir().inst(k).op == Ins::Call
+    }
+
+    /// `o[k] = value` for a string that is another one each time.
+    fn set_computed(&mut self, o: Object, k: Ref, key: Value, value: Ref) -> Rec<Next> {
+        if o.table.get(key).is_nil() || o.table.is_flagged() {
+            self.guard_no_event(o.r, o.table, Event::NewIndex)?;
+            let [k, key_tag] = self.with_tag(k);
+            return self.set_by_helper([H::SetAny, H::SetAnyF], &[o.r, k, key_tag], value);
+        }
+        // Of a table that others look through they must be told.
+        let (flags, flagged) = (self.b.fload(o.r, Field::TableFlags)?, self.b.int(flag::FLAGGED.into()));
+        let (flagged, zero) = (self.b.binary(Ins::Band, flags, flagged)?, self.b.int(0));
+        self.guard_value(flagged, zero)?;
+        let place = self.call_helper(H::FindString, &[o.r, k])?;
+        self.set_present(o, place, 0, value)
     }
 
     fn guard_value_is(&mut self, r: Ref, actual: Value) -> Rec<()> {
@@ -437,8 +465,7 @@ impl Recorder {
 
     /// Assigns to a key that the hash part has.
     fn set_hashed(&mut self, o: Object, k: Ref, value: Ref) -> Rec<Next> {
-        let [payload, key_tag] = self.with_tag(k);
-        let place = self.call_helper(H::Find, &[o.r, payload, key_tag])?;
+        let place = self.place_in_hash(o, k)?;
         self.set_present(o, place, 0, value)
     }
 
@@ -480,10 +507,8 @@ impl Recorder {
             tag::INTEGER => self.set_integer(o, k, key.raw_integer(), value),
             tag::STRING if !o.table.shape().is_dictionary() => {
                 let Some(s) = key.as_string() else { return Err(Abort::Reason("key is not a string")) };
-                if self.varies() {
-                    self.guard_no_event(o.r, o.table, Event::NewIndex)?;
-                    let [k, key_tag] = self.with_tag(k);
-                    return self.set_by_helper([H::SetAny, H::SetAnyF], &[o.r, k, key_tag], value);
+                if self.varies() || self.is_computed(k) {
+                    return self.set_computed(o, k, key, value);
                 }
                 self.guard_value_is(k, key)?;
                 self.set_string(o, s, value)
@@ -631,56 +656,35 @@ impl Recorder {
         Ok(self.b.fload(o.r, Field::TableArrayLen)?)
     }
 
-    pub(super) fn op_new_table(&mut self, w: Word) -> Rec<Next> {
-        let elements = self.proto.word(self.pc as usize + 1);
-        let (named, elements) = (self.b.int(bc::b(w) as i64), self.b.int(elements.into()));
-        let shape = self.state().heap.root_shape().address() as u64;
-        let shape = self.b.ptr(shape);
-        let table = self.call_helper(H::TableNew, &[named, elements, shape])?;
-        self.set(bc::a(w), table);
-        Ok(Next::More)
-    }
-
-    pub(super) fn op_set_list(&mut self, w: Word) -> Rec<Next> {
-        let (a, mut count) = (bc::a(w), bc::b(w));
-        if count == 0 {
-            let top = self.open_top.take().ok_or(Abort::Reason("open list"))?;
-            count = (top - self.at(a) - 1) as usize;
-        }
-        let table = self.get(a)?;
-        let first = i64::from(self.proto.word(self.pc as usize + 1));
-        let values = (1..=count).map(|i| self.get(a + i)).collect::<Rec<Vec<_>>>()?;
-        // The interpreter stretches the array over nils between values; stored one by one they would end it.
-        let last = values.iter().rposition(|v| self.ty(*v) != Type::Nil).unwrap_or(0);
-        if values[..last].iter().any(|v| self.ty(*v) == Type::Nil) {
-            return Err(Abort::Reason("constructor with holes"));
-        }
-        for (i, value) in (first + 1..).zip(values) {
-            let key = self.b.int(i);
-            self.set_by_helper([H::SetInt, H::SetIntF], &[table, key], value)?;
-        }
-        Ok(Next::More)
-    }
-
     pub(super) fn op_concat(&mut self, w: Word) -> Rec<Next> {
         let (a, n) = (bc::a(w), bc::b(w));
         let mut parts = Vec::with_capacity(n);
         for i in 0..n {
             let r = self.get(a + i)?;
             parts.push(match self.ty(r) {
-                Type::String => r,
-                Type::Int => self.call_helper(H::IntToString, &[r])?,
+                Type::String | Type::Int => r,
                 Type::Float => self.call_helper(H::FloatToString, &[r])?,
                 _ => return Err(Abort::Reason("concatenation of something else than strings and numbers")),
             });
         }
         while parts.len() > 1 {
-            let take = parts.len().min(4);
-            let tail = parts.split_off(parts.len() - take);
-            let helper = [H::Concat2, H::Concat3, H::Concat4][take - 2];
-            parts.push(self.call_helper(helper, &tail)?);
+            let tail = parts.split_off(parts.len() - parts.len().min(4));
+            let joined = self.join(&tail)?;
+            parts.push(joined);
         }
         self.set(a, parts[0]);
         Ok(Next::More)
+    }
+
+    /// Two to four strings or integers, one behind the other.
+    fn join(&mut self, parts: &[Ref]) -> Rec<Ref> {
+        let ints = (0..).zip(parts).filter(|(_, r)| self.ty(**r) == Type::Int).fold(0, |ints, (i, _)| ints | 1 << i);
+        if ints == 0 {
+            return self.call_helper([H::Concat2, H::Concat3, H::Concat4][parts.len() - 2], parts);
+        }
+        let mut args = vec![self.b.int(parts.len() as i64 | ints << 4)];
+        args.extend(parts);
+        args.resize(5, self.b.int(0));
+        self.call_helper(H::ConcatMixed, &args)
     }
 }

@@ -5,6 +5,7 @@
 
 use perilune_interpreter::lua::call::is_plain;
 use perilune_interpreter::lua::source::chunk_id;
+use perilune_runtime::lua::bytecode as bc;
 use perilune_runtime::lua::function::{NativeFunction, Proto};
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::value::Value;
@@ -54,19 +55,28 @@ impl Recorder {
         self.inline(a + 2, arguments - 2, wanted, f, self.pc + 1, FrameKind::Xpcall)
     }
 
-    /// If `f`, in register `a`, is known to raise an error that ends at an inlined `pcall`: goes on there.
-    pub(super) fn raises_error(&mut self, a: usize, arguments: usize, f: Gc<NativeFunction>) -> Rec<bool> {
-        let Some(at) = self.frames.iter().rposition(|i| i.frame.kind.is_protected()) else { return Ok(false) };
+    /// If `f`, in register `a`, raises an error that ends at an inlined `pcall`: goes on there. Where that cannot be, the trace ends
+    /// before the call: the interpreter raises the error each time.
+    pub(super) fn raises_error(&mut self, a: usize, arguments: usize, f: Gc<NativeFunction>) -> Rec<Option<Next>> {
+        let raises = match self.known(f) {
+            Some(Intrinsic::Error) => true,
+            Some(Intrinsic::Assert) => arguments > 0 && self.actual(a + 1).is_falsy(),
+            _ => false,
+        };
+        if !raises {
+            return Ok(None);
+        }
+        let Some(at) = self.frames.iter().rposition(|i| i.frame.kind.is_protected()) else { return Ok(None) };
         if !matches!(self.frames[at].frame.kind, FrameKind::Pcall | FrameKind::TailPcall) {
             // The handler is to see the stack.
-            return Ok(false);
+            return self.leave_before_error(a, arguments);
         }
         let error = match self.known(f) {
             Some(Intrinsic::Error) => self.error_value(a, arguments)?,
             Some(Intrinsic::Assert) => self.failed_assertion(a, arguments)?,
             _ => None,
         };
-        let Some(error) = error else { return Ok(false) };
+        let Some(error) = error else { return self.leave_before_error(a, arguments) };
         let inlined = self.frames[at];
         let end = self.base + i16::from(self.proto.max_stack);
         self.frames.truncate(at);
@@ -78,7 +88,18 @@ impl Recorder {
         }
         self.results(inlined.call_slot, inlined.frame.wanted, &[Ref::FALSE, error]);
         self.raises = true;
-        Ok(true)
+        Ok(Some(Next::More))
+    }
+
+    fn leave_before_error(&mut self, a: usize, arguments: usize) -> Rec<Option<Next>> {
+        if self.length <= 1 {
+            // A trace of nothing but the error would lead to another one.
+            return Ok(None);
+        }
+        if bc::takes_open_list(self.proto.word(self.pc as usize)) {
+            self.open_top = Some(self.at(a + 1 + arguments));
+        }
+        self.leave().map(Some)
     }
 
     /// What `error` raises: a message gets the position of the function at its level.

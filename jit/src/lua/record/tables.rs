@@ -1,5 +1,6 @@
-//! Native functions about tables that become instructions of the trace.
+//! Tables' constructors, and native functions about tables that become instructions of the trace.
 
+use perilune_runtime::lua::bytecode::{self as bc, Word};
 use perilune_runtime::lua::event::Event;
 use perilune_runtime::lua::function::NativeFunction;
 use perilune_runtime::lua::heap::Gc;
@@ -10,7 +11,7 @@ use super::super::helpers::H;
 use super::super::ir::{Field, Op as Ins, Ref, Type};
 use super::index::Object;
 use super::native::Intrinsic;
-use super::{Abort, Rec, Recorder, truth};
+use super::{Abort, Next, Rec, Recorder, truth};
 
 /// Most elements that `table.unpack` loads one by one.
 const MAX_UNPACKED: i64 = 8;
@@ -19,6 +20,37 @@ const MAX_UNPACKED: i64 = 8;
 type Results = Rec<Option<Vec<Ref>>>;
 
 impl Recorder {
+    pub(super) fn op_new_table(&mut self, w: Word) -> Rec<Next> {
+        let elements = self.proto.word(self.pc as usize + 1);
+        let (named, elements) = (self.b.int(bc::b(w) as i64), self.b.int(elements.into()));
+        let shape = self.state().heap.root_shape().address() as u64;
+        let shape = self.b.ptr(shape);
+        let table = self.call_helper(H::TableNew, &[named, elements, shape])?;
+        self.set(bc::a(w), table);
+        Ok(Next::More)
+    }
+
+    pub(super) fn op_set_list(&mut self, w: Word) -> Rec<Next> {
+        let (a, mut count) = (bc::a(w), bc::b(w));
+        if count == 0 {
+            let top = self.open_top.take().ok_or(Abort::Reason("open list"))?;
+            count = (top - self.at(a) - 1) as usize;
+        }
+        let table = self.get(a)?;
+        let first = i64::from(self.proto.word(self.pc as usize + 1));
+        let values = (1..=count).map(|i| self.get(a + i)).collect::<Rec<Vec<_>>>()?;
+        // The interpreter stretches the array over nils between values; stored one by one they would end it.
+        let last = values.iter().rposition(|v| self.ty(*v) != Type::Nil).unwrap_or(0);
+        if values[..last].iter().any(|v| self.ty(*v) == Type::Nil) {
+            return Err(Abort::Reason("constructor with holes"));
+        }
+        for (i, value) in (first + 1..).zip(values) {
+            let key = self.b.int(i);
+            self.set_by_helper([H::SetInt, H::SetIntF], &[table, key], value)?;
+        }
+        Ok(Next::More)
+    }
+
     /// `table.insert(t, v)` at the end of a table without metamethods.
     pub(super) fn insert(&mut self, args: &[(Ref, Value)]) -> Results {
         let Some(table) = args[0].1.as_table() else { return Ok(None) };

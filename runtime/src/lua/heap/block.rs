@@ -37,6 +37,33 @@ const fn class_table() -> [u8; MAX_CELL / GRANULE + 1] {
 }
 static CLASSES: [u8; MAX_CELL / GRANULE + 1] = class_table();
 
+/// For each class, the bits of the places where cells begin in a block.
+static STARTS: [[u64; WORDS]; SIZES.len()] = starts();
+
+const fn starts() -> [[u64; WORDS]; SIZES.len()] {
+    let mut table = [[0; WORDS]; SIZES.len()];
+    let mut class = 0;
+    while class < SIZES.len() {
+        let size = SIZES[class] as usize;
+        let mut at = FIRST;
+        while at + size <= BLOCK_SIZE {
+            let bit = at / GRANULE;
+            table[class][bit / 64] |= 1 << (bit % 64);
+            at += size;
+        }
+        class += 1;
+    }
+    table
+}
+
+/// Of the bits of word `word`, those from `from` up to, not including, `to`.
+#[inline(always)]
+fn between(word: usize, from: usize, to: usize) -> u64 {
+    let (from, to) = (from.max(word * 64) - word * 64, to.min(word * 64 + 64) - word * 64);
+    let below = |bit: usize| if bit == 64 { !0 } else { (1u64 << bit) - 1 };
+    below(to) & !below(from)
+}
+
 /// The class of the smallest cells that `size` bytes fit into. `size` is at most [`MAX_CELL`].
 #[inline(always)]
 pub fn class_of(size: usize) -> usize {
@@ -104,51 +131,57 @@ impl Block {
         self.owns[bit / 64] |= 1 << (bit % 64);
     }
 
-    fn is_allocated(&self, offset: usize) -> bool {
-        let bit = offset / GRANULE;
-        self.allocated[bit / 64] & 1 << (bit % 64) != 0
+    /// The bits of the places where cells begin.
+    fn starts(&self) -> &'static [u64; WORDS] {
+        &STARTS[class_of(self.cell_size as usize)]
     }
 
-    fn set_allocated(&mut self, offset: usize, allocated: bool) {
-        let bit = offset / GRANULE;
-        if allocated {
-            self.allocated[bit / 64] |= 1 << (bit % 64);
-        } else {
-            self.allocated[bit / 64] &= !(1 << (bit % 64));
+    /// The first bit from `bit` on of those that `bits` tells for each word; none if there is none.
+    fn next_bit(bit: usize, bits: impl Fn(usize) -> u64) -> Option<usize> {
+        let mut word = bit / 64;
+        let mut found = bits(word) & between(word, bit, (word + 1) * 64);
+        while found == 0 {
+            word += 1;
+            if word == WORDS {
+                return None;
+            }
+            found = bits(word);
         }
+        Some(word * 64 + found.trailing_zeros() as usize)
     }
 
     /// Takes the next run of free cells, or its first cell alone, and counts them as allocated.
     pub fn take_run(&mut self, single: bool) -> Option<Run> {
-        let size = self.cell_size as usize;
-        let mut at = self.cursor as usize;
-        while at + size <= BLOCK_SIZE && self.is_allocated(at) {
-            at += size;
-        }
-        let start = at;
-        while at + size <= BLOCK_SIZE && !self.is_allocated(at) {
-            self.set_allocated(at, true);
-            at += size;
-            if single {
-                break;
-            }
-        }
-        self.cursor = at as u32;
-        if start == at {
+        let (starts, size) = (self.starts(), self.cell_size as usize);
+        let cursor = self.cursor as usize / GRANULE;
+        if cursor >= WORDS * 64 {
             return None;
         }
+        let Some(start) = Block::next_bit(cursor, |word| starts[word] & !self.allocated[word]) else {
+            self.cursor = BLOCK_SIZE as u32;
+            return None;
+        };
+        let end = if single {
+            start + size / GRANULE
+        } else {
+            let next = Block::next_bit(start, |word| self.allocated[word]);
+            next.unwrap_or(FIRST / GRANULE + (BLOCK_SIZE - FIRST) / size * (size / GRANULE))
+        };
+        for (word, allocated) in self.allocated.iter_mut().enumerate().take(end.div_ceil(64)).skip(start / 64) {
+            *allocated |= starts[word] & between(word, start, end);
+        }
+        self.cursor = (end * GRANULE) as u32;
         let base = (&raw mut *self).cast::<u8>();
         // SAFETY: both offsets lie within the block, or at its end.
-        Some(unsafe { (base.add(start), base.add(at)) })
+        Some(unsafe { (base.add(start * GRANULE), base.add(end * GRANULE)) })
     }
 
     /// Gives back what is left of a run.
     pub fn return_run(&mut self, (start, end): Run) {
         let base = (&raw const *self).addr();
-        let mut at = start.addr() - base;
-        while at < end.addr() - base {
-            self.set_allocated(at, false);
-            at += self.cell_size as usize;
+        let (start, end) = ((start.addr() - base) / GRANULE, (end.addr() - base) / GRANULE);
+        for (word, allocated) in self.allocated.iter_mut().enumerate().take(end.div_ceil(64)).skip(start / 64) {
+            *allocated &= !between(word, start, end);
         }
     }
 

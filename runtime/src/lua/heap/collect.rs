@@ -78,8 +78,8 @@ pub(super) struct Collector {
     phase: Phase,
     stopped: bool,
     generational: bool,
-    pause: usize,
-    step_multiplier: usize,
+    pause: Percent<200>,
+    step_multiplier: Percent<100>,
     /// The color that scanned objects get: 1 or 2.
     color: u8,
     gray: Vec<*mut Header>,
@@ -93,8 +93,24 @@ pub(super) struct Collector {
     sweep_class: usize,
 }
 
-const DEFAULT_PAUSE: usize = 200;
-const DEFAULT_MULTIPLIER: usize = 100;
+/// A parameter in percent, kept as PUC Lua keeps it: in a byte, divided by four, which programs see when they read it back.
+struct Percent<const AT_FIRST: i32>(u8);
+
+impl<const AT_FIRST: i32> Default for Percent<AT_FIRST> {
+    fn default() -> Self {
+        Self((AT_FIRST / 4) as u8)
+    }
+}
+
+impl<const AT_FIRST: i32> Percent<AT_FIRST> {
+    fn get(&self) -> i32 {
+        i32::from(self.0) * 4
+    }
+
+    fn replace(&mut self, percent: i32) -> i32 {
+        i32::from(std::mem::replace(&mut self.0, (percent / 4) as u8)) * 4
+    }
+}
 
 /// Frees what a dead object owns. Answers how many bytes of buffers these were. `dead` gets the numbers of prototypes
 /// that a tier watches.
@@ -221,19 +237,13 @@ impl Heap {
     }
 
     /// Sets the pause (percent of the live heap at which a cycle starts); answers the old one.
-    pub fn set_pause(&mut self, percent: usize) -> usize {
-        match std::mem::replace(&mut self.collector.pause, percent) {
-            0 => DEFAULT_PAUSE,
-            n => n,
-        }
+    pub fn set_pause(&mut self, percent: i32) -> i32 {
+        self.collector.pause.replace(percent)
     }
 
     /// Sets the speed of a step (percent of what is allocated meanwhile); answers the old one.
-    pub fn set_step_multiplier(&mut self, percent: usize) -> usize {
-        match std::mem::replace(&mut self.collector.step_multiplier, percent) {
-            0 => DEFAULT_MULTIPLIER,
-            n => n,
-        }
+    pub fn set_step_multiplier(&mut self, percent: i32) -> i32 {
+        self.collector.step_multiplier.replace(percent)
     }
 
     // ---- the cycle
@@ -257,8 +267,7 @@ impl Heap {
             self.full(roots);
             return true;
         }
-        let multiplier =
-            if self.collector.step_multiplier == 0 { DEFAULT_MULTIPLIER } else { self.collector.step_multiplier };
+        let multiplier = self.collector.step_multiplier.get() as usize;
         let work = (STEP as usize + self.debt.max(0) as usize) * (multiplier + 200) / 100;
         let finished = self.work(roots, work);
         if finished {
@@ -290,9 +299,9 @@ impl Heap {
     }
 
     fn set_pause_debt(&mut self) {
-        let pause = if self.collector.pause == 0 { DEFAULT_PAUSE } else { self.collector.pause };
+        let pause = self.collector.pause.get();
         let live = self.used();
-        let more = (live as f64 * (pause as f64 / 100.0 - 1.0)).clamp(-(FIRST_CYCLE as f64), 1e15);
+        let more = (live as f64 * (f64::from(pause) / 100.0 - 1.0)).clamp(-(FIRST_CYCLE as f64), 1e15);
         let room = isize::try_from(self.room() / 2).unwrap_or(isize::MAX);
         self.debt = -(more as isize).min(room.max(STEP / 4));
     }

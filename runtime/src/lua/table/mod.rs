@@ -156,7 +156,7 @@ impl Gc<Table> {
     pub fn get_short(self, key: Gc<Str>) -> Value {
         let shape = self.shape.get();
         if shape.is_dictionary() {
-            return self.get_hashed(Value::from(key));
+            return self.get_short_hashed(key);
         }
         shape.find(key).map_or(Value::NIL, |slot| self.slot(slot))
     }
@@ -175,7 +175,7 @@ impl Gc<Table> {
         {
             return self.slots_ptr().wrapping_add(slot);
         }
-        self.find_hashed(Value::from(key))
+        self.find_string_hashed(key)
     }
 
     /// Assigns to a key, without metamethods. The key counts as computed at run time.

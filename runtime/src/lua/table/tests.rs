@@ -164,3 +164,51 @@ fn many_first_fields_lead_to_shapes() {
     table.set(&mut state.heap, name, Value::TRUE).unwrap();
     assert!(table.shape().is_dictionary());
 }
+
+/// The `n`th key of a kind.
+type Key = fn(i64) -> Value;
+
+/// Keys as programs have them.
+const KEYS: &[(&str, Key)] = &[
+    ("below zero", |n| Value::integer(-n)),
+    ("from 2^40", |n| Value::integer((1 << 40) + n)),
+    ("steps of 8", |n| Value::integer(n * 8)),
+    ("steps of 1000", |n| Value::integer(n * 1000)),
+    ("steps of 12345", |n| Value::integer(n * 12345)),
+    ("steps of 2^20", |n| Value::integer(n << 20)),
+    ("steps of 2^40", |n| Value::integer(n << 40)),
+    ("rows", |n| Value::integer((n / 100 + 1) * 65536 + n % 100)),
+    ("columns", |n| Value::integer((n % 100 + 1) * 65536 + n / 100)),
+    ("squares", |n| Value::integer(-n * n)),
+    ("halves", |n| Value::float(n as f64 + 0.5)),
+    ("tenths", |n| Value::float(n as f64 * 0.1 + 0.01)),
+    ("large floats", |n| Value::float(n as f64 * 1e20)),
+    ("addresses", |n| Value::light(0x7f12_3456_0000 + n as usize * 48)),
+];
+
+#[test]
+fn searches_are_short_whatever_the_distances_of_keys() {
+    let mut means = Vec::new();
+    for (name, key) in KEYS {
+        for count in [6, 48, 750, 12_000, 99_000_i64] {
+            let mut state = State::new();
+            let (table, copy) = (state.heap.table(0, 0).unwrap(), state.heap.table(0, 0).unwrap());
+            for n in 1..=count {
+                table.set(&mut state.heap, key(n), Value::TRUE).unwrap();
+            }
+            let probes: usize = (1..=count).map(|n| table.probes(key(n))).sum();
+            means.push(probes as f64 / count as f64);
+            assert!(probes <= 16 * count as usize, "{name}, {count} keys: {probes} nodes are looked at");
+            // Keys that come in the order of one table's nodes do not pile up in another one, smaller as yet.
+            let (mut at, mut probes) = (Value::NIL, 0);
+            while let Some((key, _)) = table.next(at).unwrap() {
+                copy.set(&mut state.heap, key, Value::TRUE).unwrap();
+                probes += copy.probes(key);
+                at = key;
+            }
+            assert!(probes <= 40 * count as usize, "{name}, copy of {count} keys: {probes} nodes are looked at");
+        }
+    }
+    let mean = means.iter().sum::<f64>() / means.len() as f64;
+    assert!(mean < 2.5, "{mean} nodes are looked at for a key");
+}

@@ -246,9 +246,17 @@ fn any_stream(st: &mut State, f: CallFrame, i: usize) -> Result<Shared, Raised> 
 
 /// The stream of an argument, which must be an open file.
 fn check_stream(st: &mut State, f: CallFrame, i: usize) -> Result<Shared, Raised> {
-    let stream = any_stream(st, f, i)?;
-    let open = stream.borrow().is_open();
-    if open { Ok(stream) } else { Err(error(st, format_args!("attempt to use a closed file"))) }
+    any_stream(st, f, i)?;
+    let file = st.arg(f, i);
+    open_stream(st, file)
+}
+
+/// The stream of a file, which must be open.
+fn open_stream(st: &mut State, file: Value) -> Result<Shared, Raised> {
+    match stream_of(file) {
+        Some(stream) if stream.borrow().is_open() => Ok(stream),
+        _ => Err(error(st, format_args!("attempt to use a closed file"))),
+    }
 }
 
 fn default_file(st: &State, f: CallFrame, place: i64) -> Value {
@@ -409,7 +417,10 @@ fn close_stream(st: &mut State, stream: &Shared) -> Result<u32, Raised> {
 }
 
 fn close(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
-    let stream = if is_given(f, 0) { check_stream(st, f, 0)? } else { default_stream(st, f, OUTPUT)? };
+    if is_given(f, 0) {
+        return file_close(st, f);
+    }
+    let stream = open_stream(st, default_file(st, f, OUTPUT))?;
     close_stream(st, &stream)
 }
 

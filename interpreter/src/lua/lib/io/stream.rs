@@ -216,7 +216,10 @@ impl Stream {
             }
         }
         self.output.extend_from_slice(bytes);
-        if self.buffering == Buffering::Line && bytes.contains(&b'\n') { self.flush() } else { Ok(()) }
+        match bytes.iter().rposition(|byte| *byte == b'\n') {
+            Some(end) if self.buffering == Buffering::Line => self.flush_but(bytes.len() - 1 - end),
+            _ => Ok(()),
+        }
     }
 
     fn write_now(&mut self, bytes: &[u8]) -> Result<()> {
@@ -228,12 +231,18 @@ impl Stream {
 
     /// Writes out what waits in the buffer.
     pub fn flush(&mut self) -> Result<()> {
-        if self.output.is_empty() {
+        self.flush_but(0)
+    }
+
+    /// Writes out what waits in the buffer but the last so many bytes.
+    fn flush_but(&mut self, kept: usize) -> Result<()> {
+        let end = self.output.len() - kept;
+        if end == 0 {
             return Ok(());
         }
         let mut output = std::mem::take(&mut self.output);
-        let result = self.write_now(&output);
-        output.clear();
+        let result = self.write_now(&output[..end]);
+        output.drain(..end);
         self.output = output;
         result
     }

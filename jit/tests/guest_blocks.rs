@@ -1,0 +1,92 @@
+//! Random programs: translated code does what the interpreter does, to the end or to a fault at any page, in one run or in slices.
+//! Every block is translated at its first execution.
+//!
+//! `PERILUNE_GUEST_BLOCKS` is the number of programs, `PERILUNE_GUEST_SEED` where they begin. The interpreter is held against
+//! the host by `interpreter/tests/guest_blocks.rs`.
+
+#[allow(dead_code, reason = "shared by test programs that use a part of it each")]
+#[path = "../../interpreter/tests/guest"]
+mod guest {
+    pub mod forms;
+    pub mod machine;
+    pub mod native;
+    pub mod program;
+    pub mod proof;
+    pub mod random;
+}
+
+use std::any::Any;
+
+use guest::machine::Guest;
+use guest::proof::{difference, each_program, in_guest, in_slices, protections, trace, undefined_at};
+use perilune_jit::guest::frame::SLACK;
+use perilune_jit::guest::{Options, Translator};
+
+fn translated() -> Guest {
+    let options = Options { threshold: 1, ..Options::default() };
+    Guest::with_tier(Box::new(Translator::new(options).expect("memory for code")))
+}
+
+/// The share of the guest's instructions that translated code has executed.
+fn share(guest: &Guest) -> f64 {
+    let tier = guest.engine.tier().and_then(|tier| (tier as &dyn Any).downcast_ref::<Translator>());
+    let counters = tier.expect("a translator").counters();
+    counters.instructions as f64 / guest.machine.cpu.time() as f64
+}
+
+#[test]
+fn random_programs_do_what_the_interpreter_does() {
+    let mut subject = translated();
+    let mut whole = 0;
+    each_program(&mut Guest::new(), 1, |guest, program| {
+        let trace = trace(guest, program)?;
+        let ours = in_guest(&mut subject, program, None);
+        let expected = in_guest(guest, program, None);
+        whole += u32::from(expected.ending.vector == 3);
+        // Twice: what the first run has translated and linked is entered by the second one.
+        let again = in_guest(&mut subject, program, None);
+        let undefined = trace.steps.last()?.undefined;
+        difference(&ours, &expected, undefined).or_else(|| difference(&again, &expected, undefined))
+    });
+    assert!(whole > 0);
+    assert!(share(&subject) > 0.5, "{} of all instructions in translated code", share(&subject));
+}
+
+#[test]
+fn random_programs_fault_as_they_do_when_interpreted() {
+    let mut subject = translated();
+    let (mut runs, mut faults) = (0, 0);
+    each_program(&mut Guest::new(), 4, |guest, program| {
+        let trace = trace(guest, program)?;
+        for page in protections() {
+            let expected = in_guest(guest, program, Some(page));
+            let ours = in_guest(&mut subject, program, Some(page));
+            runs += 1;
+            faults += u32::from(expected.ending.vector == 14);
+            if let Some(wrong) = difference(&ours, &expected, undefined_at(&trace, &expected)) {
+                return Some(format!("with {page:x?}:\n{wrong}"));
+            }
+        }
+        None
+    });
+    assert!(faults > runs / 3, "{faults} page faults in {runs} runs only");
+}
+
+#[test]
+fn random_programs_run_in_slices_of_any_size() {
+    let mut subject = translated();
+    let mut long = 0;
+    each_program(&mut Guest::new(), 1, |guest, program| {
+        let trace = trace(guest, program)?;
+        // Translated code is entered when there is room for the longest blocks.
+        let least = SLACK as usize + 1;
+        if trace.steps.len() <= least {
+            return [1, 7].into_iter().find_map(|size| in_slices(&mut subject, program, &trace, size));
+        }
+        long += 1;
+        let sizes = (0..12).map(|n| least + n * n * 3).filter(|size| *size < trace.steps.len());
+        sizes.into_iter().find_map(|size| in_slices(&mut subject, program, &trace, size))
+    });
+    assert!(long > 20, "{long} programs only were long enough");
+    assert!(share(&subject) > 0.1, "{} of all instructions in translated code", share(&subject));
+}
