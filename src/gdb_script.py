@@ -284,6 +284,11 @@ def is_compiled(frame):
     return symtab is not None and is_ours(symtab.objfile) and frame.function() is not None
 
 
+def is_line(frame):
+    """Whether a frame that looks like one of compiled Lua stands for a line that the interpreter runs."""
+    return gdb.execute(f"info symbol {frame.pc():#x}", to_string=True).startswith("line_")
+
+
 def runs_interpreter(frame):
     name = frame.name()
     return name is not None and name.split("<")[0].endswith("lua::exec::run")
@@ -428,7 +433,8 @@ def all_lua():
             inner = frame.inferior_frame()
             sal = inner.find_sal()
             text = f"{inner.name()} ({', '.join(f'{n}={v}' for n, v in symbols(inner, True))})"
-            yield f"{text} at {sal.symtab.filename}:{sal.line}  [compiled]", inner
+            mark = "" if is_line(inner) else "  [compiled]"
+            yield f"{text} at {sal.symtab.filename}:{sal.line}{mark}", inner
 
 
 def symbols(frame, arguments):

@@ -43,7 +43,7 @@ unsafe extern "C-unwind" fn observe(state: &mut ExitState, context: *mut u8) -> 
 }
 
 fn arena() -> Arena {
-    Arena::new(&CodeSpace::reserve().unwrap(), SIZE, observe).unwrap()
+    Arena::new(&CodeSpace::reserve().unwrap(), SIZE, observe, None).unwrap()
 }
 
 fn enter(arena: &Arena, code: &Code, seen: &mut Seen, base: usize) -> u64 {
@@ -284,11 +284,11 @@ fn memory_is_reused_and_bounded() {
 #[test]
 fn arenas_of_one_space_reach_each_other() {
     let space = CodeSpace::reserve().unwrap();
-    let near = Arena::new(&space, SIZE, observe).unwrap();
+    let near = Arena::new(&space, SIZE, observe, None).unwrap();
     let far = space.range().end - near.range().end - SIZE;
     space.cut(far).unwrap();
-    let far = Arena::new(&space, SIZE, observe).unwrap();
-    assert!(matches!(Arena::new(&space, 1, observe), Err(CodeError::Full { .. })));
+    let far = Arena::new(&space, SIZE, observe, None).unwrap();
+    assert!(matches!(Arena::new(&space, 1, observe, None), Err(CodeError::Full { .. })));
     let (code, site) = answering(&near, 1);
     let (other, _) = answering(&far, 2);
     near.patch(&[Patch { site, target: other.start() }]).unwrap();

@@ -16,7 +16,7 @@ unsafe extern "C-unwind" fn no_exit(_: &mut ExitState, _: *mut u8) -> u64 {
 }
 
 fn arena() -> Arena {
-    Arena::new(&CodeSpace::reserve().unwrap(), 1 << 20, no_exit).unwrap()
+    Arena::new(&CodeSpace::reserve().unwrap(), 1 << 20, no_exit, None).unwrap()
 }
 
 /// Code that overwrites all callee-saved registers but its roles, calls `helper` with its context, and answers what that
@@ -143,8 +143,8 @@ fn a_backtrace_shows_both_sides() {
 #[test]
 fn dropping_an_arena_leaves_the_others() {
     let space = CodeSpace::reserve().unwrap();
-    let gone = Arena::new(&space, 1 << 16, no_exit).unwrap();
-    let kept = Arena::new(&space, 1 << 16, no_exit).unwrap();
+    let gone = Arena::new(&space, 1 << 16, no_exit, None).unwrap();
+    let kept = Arena::new(&space, 1 << 16, no_exit, None).unwrap();
     drop(calling(&gone, &helper!(Full, nested_panic), 0));
     drop(gone);
     let (_code, entry) = calling(&kept, &helper!(Full, nested_panic), 0);

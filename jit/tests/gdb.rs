@@ -197,7 +197,7 @@ fn assemble_trace(arena: &Arena, publisher: &mut Publisher, name: &str) -> (Code
 /// What gdb watches: runs `trace_12`, then links it to `trace_13`, runs both, and drops the first one.
 fn subject() {
     let space = CodeSpace::reserve().unwrap();
-    let arena = Arena::new(&space, 1 << 20, deoptimize).unwrap();
+    let arena = Arena::new(&space, 1 << 20, deoptimize, None).unwrap();
     let mut publisher = Publisher::new(Telling::AtOnce, &[]);
     let (first, site) = assemble_trace(&arena, &mut publisher, "trace_12");
     let (second, _) = assemble_trace(&arena, &mut publisher, "trace_13");

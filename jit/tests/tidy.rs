@@ -37,6 +37,7 @@ const UNSAFE_ROOMS: &[&str] = &[
     "jit/src/lua/machine.rs",
     "jit/src/lua/machine/random/",
     "jit/src/lua/entry.rs",
+    "jit/src/lua/lines.rs",
     // Entry, exits and helpers of the guest's compiled code.
     "jit/src/guest/tier.rs",
     "jit/src/guest/trampoline.rs",
@@ -44,6 +45,7 @@ const UNSAFE_ROOMS: &[&str] = &[
     "jit/src/lua/deopt.rs",
     "jit/src/lua/engine.rs",
     "jit/src/lua/record/mod.rs",
+    "jit/src/lua/sites.rs",
     "jit/src/lua/tier.rs",
     "jit/src/lua/trace.rs",
     // The one place of the embedding face that touches the state itself, and the handler of a signal.

@@ -23,8 +23,8 @@ usage: perilune [options] [script [args]]
   -O-pass    switch an optimization off (-O+pass: on): fold, cse, fwd, dce, loop, ...
   --gdb-script
              print a script for gdb: Lua frames, variables, tables, traces
-  --gdb      tell gdb of each trace at once, keep all lines and variables for it;
-             --gdb=off tells it nothing
+  --gdb      tell gdb of each trace at once, keep all lines and variables for it,
+             stop at lines that are interpreted, too; --gdb=off tells it nothing
   --profile=file
              write a flame graph (file.svg) or stacks (any other file), say where the time went
   --perf=map name traces for perf in /tmp/perf-PID.map; --perf=jitdump with lines and

@@ -77,8 +77,8 @@ impl Options {
         if text == "off" { Ok(()) } else { Err(NO_COMPILER.to_string()) }
     }
 
-    /// What `--gdb` takes on the command line: nothing to tell gdb of each trace at once and to compile so that each line of a
-    /// script can be stopped at and each variable looked at; `off` to tell it nothing. Otherwise gdb is told in batches, at once
+    /// What `--gdb` takes on the command line: nothing to tell gdb of each trace at once and to run so that each line of a script, be it
+    /// compiled or interpreted, can be stopped at and each variable looked at; `off` to tell it nothing. Otherwise gdb is told in batches, at once
     /// if it has started the program.
     ///
     /// # Errors

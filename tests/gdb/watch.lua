@@ -32,10 +32,27 @@ local function variables(level)
 end
 
 local chunk = assert(loadfile(script))
-debug.sethook(function(_, line)
+local function hook(_, line)
   if lines[line] and debug.getinfo(2, "S").source == "@" .. script then
     print("stop " .. line .. ": " .. variables(2))
   end
-end, "l")
+end
+
+-- Coroutines have hooks of their own.
+local create = coroutine.create
+function coroutine.create(f)
+  local co = create(f)
+  debug.sethook(co, hook, "l")
+  return co
+end
+
+function coroutine.wrap(f)
+  local co = coroutine.create(f)
+  return function(...)
+    return select(2, assert(coroutine.resume(co, ...)))
+  end
+end
+
+debug.sethook(hook, "l")
 chunk()
 debug.sethook()

@@ -48,6 +48,9 @@ pub struct Variable {
 }
 
 /// A piece of compiled code.
+///
+/// Breakpoints on a function go to the first byte of all pieces of its name. One that begins elsewhere in the function should have
+/// a byte there that is never run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Function {
     /// Where it lies, and its own name.

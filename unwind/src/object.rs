@@ -12,7 +12,7 @@
 use crate::Error;
 use crate::cfi;
 use crate::frame::Frame;
-use crate::lines::{self, Batch};
+use crate::lines::{self, Batch, Function, Row};
 use object::elf;
 use object::write::elf::{FileHeader, SectionHeader, Sym, Writer};
 use std::ops::Range;
@@ -28,10 +28,34 @@ pub struct Symbol {
     pub size: u64,
 }
 
-/// The image of an arena: `frame` holds from `start` for `length` bytes; `symbols` name the parts of its trampoline.
-pub fn arena_image(frame: &Frame, start: u64, length: u32, symbols: &[Symbol]) -> Result<Vec<u8>, Error> {
-    let sections = [(".debug_frame", cfi::debug_frame(frame, start, length)?)];
-    image(extent(symbols), symbols, &sections)
+/// A part of an arena's trampoline.
+#[derive(Debug, Clone)]
+pub struct Part {
+    /// Where it lies.
+    pub symbol: Symbol,
+    /// Where its lines begin: offsets from its start. At none of them a statement begins, so a debugger that steps comes through
+    /// them. One without lines is stepped over.
+    pub lines: Vec<u32>,
+}
+
+/// The image of an arena: `frame` holds from `start` for `length` bytes, of which the trampoline's `parts` are the first.
+pub fn arena_image(frame: &Frame, start: u64, length: u32, parts: &[Part]) -> Result<Vec<u8>, Error> {
+    let row = |(line, offset): (u32, &u32)| Row { offset: *offset, file: 0, line, is_statement: false };
+    let function = |part: &Part| Function {
+        symbol: part.symbol.clone(),
+        name: part.symbol.name.clone(),
+        file: 0,
+        line: 1,
+        rows: (1..).zip(&part.lines).map(row).collect(),
+        parameters: Vec::new(),
+        scopes: Vec::new(),
+    };
+    let functions: Vec<_> = parts.iter().filter(|part| !part.lines.is_empty()).map(function).collect();
+    let files = [String::from("trampoline")];
+    let mut sections = lines::sections(Batch { files: &files, functions: &functions, types: &[] })?;
+    sections.push((".debug_frame", cfi::debug_frame(frame, start, length)?));
+    let symbols: Vec<_> = parts.iter().map(|part| part.symbol.clone()).collect();
+    image(extent(&symbols), &symbols, &sections)
 }
 
 /// The image of a batch of functions with their source lines.

@@ -104,6 +104,25 @@ impl Expression {
         self
     }
 
+    /// So many bytes behind this place as the other one's address says.
+    #[must_use]
+    pub fn plus_place(mut self, other: &Expression) -> Expression {
+        self.0.extend(&other.0);
+        self.0.push(constants::DW_OP_plus.0);
+        self
+    }
+
+    /// The same place if the byte so many bytes behind it has this value; else address 0, which debuggers cannot read.
+    #[must_use]
+    pub fn if_byte(mut self, offset: u64, value: u8) -> Expression {
+        self.0.push(constants::DW_OP_dup.0);
+        let mut e = self.plus(offset);
+        e.0.extend([constants::DW_OP_deref_size.0, 1, constants::DW_OP_const1u.0, value, constants::DW_OP_eq.0]);
+        // Over the next two operations.
+        e.0.extend([constants::DW_OP_bra.0, 2, 0, constants::DW_OP_drop.0, constants::DW_OP_lit0.0]);
+        e
+    }
+
     fn unsigned(&mut self, value: u64) {
         // Writing to a vector does not fail.
         let _ = gimli::leb128::write::unsigned(&mut self.0, value);

@@ -10,10 +10,10 @@ use super::CodeError;
 use super::buffer::Buffer;
 use super::exit::Deoptimizer;
 use super::map::{CodeSpace, Writing};
-use super::trampoline::{self, Trampoline};
+use super::trampoline::{self, Stepper, Trampoline};
 use perilune_unwind::frame::Frame;
 use perilune_unwind::gdb::Entry;
-use perilune_unwind::object::{self, Symbol};
+use perilune_unwind::object::{self, Part};
 use perilune_unwind::register::FrameRegistration;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -37,8 +37,8 @@ pub struct Head {
     pub code: Vec<u8>,
     /// The frame in it; the rules behind its last step hold for all of the arena.
     pub frame: Frame,
-    /// Names of its parts.
-    pub symbols: Vec<Symbol>,
+    /// Its parts, for debuggers.
+    pub parts: Vec<Part>,
 }
 
 #[derive(Debug)]
@@ -54,12 +54,18 @@ pub(super) struct Shared {
 }
 
 impl Arena {
-    /// Cuts an arena of `size` bytes (rounded up to whole pages) off `space`. Exits of its code go to `deoptimizer`.
-    pub fn new(space: &Rc<CodeSpace>, size: usize, deoptimizer: Deoptimizer) -> Result<Arena, CodeError> {
+    /// Cuts an arena of `size` bytes (rounded up to whole pages) off `space`. Exits of its code go to `deoptimizer`, and on from there as
+    /// `stepper` says, if there is one.
+    pub fn new(
+        space: &Rc<CodeSpace>,
+        size: usize,
+        deoptimizer: Deoptimizer,
+        stepper: Option<Stepper>,
+    ) -> Result<Arena, CodeError> {
         Arena::with_head(space, size, |start| {
-            let assembled = trampoline::assemble(start, deoptimizer)?;
-            let symbols = assembled.trampoline.symbols();
-            Ok((assembled.trampoline, Head { code: assembled.code, frame: assembled.frame, symbols }))
+            let assembled = trampoline::assemble(start, deoptimizer, stepper)?;
+            let parts = assembled.trampoline.parts();
+            Ok((assembled.trampoline, Head { code: assembled.code, frame: assembled.frame, parts }))
         })
     }
 
@@ -77,7 +83,7 @@ impl<H> Arena<H> {
         assemble: impl FnOnce(usize) -> Result<(H, Head), CodeError>,
     ) -> Result<Arena<H>, CodeError> {
         let range = space.cut(size).ok_or(CodeError::Full { wanted: size })?;
-        let (head, Head { code, frame, symbols }) = assemble(range.start)?;
+        let (head, Head { code, frame, parts }) = assemble(range.start)?;
         let used = range.start..range.start + code.len();
         if used.end > range.end {
             return Err(CodeError::Full { wanted: used.len() });
@@ -86,7 +92,7 @@ impl<H> Arena<H> {
         let start = range.start as u64;
         let length = u32::try_from(range.len()).map_err(|_| CodeError::Full { wanted: size })?;
         let frames = FrameRegistration::new(&frame, start, length)?;
-        let image = object::arena_image(&frame, start, length, &symbols)?;
+        let image = object::arena_image(&frame, start, length, &parts)?;
         let first = used.end.next_multiple_of(ALIGN);
         let holes = Holes::new(first..range.end);
         let shared = Shared {

@@ -9,6 +9,13 @@
 //! The frame stands from the prologue's end to the epilogue's start, in all code of the arena, wherever it is: rbp-based
 //! rules describe it in one entry. Only the prologue and the epilogue themselves need rows of their own; they are recorded
 //! here, next to the instructions they describe.
+//!
+//! *Stepping.* With a [`Stepper`] code that leaves does not come back to Rust: a function is asked which code goes on in the same
+//! frame. To a debugger all of that is one function's frame, in which it can step from code to code. A second entry, [`nest`], is
+//! called by compiled code and makes another frame of the same kind on top of its own, so that a debugger sees the one as the
+//! other's caller.
+//!
+//! [`nest`]: Stepping::nest
 
 use super::CodeError;
 use super::exit::{self, Deoptimizer, EXIT_STATE_OFFSET, SAVED_BYTES};
@@ -16,7 +23,7 @@ use super::x64::{self, Assembler};
 use dynasmrt::x64::Rq;
 use dynasmrt::{DynasmApi, dynasm};
 use perilune_unwind::frame::{Change, Frame, Register, X86_64};
-use perilune_unwind::object::Symbol;
+use perilune_unwind::object::{Part, Symbol};
 use std::ops::Range;
 
 /// The two words at the exit state's head are pushed by exits, so the frame ends above them.
@@ -42,9 +49,39 @@ const _: () = assert!(SAVED.len() * 8 == SAVED_BYTES as usize);
 pub struct Trampoline {
     start: usize,
     saver: usize,
+    leave: usize,
+    stepping: Option<Stepping>,
     epilogue: usize,
     end: usize,
 }
+
+/// What a trampoline with a stepper has besides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stepping {
+    /// Called by compiled code: the stepper, as a function without lines, which debuggers step over.
+    pub ask: usize,
+    /// Called by compiled code: makes another frame and asks the stepper which code runs in it.
+    pub nest: usize,
+    /// Its last instruction, which jumps to that code.
+    nested: usize,
+}
+
+/// Where code goes on, and with which base; what it means besides is an agreement of those who use it.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// The address of the code.
+    pub code: usize,
+    /// The base.
+    pub base: usize,
+}
+
+/// What says where code goes on that has left: takes the context, what [`Trampoline::enter`] would have answered, or [`NESTED`] for a
+/// frame that has just been made, and the frame's rbp. Code that leaves for good goes on at the epilogue.
+pub type Stepper = unsafe extern "C-unwind" fn(context: *mut u8, answer: u64, frame: usize) -> Target;
+
+/// What a stepper is given for a frame that has just been made.
+pub const NESTED: u64 = u64::MAX - 1;
 
 /// Its code and how its frame comes and goes.
 pub(super) struct Assembled {
@@ -76,6 +113,16 @@ impl Trampoline {
     }
 
     /// Jumped to by code that leaves without an exit: rax holds the answer.
+    pub fn leave(&self) -> usize {
+        self.leave
+    }
+
+    /// What it has for stepping; nothing without a stepper.
+    pub fn stepping(&self) -> Option<Stepping> {
+        self.stepping
+    }
+
+    /// Jumped to by code that leaves for good.
     pub fn epilogue(&self) -> usize {
         self.epilogue
     }
@@ -85,34 +132,120 @@ impl Trampoline {
         self.start..self.end
     }
 
-    /// Names of its parts.
-    pub fn symbols(&self) -> Vec<Symbol> {
-        let symbol = |name: &str, start: usize, end: usize| Symbol {
-            name: name.into(),
-            start: start as u64,
-            size: (end - start) as u64,
+    /// Its parts, for debuggers.
+    pub fn parts(&self) -> Vec<Part> {
+        let part = |name: &str, start: usize, end: usize, lines: &[usize]| Part {
+            symbol: Symbol { name: name.into(), start: start as u64, size: (end - start) as u64 },
+            lines: lines.iter().map(|at| (at - start) as u32).collect(),
         };
-        vec![
-            symbol("perilune_enter", self.start, self.saver),
-            symbol("perilune_exit", self.saver, self.epilogue),
-            symbol("perilune_leave", self.epilogue, self.end),
-        ]
+        let mut parts = vec![
+            part("perilune_enter", self.start, self.saver, &[self.start]),
+            part("perilune_exit", self.saver, self.leave, &[self.saver]),
+        ];
+        match self.stepping {
+            None => parts.push(part("perilune_leave", self.leave, self.end, &[self.leave])),
+            Some(Stepping { ask, nest, nested }) => parts.extend([
+                part("perilune_step", self.leave, ask, &[self.leave]),
+                part("perilune_ask", ask, nest, &[]),
+                // When a debugger steps into it, it goes on to the second line.
+                part("perilune_nest", nest, self.epilogue, &[nest, nested]),
+                part("perilune_leave", self.epilogue, self.end, &[self.epilogue]),
+            ]),
+        }
+        parts
     }
 }
 
 /// Assembles the trampoline of an arena at `start`.
-pub(super) fn assemble(start: usize, deoptimizer: Deoptimizer) -> Result<Assembled, CodeError> {
+pub(super) fn assemble(
+    start: usize,
+    deoptimizer: Deoptimizer,
+    stepper: Option<Stepper>,
+) -> Result<Assembled, CodeError> {
     let mut asm = Assembler::new(start);
     let mut frame = Frame::new();
     emit_prologue(&mut asm, &mut frame);
+    let [context, base, entry] = [0, 1, 2].map(|argument| x64::ARGUMENTS[argument]);
+    dynasm!(asm
+        ; .arch x64
+        ; mov Rq(x64::CONTEXT), Rq(context)
+        ; mov Rq(x64::BASE), Rq(base)
+        ; jmp Rq(entry)
+    );
     asm.align(16, 0xcc);
-    let saver = asm.offset().0;
+    let saver = start + asm.offset().0;
     exit::emit_saver(&mut asm, deoptimizer);
-    let epilogue = asm.offset().0;
+    if stepper.is_some() {
+        // The call's return address belongs to the saver: else a debugger would not find the frame again that it was made from.
+        dynasm!(asm; .arch x64; nop);
+    }
+    let leave = start + asm.offset().0;
+    let stepping = stepper.map(|stepper| {
+        emit_step(&mut asm, stepper);
+        asm.align(16, 0xcc);
+        let ask = start + asm.offset().0;
+        emit_thunk(&mut asm, &mut frame, stepper);
+        asm.align(16, 0xcc);
+        let nest = start + asm.offset().0;
+        enter_function(&asm, &mut frame);
+        emit_prologue(&mut asm, &mut frame);
+        let nested = start + emit_nested(&mut asm, &mut frame, ask);
+        Stepping { ask, nest, nested }
+    });
+    let epilogue = start + asm.offset().0;
     emit_epilogue(&mut asm, &mut frame);
-    let end = asm.offset().0;
-    let trampoline = Trampoline { start, saver: start + saver, epilogue: start + epilogue, end: start + end };
+    let end = start + asm.offset().0;
+    let trampoline = Trampoline { start, saver, leave, stepping, epilogue, end };
     Ok(Assembled { trampoline, code: asm.finalize()?, frame })
+}
+
+/// Asks where code goes on that has left with an answer in rax, and goes there.
+fn emit_step(asm: &mut Assembler, stepper: Stepper) {
+    dynasm!(asm
+        ; .arch x64
+        ; mov Rq(x64::ARGUMENTS[1]), rax
+        ; mov Rq(x64::ARGUMENTS[0]), Rq(x64::CONTEXT)
+        // Exits have pushed two words.
+        ; lea rsp, [rbp - SAVED_BYTES - FRAME_BYTES]
+        ; mov Rq(x64::ARGUMENTS[2]), rbp
+        ; mov rax, QWORD stepper as usize as i64
+        ; call rax
+        ; mov Rq(x64::BASE), Rq(x64::SECOND_RESULT)
+        ; jmp Rq(x64::RESULT)
+    );
+}
+
+/// In a frame that was made by a call of compiled code: asks which code runs in it, and goes there. Answers the offset of the jump.
+///
+/// There the frame is described as the caller's. A debugger that steps into this function comes to the jump, and takes the code that it
+/// leads to for what the caller has called: it stops there.
+fn emit_nested(asm: &mut Assembler, frame: &mut Frame, ask: usize) -> usize {
+    dynasm!(asm
+        ; .arch x64
+        ; mov Rq(x64::ARGUMENTS[2]), rbp
+        ; mov Rq(x64::ARGUMENTS[1]), QWORD NESTED as i64
+        ; mov Rq(x64::ARGUMENTS[0]), Rq(x64::CONTEXT)
+    );
+    x64::call_to(asm, ask);
+    dynasm!(asm; .arch x64; mov Rq(x64::BASE), Rq(x64::SECOND_RESULT); mov rcx, [rbp]);
+    let jump = asm.offset().0;
+    frame.step(jump, Change::Cfa(X86_64::RCX, 16));
+    dynasm!(asm; .arch x64; jmp Rq(x64::RESULT));
+    frame.step(asm.offset().0, Change::Cfa(X86_64::RBP, 16));
+    jump
+}
+
+/// From here on the frame is what it is where a function is called.
+fn enter_function(asm: &Assembler, frame: &mut Frame) {
+    for name in SAVED.map(|(_, name)| name).into_iter().chain([X86_64::RBP]) {
+        frame.step(asm.offset().0, Change::Restored(name));
+    }
+    frame.step(asm.offset().0, Change::Cfa(X86_64::RSP, 8));
+}
+
+fn emit_thunk(asm: &mut Assembler, frame: &mut Frame, stepper: Stepper) {
+    enter_function(asm, frame);
+    dynasm!(asm; .arch x64; mov rax, QWORD stepper as usize as i64; jmp rax);
 }
 
 fn emit_prologue(asm: &mut Assembler, frame: &mut Frame) {
@@ -127,14 +260,7 @@ fn emit_prologue(asm: &mut Assembler, frame: &mut Frame) {
         offset -= 8;
         frame.step(asm.offset().0, Change::Saved(name, offset));
     }
-    let [context, base, entry] = [0, 1, 2].map(|argument| x64::ARGUMENTS[argument]);
-    dynasm!(asm
-        ; .arch x64
-        ; sub rsp, FRAME_BYTES
-        ; mov Rq(x64::CONTEXT), Rq(context)
-        ; mov Rq(x64::BASE), Rq(base)
-        ; jmp Rq(entry)
-    );
+    dynasm!(asm; .arch x64; sub rsp, FRAME_BYTES);
 }
 
 fn emit_epilogue(asm: &mut Assembler, frame: &mut Frame) {
@@ -258,9 +384,17 @@ mod tests {
         unreachable!("this trampoline is not run")
     }
 
+    unsafe extern "C-unwind" fn nowhere(_: *mut u8, _: u64, _: usize) -> Target {
+        unreachable!("this trampoline is not run")
+    }
+
     #[test]
     fn the_frame_is_described_at_every_instruction() {
-        let Assembled { trampoline, code, frame } = assemble(START, never).unwrap();
+        check_frames(assemble(START, never, None).unwrap());
+        check_frames(assemble(START, never, Some(nowhere)).unwrap());
+    }
+
+    fn check_frames(Assembled { trampoline, code, frame }: Assembled) {
         let eh_frame = cfi::eh_frame(&frame, START as u64, LENGTH).unwrap();
         let debug_frame = cfi::debug_frame(&frame, START as u64, LENGTH).unwrap();
         let check = |machine: &Machine, address: usize, what: &str| {
@@ -278,13 +412,25 @@ mod tests {
                 machine = body.clone().expect("the prologue comes first");
                 machine.rsp -= 16;
             }
+            if trampoline.stepping.is_some_and(|s| address == s.ask || address == s.nest) {
+                machine = Machine::at_entry();
+            }
             if instruction.code() == Code::Int3 {
                 continue;
             }
-            check(&machine, address, &instruction.to_string());
+            let is_nested = trampoline.stepping.is_some_and(|s| address == s.nested);
+            if is_nested {
+                // The caller's rbp is what its own frame is found by.
+                let row = cfi::eh_frame_row(&eh_frame, address as u64).unwrap();
+                assert_eq!((row.cfa, row.saved.len()), ((X86_64::RCX, 16), 7));
+            } else {
+                check(&machine, address, &instruction.to_string());
+            }
             checked += 1;
             if instruction.code() == Code::Jmp_rm64 {
-                assert_eq!(machine.rsp % 16, 0, "the CFA is a multiple of 16, and so is rsp in the body");
+                if address < trampoline.saver || trampoline.stepping.is_some_and(|s| address > s.nest) {
+                    assert_eq!(machine.rsp % 16, 0, "the CFA is a multiple of 16, and so is rsp in the body");
+                }
                 body = Some(machine.clone());
             }
             machine.step(&instruction);

@@ -23,7 +23,7 @@ use perilune_runtime::guest::layout;
 use perilune_runtime::guest::machine::Machine;
 use perilune_runtime::guest::tlb::{ENTRIES, PAGE_SIZE};
 use perilune_unwind::frame::{Change, Frame, Register, X86_64};
-use perilune_unwind::object::Symbol;
+use perilune_unwind::object::{Part, Symbol};
 use std::ffi::c_void;
 use std::mem::offset_of;
 
@@ -156,12 +156,11 @@ pub fn assemble(start: usize, helper: Helper) -> Result<(Trampoline, Head), Code
     emit_exit(&mut asm, &mut frame, epilogue);
     let end = asm.offset().0;
     let parts = [("enter", 0), ("walk", walk_read), ("helper", helper_at), ("exit", exit), ("", end)];
-    let symbols = parts.windows(2).map(|pair| Symbol {
-        name: format!("perilune_guest_{}", pair[0].0),
-        start: (start + pair[0].1) as u64,
-        size: (pair[1].1 - pair[0].1) as u64,
-    });
-    let symbols = symbols.collect();
+    let part = |pair: &[(&str, usize)]| {
+        let (start, size) = ((start + pair[0].1) as u64, (pair[1].1 - pair[0].1) as u64);
+        Part { symbol: Symbol { name: format!("perilune_guest_{}", pair[0].0), start, size }, lines: Vec::new() }
+    };
+    let parts = parts.windows(2).map(part).collect();
     let trampoline = Trampoline {
         enter: start,
         walk_read: start + walk_read,
@@ -169,7 +168,7 @@ pub fn assemble(start: usize, helper: Helper) -> Result<(Trampoline, Head), Code
         helper: start + helper_at,
         exit: start + exit,
     };
-    Ok((trampoline, Head { code: asm.finalize()?, frame, symbols }))
+    Ok((trampoline, Head { code: asm.finalize()?, frame, parts }))
 }
 
 fn gpr(guest: u8) -> i32 {

@@ -6,12 +6,12 @@
 use perilune_interpreter::lua::call::{nesting_of, place_results};
 use perilune_interpreter::lua::coroutine::{self, SwitchCall};
 use perilune_interpreter::lua::error::frame_proto;
-use perilune_interpreter::lua::exec::function_slot;
+use perilune_interpreter::lua::exec::{function_below, function_slot};
 use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
 use perilune_runtime::lua::function::Proto;
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::state::State;
-use perilune_runtime::lua::thread::{Frame, FrameKind, Thread, frame_flag};
+use perilune_runtime::lua::thread::{Frame, FrameKind, frame_flag};
 use perilune_runtime::lua::tier::Outcome;
 use perilune_runtime::lua::value::Value;
 
@@ -82,7 +82,7 @@ pub fn push_frames_at(state: &mut State, at: Entered, ir: &Ir, snapshot: &Snapsh
         let mut wanted = f.wanted.into();
         if f.kind.is_protected() {
             let kind = if f.kind.function_at() == 1 { FrameKind::Pcall } else { FrameKind::Xpcall };
-            let own = function_below(thread, base, f.varargs) - f.kind.function_at() as u32 + 1;
+            let own = function_below(thread, base, f.varargs.into()) as u32 - f.kind.function_at() as u32 + 1;
             frames.push(Frame::new(kind, std::ptr::null(), own, wanted, 0));
             wanted = -1;
         }
@@ -107,14 +107,6 @@ fn set_address(state: &State, address: usize) {
     if let Some(frame) = state.thread.frames().last_mut() {
         frame.pc = std::ptr::with_exposed_provenance(address);
     }
-}
-
-/// The slot of the function of a Lua frame as its caller put it there: below the extra arguments and the parameters, if there are
-/// any.
-fn function_below(thread: Gc<Thread>, base: u32, varargs: u16) -> u32 {
-    let function = thread.slot(base as usize - 1).as_lua_function();
-    let parameters = function.map_or(0, |f| u32::from(f.proto().parameters));
-    base - 1 - if varargs > 0 { u32::from(varargs) + parameters + 1 } else { 0 }
 }
 
 /// Before a collection: empties the registers of the top frame, a Lua function's, that hold nothing any more when it goes on
@@ -209,9 +201,14 @@ pub fn switch(state: &mut State, (register, arguments, wanted): (u8, u16, i16), 
     if coroutine::switch(state, call) {
         return Switch::Done(place_behind_call(state));
     }
-    set_pc(state, pc);
-    state.set_top(func + 1 + usize::from(arguments));
+    decline_switch(state, (register, arguments), pc);
     Switch::Declined
+}
+
+/// Leaves such a call to the interpreter.
+pub fn decline_switch(state: &mut State, (register, arguments): (u8, u16), pc: u32) {
+    set_pc(state, pc);
+    state.set_top(Entered::top(state).base as usize + usize::from(register) + 1 + usize::from(arguments));
 }
 
 /// The top frame's caller, if it is a Lua function.

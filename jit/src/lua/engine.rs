@@ -97,14 +97,8 @@ impl Engine {
         if self.evaluate {
             return Ok(());
         }
-        let (telling, perf) = (self.telling, self.perf);
         let Some(trace) = traces.get(number as usize).and_then(Option::as_deref) else { return Ok(()) };
-        if self.machine.is_none() {
-            let (exit_stress, random_registers) = (self.stress.is_some(), self.random_registers);
-            let options = MachineOptions { exit_stress, random_registers, telling, perf, ..MachineOptions::default() };
-            self.machine = Some(Machine::new(options).map_err(|e| e.to_string())?);
-        }
-        let Some(machine) = &mut self.machine else { return Ok(()) };
+        let machine = self.make_machine()?;
         let parent = match trace.origin {
             Origin::Loop(_) | Origin::Entry | Origin::Return { .. } => None,
             Origin::Exit { parent, exit } => Some((parent, exit as usize)),
@@ -115,6 +109,40 @@ impl Engine {
             &*state
         };
         machine.compile(state, number, trace.ir.clone(), parent).map_err(|e| e.to_string())
+    }
+
+    fn make_machine(&mut self) -> Result<&mut Box<Machine>, String> {
+        let (telling, perf) = (self.telling, self.perf);
+        if self.machine.is_none() {
+            let (exit_stress, random_registers) = (self.stress.is_some(), self.random_registers);
+            let options = MachineOptions { exit_stress, random_registers, telling, perf, ..MachineOptions::default() };
+            self.machine = Some(Machine::new(options).map_err(|e| e.to_string())?);
+        }
+        self.machine.as_mut().ok_or_else(String::new)
+    }
+
+    /// Makes sure that there is a debugging loop for a state, which is alive, if one is wanted. Answers whether there is.
+    pub(super) fn prepare_lines(&mut self, state: *mut State) -> bool {
+        if self.evaluate || self.telling != Telling::AtOnce {
+            return false;
+        }
+        let Ok(machine) = self.make_machine() else { return false };
+        // SAFETY: the state is alive; what compiled code finds through it lies in a box of ours.
+        unsafe { (*state).compiled = (&raw mut **machine).cast() };
+        machine.lines.is_some()
+    }
+
+    /// Whether frames are shown to a debugger: then no trace begins behind a call, where nothing compiled would come to it.
+    pub fn shows_frames(&self) -> bool {
+        self.machine.as_ref().is_some_and(|machine| machine.lines.is_some())
+    }
+
+    /// A prototype is gone, with its lines.
+    pub fn forget_lines(&mut self, prototype: u32) {
+        if let Some(machine) = &mut self.machine {
+            // What gdb cannot be told stays as it is.
+            let _ = machine.forget_lines(prototype);
+        }
     }
 
     /// While the answer lives no trace may run: what is made meanwhile becomes executable together.

@@ -9,6 +9,7 @@ use super::emit::{FrameHelpers, leave};
 use super::ir::{Ir, Link, Ref};
 use super::machine::{Machine, MachineTrace, Sync};
 use crate::code::exit::{ExitState, spill_offset};
+use crate::code::trampoline::Target;
 use perilune_runtime::lua::heap::{Header, Roots};
 use perilune_runtime::lua::state::State;
 use perilune_runtime::lua::tier::Outcome;
@@ -98,9 +99,19 @@ pub unsafe fn enter(state: *mut State, number: u32) -> Option<Left> {
     // SAFETY: the trace was compiled for this state, and lives while the activation does.
     let answer = unsafe { trampoline.enter(state.cast(), std::ptr::with_exposed_provenance_mut(base), entry) };
     drop(activation);
-    let (how, number) = ((answer >> 32) as u32, answer as u32);
     // SAFETY: the code has ended; the caller's promise holds again.
-    let (known, machine) = unsafe { (&mut *state, &mut *machine) };
+    unsafe { left(state, answer) }
+}
+
+/// How compiled code has left that was entered by [`enter`], or in the debugging loop, from what the trampoline answered. None: no
+/// trace has run.
+///
+/// # Safety
+/// As for [`enter`].
+pub(super) unsafe fn left(state: *mut State, answer: u64) -> Option<Left> {
+    let (how, number) = ((answer >> 32) as u32, answer as u32);
+    // SAFETY: the caller's promise.
+    let (known, machine) = unsafe { (&mut *state, &mut *(*state).compiled.cast::<Machine>()) };
     if how == leave::SWITCHED {
         let (at, snapshot) = (Entered::top(known), machine.known(number)?.ir.snapshots.len() - 1);
         return Some(Left { trace: number, snapshot, at, outcome: Outcome::Continue, counts: true });
@@ -136,15 +147,6 @@ pub(super) fn leave_at_return(state: &mut State, number: u32, ir: &Ir, first: u8
     Left { trace: number, snapshot, at: Entered::top(state), outcome: Outcome::Continue, counts: true }
 }
 
-/// Where code goes on, and with which base.
-#[repr(C)]
-pub(super) struct Target {
-    /// The address of a trace's code; 0: nowhere.
-    code: usize,
-    /// The address of the first register.
-    base: usize,
-}
-
 /// At the end of a trace that returns: executes the return if there is a trace for what the caller does next.
 ///
 /// # Safety
@@ -153,7 +155,8 @@ pub(super) unsafe extern "C-unwind" fn return_to_caller(state: *mut State, first
     // SAFETY: compiled code's context is its state, whose tier is a `Jit`; nobody holds a reference while it runs.
     let (known, machine, jit) =
         unsafe { (&mut *state, &mut *(*state).compiled.cast::<Machine>(), &*super::tier::Jit::of(state)) };
-    let place = deopt::return_place(known, count);
+    // In the debugging loop each frame is left to the interpreter, here and below: the debugger is to see it.
+    let place = deopt::return_place(known, count).filter(|_| machine.lines.is_none());
     let found = place.and_then(|place| Some((place, machine.get(jit.return_trace(place)?)?.entry())));
     let Some((place, code)) = found else { return Target { code: 0, base: 0 } };
     machine.returns.insert(place, code);
@@ -175,6 +178,10 @@ pub(super) unsafe extern "C-unwind" fn switch(
     // SAFETY: as above.
     let (known, machine, jit) =
         unsafe { (&mut *state, &mut *(*state).compiled.cast::<Machine>(), &*super::tier::Jit::of(state)) };
+    if machine.lines.is_some() {
+        deopt::decline_switch(known, (register, arguments), pc);
+        return Target { code: 0, base: 0 };
+    }
     let place = match deopt::switch(known, (register, arguments, wanted as i16), pc) {
         deopt::Switch::Declined => return Target { code: 0, base: 0 },
         deopt::Switch::Done(place) => place,
@@ -266,8 +273,8 @@ pub(super) unsafe extern "C-unwind" fn unsync_frames(state: *mut State) -> usize
     base(state)
 }
 
-/// At the end of a trace that goes on in another frame: pushes the frames for good. Answers where the base is now, or 0 if the calls
-/// are nested too deeply for another trace.
+/// At the end of a trace that goes on in another frame: pushes the frames for good. Answers where the base is now, or 0 if no
+/// other trace is to be entered there: the calls are nested too deeply, or a debugger is to see the new frame.
 ///
 /// # Safety
 /// As for [`sync_frames`].
@@ -278,10 +285,11 @@ pub(super) unsafe extern "C-unwind" fn push_frames(state: *mut State, number: u3
         let at = Entered::top(state);
         stand(state, trace, at, point);
     }
-    if super::tier::has_nesting(state) { base(state) } else { 0 }
+    if super::tier::has_nesting(state) && machine.lines.is_none() { base(state) } else { 0 }
 }
 
-fn base(state: &State) -> usize {
+/// The address of the top frame's first register.
+pub(super) fn base(state: &State) -> usize {
     let thread = state.thread;
     let base = thread.frames().last().map_or(0, |f| f.base);
     thread.stack().wrapping_add(base as usize).expose_provenance()

@@ -17,6 +17,7 @@ use super::emit::{self, Layout, Site, Surroundings};
 use super::entry;
 use super::explain;
 use super::ir::{Ir, Op, Ref};
+use super::lines::{self, Lines};
 use super::places::Places;
 use super::record::live::Registers;
 use super::returns::ReturnCache;
@@ -27,6 +28,7 @@ use crate::code::buffer::Code;
 use crate::code::map::CodeSpace;
 use crate::code::patch::Patch;
 use crate::code::publish::{PerfFormat, Publisher, Telling};
+use crate::code::trampoline::Stepper;
 use perilune_runtime::lua::heap::Roots;
 use perilune_runtime::lua::state::State;
 use perilune_unwind::lines::Function;
@@ -224,13 +226,18 @@ pub struct Machine {
     dropped: usize,
     /// Exit stress: what is known of the guards of traces that are gone.
     stress_of_dropped: StressCounts,
+    /// The debugging loop, for a debugger that is to see each line.
+    pub(super) lines: Option<Box<Lines>>,
 }
 
 impl Machine {
     /// No traces, with room for code.
     pub fn new(options: MachineOptions) -> Result<Box<Machine>, CodeError> {
         let space = CodeSpace::reserve()?;
-        let arena = Arena::new(&space, options.code_size, entry::deoptimize)?;
+        let shows_lines = options.telling == Telling::AtOnce;
+        let stepper = shows_lines.then_some(lines::step as Stepper);
+        let arena = Arena::new(&space, options.code_size, entry::deoptimize, stepper)?;
+        let lines = if shows_lines { Some(Box::new(Lines::new(&arena)?)) } else { None };
         let functions = ThunkFunctions {
             barrier: entry::barrier as *const () as usize,
             floor: entry::floor as *const () as usize,
@@ -253,6 +260,7 @@ impl Machine {
             returns: ReturnCache::default(),
             dropped: 0,
             stress_of_dropped: StressCounts::default(),
+            lines,
         }))
     }
 
@@ -322,6 +330,7 @@ impl Machine {
             frames: entry::frame_helpers(),
             returns: self.returns.address(),
             features: self.options.features,
+            shows_frames: self.lines.is_some(),
             reached: stress.as_ref().map(Guards::reached),
         };
         let layout = emit::emit(&mut buffer.asm, &ir, &allocation, around);
@@ -512,6 +521,17 @@ impl Machine {
             self.dropped += 1;
         }
         if self.dropped < RECLAIM { Ok(()) } else { self.reclaim() }
+    }
+
+    /// A prototype is gone: takes back the stubs of its lines.
+    pub fn forget_lines(&mut self, prototype: u32) -> Result<(), CodeError> {
+        let Some(lines) = &mut self.lines else { return Ok(()) };
+        let stubs = lines.forget(prototype);
+        if stubs.is_empty() {
+            return Ok(());
+        }
+        stubs.into_iter().for_each(|code| self.publisher.retire(code));
+        self.publisher.reclaim().map(|_| ())
     }
 
     /// Frees what was dropped, if nobody can be in it.

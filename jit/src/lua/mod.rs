@@ -10,6 +10,7 @@
 //! | --- | --- |
 //! | `tier` | what is recorded when; the traces; the way in and out |
 //! | `options` | the parameters |
+//! | `sites` | loops in bytecode: counters, and what leads to traces |
 //! | `record` | from bytecode to IR |
 //! | `ir`, `opt` | the IR and the passes over it |
 //! | `snapshot`, `deopt` | what the interpreter's frames must look like at an exit, and making them so |
@@ -21,6 +22,7 @@
 //! | `engine`, `eval` | running traces |
 //! | `report`, `page` | what `-jv` and `-jdump` say; the page that `-jhtml` writes |
 //! | `explain`, `announce` | what debuggers are told, and when |
+//! | `lines` | interpreted code that a debugger sees line by line |
 //! | `helpers` | the Rust functions that traces call |
 
 pub mod allocate;
@@ -33,6 +35,7 @@ pub mod eval;
 mod explain;
 pub mod helpers;
 pub mod ir;
+mod lines;
 pub mod machine;
 pub mod opt;
 pub mod options;
@@ -42,6 +45,7 @@ pub mod prototypes;
 pub mod record;
 pub mod report;
 pub mod returns;
+mod sites;
 pub mod snapshot;
 pub mod tier;
 pub mod trace;

@@ -15,12 +15,14 @@ use perilune_runtime::lua::function::Proto;
 use perilune_runtime::lua::heap::{Gc, Roots};
 use perilune_runtime::lua::state::{MAX_NESTING, State, activity};
 use perilune_runtime::lua::thread::EXTRA_STACK;
-use perilune_runtime::lua::tier::{Answer, Entry, Outcome, Site, Tier};
+use perilune_runtime::lua::tier::{Answer, Entry, LineLoop, Outcome, Site, Tier};
 
 use super::announce::Unannounced;
 use super::deopt::{self, Entered};
 use super::engine::Engine;
+use super::entry::Left;
 use super::ir::Link;
+use super::lines;
 use super::machine::StressCounts;
 use super::options::{Options, Verbosity};
 use super::page::{self, Page};
@@ -28,8 +30,10 @@ use super::prototypes::Prototypes;
 use super::record::native::Intrinsics;
 use super::record::{Inherited, MAX_FRAMES, Next, Origin, Recorder, Setup};
 use super::returns::{FIXED, ReturnPlace, ReturnTraces};
+use super::sites::{patch_loop, set_counter, unpatch_loop};
 use super::snapshot::{ExitMode, Frame};
 use super::trace::Trace;
+use crate::code::publish::Telling;
 
 /// A site that failed is tried again after up to this many times its threshold.
 const MAX_PENALTY: u32 = 12;
@@ -111,9 +115,12 @@ impl Jit {
 
     /// Plugs a compiler into a state.
     pub fn install(state: &mut State, options: Options) {
-        if !options.on {
+        // Lines of interpreted code are shown without a compiler, too.
+        let shows_lines = options.telling == Telling::AtOnce && !options.evaluate;
+        if !options.on && !shows_lines {
             return;
         }
+        state.lines.on = shows_lines;
         state.hot_loop = options.hotloop;
         state.hot_function = options.hotloop;
         let jit = Jit::new(state, options);
@@ -144,6 +151,12 @@ impl Jit {
     /// A trace by its number.
     pub fn trace(&self, number: u32) -> Option<&Trace> {
         self.traces.get(number as usize).and_then(|t| t.as_deref())
+    }
+
+    /// The number under which a prototype is watched.
+    pub(super) fn watch(&self, proto: Gc<Proto>) -> u32 {
+        self.prototypes.borrow_mut().of(proto);
+        proto.watched.get()
     }
 
     pub(super) fn engine(&mut self) -> &mut Engine {
@@ -184,6 +197,7 @@ impl Jit {
             room: 0,
             varies: false,
             lines: self.engine.is_debugged(),
+            begun: false,
             keep_recorded: self.options.verbosity == Verbosity::Dump || self.page.is_some(),
         }
     }
@@ -277,7 +291,8 @@ impl Jit {
     fn begin_exit(&mut self, state: *mut State, (from, exit, at): (u32, u32, Entered)) -> Result<(), &'static str> {
         let Some(trace) = self.trace(from) else { return Err("the trace is gone") };
         let varies = trace.is_variant(exit as usize);
-        let setup = Setup { allocates: trace.allocates, room: trace.room, varies, ..self.setup(state) };
+        let begun = trace.has_begun_line(exit as usize);
+        let setup = Setup { allocates: trace.allocates, room: trace.room, varies, begun, ..self.setup(state) };
         let snapshot = *trace.ir.snapshots.get(exit as usize);
         // SAFETY: the state is alive; the borrow ends with this statement.
         let thread = unsafe { (*state).thread };
@@ -419,12 +434,13 @@ impl Jit {
         let root = self.trace(number).map_or(number, |t| t.root);
         let sides = self.trace(root).map_or(0, |t| t.sides);
         let full = self.is_full() || self.recorder.is_some() || sides >= self.options.maxside;
+        let no_return = full || self.engine.shows_frames();
         let Some(trace) = self.trace_mut(number) else { return false };
         let is_end = trace.ir.link == Link::Interpreter && exit as usize + 1 == trace.exits.len();
         if exit as usize + 1 == trace.exits.len() {
             match trace.ir.link {
-                Link::Return { count, .. } => return !full && self.missed_return(state, count),
-                Link::Switch { .. } => return !full && self.missed_switch(state),
+                Link::Return { count, .. } => return !no_return && self.missed_return(state, count),
+                Link::Switch { .. } => return !no_return && self.missed_switch(state),
                 _ => {}
             }
         }
@@ -526,37 +542,6 @@ impl Jit {
     }
 }
 
-fn set_counter(proto: Gc<Proto>, site: u32, value: u32) {
-    // SAFETY: the word behind a back edge is its counter.
-    unsafe { proto.set_word(site as usize + 1, value) };
-}
-
-/// Turns a loop's back edge into the entry of its trace.
-fn patch_loop(proto: Gc<Proto>, site: u32, number: u32) {
-    let w = proto.word(site as usize);
-    let op = match bc::op(w) {
-        Op::JmpBack => Op::JJmpBack,
-        Op::ForLoop => Op::JForLoop,
-        Op::TForLoop => Op::JTForLoop,
-        _ => return,
-    };
-    proto.patched.borrow_mut().push((site, w, bc::COUNTER_START));
-    // SAFETY: the loop knows these instructions, and the trace is there.
-    unsafe {
-        proto.set_word(site as usize + 1, number);
-        proto.set_word(site as usize, bc::with_op(w, op));
-    }
-}
-
-/// Makes a loop's back edge what it was.
-fn unpatch_loop(proto: Gc<Proto>, site: u32) {
-    let mut patched = proto.patched.borrow_mut();
-    let Some(at) = patched.iter().position(|(pc, ..)| *pc == site) else { return };
-    let (_, w, _) = patched.swap_remove(at);
-    // SAFETY: the instruction was there before.
-    unsafe { proto.set_word(site as usize, w) };
-}
-
 /// Notes what a state is at from now on. Answers what it was at.
 fn begin(state: *mut State, doing: u32) -> u32 {
     // SAFETY: the interpreter has passed its own state; the borrow is for this moment.
@@ -650,6 +635,10 @@ impl Tier for Jit {
         enter
     }
 
+    fn line_loop(&mut self, state: *mut State) -> Option<LineLoop> {
+        self.engine.prepare_lines(state).then_some(lines::run as LineLoop)
+    }
+
     fn roots(&self, roots: &mut Roots) {
         self.engine.roots(roots);
         if let Some(recorder) = &self.recorder {
@@ -664,6 +653,7 @@ impl Tier for Jit {
             for trace in known.traces {
                 self.drop_trace(trace);
             }
+            self.engine.forget_lines(number);
         }
         self.options.hotloop.saturating_mul(1 + (self.wasted / WASTED).min(MAX_WASTE))
     }
@@ -680,15 +670,36 @@ impl Tier for Jit {
 unsafe fn enter(state: *mut State, number: u32) -> Outcome {
     // SAFETY: the caller's promise. The compiler is only borrowed for moments: what runs may come back to it.
     unsafe {
-        let room = (*Jit::of(state)).trace(number).map_or(0, |trace| trace.room);
-        if !has_nesting(&*state) || !ensure_room(&mut *state, room) {
+        if !may_enter(state, number) {
             return Outcome::Continue;
         }
         let at = Entered::top(&*state);
         let doing = (*state).begin(activity::COMPILED);
         let left = Engine::run(state, number, at);
         (*state).begin(doing);
-        let Some(left) = left else { return Outcome::Continue };
+        left.map_or(Outcome::Continue, |left| after(state, number, left))
+    }
+}
+
+/// Whether a trace can be entered in the top frame: there is room for all that it does. The stack may move.
+///
+/// # Safety
+/// As for [`enter`].
+pub(super) unsafe fn may_enter(state: *mut State, number: u32) -> bool {
+    // SAFETY: the caller's promise. The compiler is borrowed for a moment.
+    unsafe {
+        let room = (*Jit::of(state)).trace(number).map_or(0, |trace| trace.room);
+        has_nesting(&*state) && ensure_room(&mut *state, room)
+    }
+}
+
+/// How the interpreter goes on where compiled code, entered in trace `number`, was left.
+///
+/// # Safety
+/// As for [`enter`].
+pub(super) unsafe fn after(state: *mut State, number: u32, left: Left) -> Outcome {
+    // SAFETY: the caller's promise. The compiler is only borrowed for moments.
+    unsafe {
         (*Jit::of(state)).announce_late();
         // While there is a hook nothing is recorded. An exit because somebody wants attention says nothing.
         let asked = (*state).interrupt.load(Ordering::Relaxed) != 0;

@@ -7,7 +7,7 @@ use perilune_runtime::lua::heap::{Gc, Header, Roots};
 use perilune_runtime::lua::value::Value;
 
 use super::allocate::prepare;
-use super::ir::Ir;
+use super::ir::{Ir, Op};
 use super::record::{Origin, Pinned, Recorded};
 use super::returns::ReturnPlace;
 use super::snapshot::ExitMode;
@@ -134,6 +134,20 @@ impl Trace {
         let snapshots = &self.ir.snapshots;
         let depth = if snapshot < snapshots.len() { snapshots.frames(snapshots.get(snapshot)).len() } else { 0 };
         self.place(snapshot, depth)
+    }
+
+    /// Whether the line that begins with the instruction of a snapshot has begun already when an exit leaves by it. Known only if the
+    /// trace was made for a debugger.
+    pub fn has_begun_line(&self, snapshot: usize) -> bool {
+        let snapshots = &self.ir.snapshots;
+        let mut before = self.ir.insts.iter().enumerate();
+        let Some((at, _)) = before
+            .rfind(|(at, inst)| inst.op == Op::Line && snapshots.for_inst(*at).is_some_and(|known| known <= snapshot))
+        else {
+            return false;
+        };
+        let place = |number: usize| (snapshots.get(number).pc, snapshots.frames(snapshots.get(number)).len());
+        snapshots.for_inst(at).is_some_and(|line| snapshot < snapshots.len() && place(line) == place(snapshot))
     }
 
     /// The objects that it refers to.

@@ -13,7 +13,7 @@ use super::prototype::{Constant, Prototype};
 use super::string::{MAX_SHORT, Str};
 use super::table::Table;
 use super::thread::{MAX_STACK, NATIVE_STACK, Status, Thread};
-use super::tier::Tier;
+use super::tier::{Lines, Tier};
 use super::value::{Value, tag};
 
 /// An error is on its way; its value lies in the state ([`State::take_error`]). A memory error needs no value.
@@ -106,6 +106,8 @@ pub struct State {
     pub tier: Option<Box<dyn Tier>>,
     /// What compiled code's exits and helpers find their owner by. The compiler's business; null without one.
     pub compiled: *mut (),
+    /// Whether and where lines are shown to a debugger.
+    pub lines: Lines,
     /// Hot counters start from this; `u32::MAX` without a compiler.
     pub hot_loop: u32,
     /// As `hot_loop`, for functions' entries.
@@ -156,6 +158,7 @@ impl State {
             type_metas: [None; 12],
             tier: None,
             compiled: std::ptr::null_mut(),
+            lines: Lines::default(),
             hot_loop: 1 << 20,
             hot_function: 1 << 20,
             handles: Vec::new(),

@@ -5,6 +5,8 @@
 //! an entry into compiled code, so that compiled code may call a helper that runs the interpreter, and from there other
 //! compiled code.
 
+use std::ptr;
+
 use super::bytecode::Word;
 use super::function::Proto;
 use super::heap::{Gc, Roots};
@@ -60,6 +62,9 @@ pub trait Tier: std::any::Any {
     /// The entry point of a trace; the interpreter calls it, with the borrow of the tier ended.
     fn entry(&self, trace: u32) -> Entry;
 
+    /// How Lua code is run line by line, for a debugger; none if it cannot be.
+    fn line_loop(&mut self, state: *mut State) -> Option<LineLoop>;
+
     /// Keeps what recordings under way, and compiled code that is running, refer to. Prototypes keep what their own
     /// compiled code refers to.
     fn roots(&self, roots: &mut Roots);
@@ -74,3 +79,52 @@ pub trait Tier: std::any::Any {
 
 /// Runs a trace: `(state, trace)`.
 pub type Entry = unsafe fn(*mut State, u32) -> Outcome;
+
+/// Runs Lua code line by line, with the second argument as the interpreter, until that says that it has ended.
+pub type LineLoop = unsafe fn(*mut State, Stepper<'_>);
+
+/// Runs the interpreter up to the next event. Given how compiled code was left if it was just that.
+pub type Stepper<'a> = &'a mut dyn FnMut(*mut State, Option<Outcome>) -> Stepped;
+
+/// What the interpreter came to when it ran a line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stepped {
+    /// A line begins.
+    Line,
+    /// Another frame is on top than the one that is shown.
+    Frame,
+    /// A trace is to be entered in the top frame.
+    Enter(u32),
+    /// The call that it was entered for has ended.
+    Ended,
+}
+
+/// For a debugger that is to see each line of interpreted code.
+#[derive(Clone, Copy, Debug)]
+pub struct Lines {
+    /// The interpreter stops at each line.
+    pub on: bool,
+    /// The frame whose lines are shown.
+    pub shown: Shown,
+    /// The trace to be entered, when one is.
+    pub trace: u32,
+}
+
+/// A frame whose lines are shown to a debugger.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Shown {
+    /// The address of its coroutine.
+    pub thread: usize,
+    /// The number of the coroutine's frames up to it.
+    pub depth: usize,
+    /// The instruction that was executed last in it.
+    pub last: *const Word,
+    /// The instruction whose line the debugger has been told of, if it was not executed yet.
+    pub told: *const Word,
+}
+
+impl Default for Lines {
+    fn default() -> Lines {
+        Lines { on: false, shown: Shown { thread: 0, depth: 0, last: ptr::null(), told: ptr::null() }, trace: 0 }
+    }
+}

@@ -37,6 +37,12 @@ pub enum Flow {
     Leave,
     /// It has ended with an error.
     Fail,
+    /// For a debugger: a line begins.
+    Line,
+    /// For a debugger: another frame is on top than the one that it is shown.
+    Frame,
+    /// For a debugger: a trace is to be entered.
+    Enter,
 }
 
 /// The outcome of a step of the machine.

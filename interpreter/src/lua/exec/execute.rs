@@ -8,8 +8,8 @@
 //! Values are copied as a payload and a tag. There are no checks of register numbers: the compiler's code keeps to
 //! `max_stack`, for which a call has made room.
 //!
-//! The loop has two instances. The second one, which records and calls hooks, asks before each instruction what is to be
-//! done ([`super::watch`]), counts nothing, and does not enter compiled code.
+//! The loop has two instances. The second one, which records, calls hooks and stops at lines for a debugger, asks before each
+//! instruction what is to be done ([`super::watch`]); it counts nothing, and does not enter compiled code, but for the debugger.
 
 use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
 use perilune_runtime::lua::event::Event;
@@ -526,7 +526,7 @@ pub(super) unsafe fn execute<const RECORD: bool>(st: *mut State) -> Flow {
                         base = $func.add(1);
                         pc = proto.code_ptr();
                         k = proto.constants_ptr();
-                        if !RECORD {
+                        if !RECORD || super::is_plain(&*st) {
                             let left = proto.hot.get().wrapping_sub(1);
                             proto.hot.set(left);
                             if left == 0 {
@@ -550,7 +550,7 @@ pub(super) unsafe fn execute<const RECORD: bool>(st: *mut State) -> Flow {
                 macro_rules! back_edge {
                     ($target:expr) => {{
                         let target: *const Word = $target;
-                        if !RECORD {
+                        if !RECORD || super::is_plain(&*st) {
                             let counter = pc.cast_mut();
                             let left = (*counter).wrapping_sub(1);
                             *counter = left;
@@ -569,7 +569,7 @@ pub(super) unsafe fn execute<const RECORD: bool>(st: *mut State) -> Flow {
                     ($target:expr) => {{
                         let trace = *pc;
                         pc = $target;
-                        if RECORD {
+                        if RECORD && !super::is_plain(&*st) {
                             next!();
                         }
                         slow!(loops::enter(&mut *st, trace));
@@ -621,8 +621,8 @@ pub(super) unsafe fn execute<const RECORD: bool>(st: *mut State) -> Flow {
                     if RECORD {
                         (*frame).pc = pc;
                         match super::watch(st, pc) {
-                            Ok(true) => {}
-                            Ok(false) => return Flow::Go,
+                            Ok(Flow::Record) => {}
+                            Ok(flow) => return flow,
                             Err(raised) => break 'slow Err(raised),
                         }
                         // A hook may have moved both.
@@ -1128,6 +1128,10 @@ pub(super) unsafe fn execute<const RECORD: bool>(st: *mut State) -> Flow {
         // SAFETY: the state is there; nothing of the loop's is in use.
         let flow = settle(unsafe { &mut *st }, step);
         let go_on = if RECORD { Flow::Record } else { Flow::Go };
+        if RECORD && flow == Flow::Record {
+            // SAFETY: as above.
+            unsafe { (*st).recording = true };
+        }
         // SAFETY: as above.
         if flow != Flow::Go && flow != go_on || !RECORD && unsafe { (*st).thread.is_hooked() } {
             return flow;

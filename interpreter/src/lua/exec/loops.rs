@@ -78,6 +78,10 @@ pub(super) fn hot_function(st: &mut State) -> Step {
 /// Runs a trace; the top frame's pc is where it begins.
 #[inline(never)]
 pub(super) fn enter(st: &mut State, trace: u32) -> Step {
+    if st.lines.on {
+        st.lines.trace = trace;
+        return Ok(Flow::Enter);
+    }
     let Some(tier) = tier_of(st) else { return Ok(Flow::Go) };
     // SAFETY: the tier lives as long as the state; its borrow ends before the trace runs. The number comes from a place
     // where the tier has put it.
@@ -85,6 +89,11 @@ pub(super) fn enter(st: &mut State, trace: u32) -> Step {
         let entry = (*tier).entry(trace);
         entry(st, trace)
     };
+    left(st, outcome)
+}
+
+/// How the interpreter goes on when a trace was left.
+pub(super) fn left(st: &mut State, outcome: Outcome) -> Step {
     // A trace leaves when it is asked to stop.
     if outcome != Outcome::Raised
         && let Err(raised) = check_interrupt(st)

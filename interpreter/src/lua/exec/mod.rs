@@ -9,6 +9,7 @@ mod execute;
 mod field;
 mod finish;
 mod hook;
+mod lines;
 mod loops;
 mod safepoint;
 mod slow;
@@ -21,7 +22,7 @@ use perilune_runtime::lua::tier::{Answer, Tier};
 pub use finish::finish;
 pub use hook::{native_begins, native_ends};
 pub use safepoint::{collect, collect_above, finalize_all, run_finalizers, warn, with_memory};
-pub use slow::function_slot;
+pub use slow::{function_below, function_slot};
 
 use super::call::{Flow, Step, settle};
 use super::error::Place;
@@ -32,6 +33,7 @@ pub fn run(st: &mut State, step: Step) -> Result<(), Raised> {
     let mut flow = settle(st, step);
     loop {
         flow = match flow {
+            Flow::Go | Flow::Record if st.lines.on => lines::run(st, flow),
             // SAFETY: the frames are as the loop needs them: that is what `Go` and `Record` say.
             Flow::Go if st.thread.is_hooked() => unsafe { execute::execute::<true>(st) },
             // SAFETY: as above.
@@ -41,6 +43,7 @@ pub fn run(st: &mut State, step: Step) -> Result<(), Raised> {
                 // SAFETY: as above.
                 unsafe { execute::execute::<true>(st) }
             }
+            Flow::Line | Flow::Frame | Flow::Enter => Flow::Go,
             Flow::Leave | Flow::Fail => {
                 stop_recording(st, "left the interpreter's loop");
                 st.begin(doing);
@@ -65,25 +68,36 @@ fn tier_of(st: &mut State) -> Option<*mut dyn Tier> {
     st.tier.as_mut().map(|tier| &raw mut **tier)
 }
 
-/// Before each instruction of the second instance of the loop: the tier records it, or hooks are called. Answers false
-/// if there is nothing to be watched any more.
+/// Before each instruction of the second instance of the loop: the tier records it, hooks are called, a debugger is told of the line.
+/// Answers `Record` to go on; else the loop is left with the answer, which is `Go` if there is nothing to be watched any more.
 ///
 /// # Safety
 /// The instruction at `pc` is that of the top frame, whose saved pc it is.
-unsafe fn watch(st: *mut State, pc: *const Word) -> Result<bool, Raised> {
+unsafe fn watch(st: *mut State, pc: *const Word) -> Step {
     // SAFETY: nothing of the loop's is in use. The tier lives as long as the state, and is not borrowed while it works on
     // that.
     unsafe {
+        let shows_lines = (*st).lines.on;
+        if shows_lines && let Some(event) = lines::before(&mut *st, pc) {
+            return Ok(event);
+        }
+        let end = if shows_lines { Flow::Record } else { Flow::Go };
         if (*st).recording {
             let goes_on = tier_of(&mut *st).is_some_and(|tier| (*tier).record(st, pc) == Answer::Record);
             (*st).recording = goes_on;
-            return Ok(goes_on);
+            return Ok(if goes_on { Flow::Record } else { end });
         }
         if !(*st).thread.is_hooked() {
-            return Ok(false);
+            return Ok(end);
         }
-        hook::before(&mut *st, pc).map(|()| true)
+        hook::before(&mut *st, pc).map(|()| Flow::Record)
     }
+}
+
+/// Whether the second instance of the loop counts iterations and enters compiled code as the first one does: if it runs because a
+/// debugger wants to see lines.
+fn is_plain(st: &State) -> bool {
+    st.lines.on && !st.recording && !st.thread.is_hooked()
 }
 
 /// Runs something that calls back: what it runs is not recorded, and a recording under way goes on behind it.

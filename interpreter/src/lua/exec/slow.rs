@@ -7,7 +7,7 @@ use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::number;
 use perilune_runtime::lua::state::{Raised, State};
 use perilune_runtime::lua::string::MAX_STRING;
-use perilune_runtime::lua::thread::frame_flag;
+use perilune_runtime::lua::thread::{Thread, frame_flag};
 use perilune_runtime::lua::value::Value;
 
 use super::super::api::number_of;
@@ -416,14 +416,21 @@ pub(super) fn vararg_prepare(st: &mut State, word: Word) -> Step {
 
 // ---- calls and returns
 
-/// The slot of a Lua frame's function as its caller put it there: where its results go.
+/// The slot of the top frame's function, a Lua function, as its caller put it there: where its results go.
 pub fn function_slot(st: &State) -> usize {
     let frame = top_frame(st);
-    let shift = match frame.extra as usize {
-        0 => 0,
-        extra => extra + usize::from(running(st).proto().parameters) + 1,
-    };
-    frame.base as usize - 1 - shift
+    function_below(st.thread, frame.base, frame.extra)
+}
+
+/// The slot of the function of a Lua frame as its caller put it there: below the extra arguments and the parameters, if there are
+/// any of the former.
+pub fn function_below(thread: Gc<Thread>, base: u32, extra: u32) -> usize {
+    let copy = base as usize - 1;
+    if extra == 0 {
+        return copy;
+    }
+    let parameters = thread.slot(copy).as_lua_function().map_or(0, |f| usize::from(f.proto().parameters));
+    copy - extra as usize - parameters - 1
 }
 
 /// CALL of anything that the loop does not call itself.

@@ -44,7 +44,7 @@ impl Emitter<'_> {
             return None;
         }
         let (slow, done) = (self.asm.new_dynamic_label(), self.asm.new_dynamic_label());
-        let in_place = frames.len() <= MAX_PUSHED && frames.iter().all(is_plain);
+        let in_place = !self.around.shows_frames && frames.len() <= MAX_PUSHED && frames.iter().all(is_plain);
         if in_place {
             self.push_in_place(frames, slow);
             x64::jump(self.asm, done);
@@ -138,7 +138,7 @@ impl Emitter<'_> {
         encode::mov_imm(self.asm, x64::RESULT, self.around.number.into());
         encode::shift_imm(self.asm, Shift::Shl, x64::SECOND_RESULT, 32);
         encode::rm(self.asm, op::OR, x64::RESULT, Rm::Reg(x64::SECOND_RESULT));
-        x64::jump_to(self.asm, self.around.trampoline.epilogue());
+        x64::jump_to(self.asm, self.around.trampoline.leave());
         self.asm.dynamic_label(declined);
     }
 

@@ -69,6 +69,8 @@ pub struct Surroundings<'a> {
     pub returns: usize,
     /// What the processor can do.
     pub features: Features,
+    /// A debugger is to see each frame: none is pushed in place.
+    pub shows_frames: bool,
     /// Test mode: the address of a byte for each point, set when the point's guard is reached.
     pub reached: Option<usize>,
 }
@@ -222,7 +224,7 @@ impl Emitter<'_> {
 
     fn leave(&mut self, how: u32) {
         encode::mov_imm(self.asm, x64::RESULT, u64::from(how) << 32 | u64::from(self.around.number));
-        x64::jump_to(self.asm, self.around.trampoline.epilogue());
+        x64::jump_to(self.asm, self.around.trampoline.leave());
     }
 
     /// The end of a trace that does not loop.

@@ -10,6 +10,7 @@
 //! Variables take several times as long to describe as all else, so they are left out unless there is a debugger.
 #![forbid(unsafe_code)]
 
+mod interpreted;
 mod variables;
 
 use std::ops::Range;
@@ -30,6 +31,9 @@ use super::places::Interval;
 use super::snapshot::Frame;
 use super::trace::Trace;
 use crate::code::publish::Publisher;
+pub use interpreted::{
+    BASE_SLOTS, InterpretedLine, LEAD, interpreted, interpreted_variables, leave_types_open, never_run,
+};
 pub use variables::TYPES;
 use variables::{Stored, Visible};
 

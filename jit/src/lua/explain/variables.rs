@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use perilune_runtime::lua::layout;
 use perilune_runtime::lua::prototype::LocalVariable;
+use perilune_runtime::lua::value::tag;
 use perilune_unwind::frame::{Register, X86_64};
 use perilune_unwind::lines::Variable;
 use perilune_unwind::types::{self, Expression};
@@ -20,7 +21,7 @@ use crate::lua::allocate::{Location, Reg};
 use crate::lua::ir::{Ir, Op, Ref, Type};
 
 /// The type of values whose tag tells what they are.
-const VALUE: usize = 12;
+pub(super) const VALUE: usize = 12;
 const TEXT_BEHIND: usize = 13;
 const TABLE: usize = 14;
 const FUNCTION: usize = 15;
@@ -91,15 +92,21 @@ pub const TYPES: &[types::Type] = &[
 pub(super) struct Stored {
     /// By slot, and then by the instruction behind which it is so; none: nobody knows.
     found: Vec<(i16, usize, Option<Type>)>,
+    /// The types that the trace expects in slots, and leaves if it does not find them.
+    expected: Vec<(i16, Type)>,
     loop_at: Option<usize>,
 }
 
 impl Stored {
     pub(super) fn new(ir: &Ir) -> Stored {
         let mut found: Vec<(i16, usize, Option<Type>)> = Vec::new();
+        let mut expected: Vec<(i16, Type)> = Vec::new();
         for (at, inst) in ir.insts.iter().enumerate() {
             match inst.op {
-                Op::Sload => found.push((inst.slot(), at, Some(inst.base()))),
+                Op::Sload => {
+                    found.push((inst.slot(), at, Some(inst.base())));
+                    expected.push((inst.slot(), inst.base()));
+                }
                 Op::Sync => {
                     let Some(snapshot) = ir.snapshots.for_inst(at) else { continue };
                     let slots = ir.snapshots.slots(ir.snapshots.get(snapshot)).iter();
@@ -114,7 +121,7 @@ impl Stored {
             }
         }
         found.sort_by_key(|f| (f.0, f.1));
-        Stored { found, loop_at: ir.loop_index() }
+        Stored { found, expected, loop_at: ir.loop_index() }
     }
 
     /// The type of what lies in a slot before an instruction.
@@ -145,6 +152,8 @@ pub(super) struct Visible {
     pub(super) local: usize,
     /// Its type, as an index into [`TYPES`].
     pub(super) ty: usize,
+    /// Nothing but the tag in its slot says that it is of that type: this one.
+    pub(super) likely: Option<u8>,
 }
 
 impl Explained<'_> {
@@ -177,7 +186,7 @@ impl Explained<'_> {
         let next = self.resume(stretch, depth);
         let variables = proto.locals.iter().enumerate().take_while(|(_, variable)| variable.start as usize <= pc);
         let alive = variables.filter(|(_, v)| next < v.end as usize && v.name.first() != Some(&b'('));
-        alive.map(|(local, variable)| Visible { local, ty: self.ty(stretch, depth, variable) }).collect()
+        alive.map(|(local, variable)| self.typed(stretch, depth, local, variable)).collect()
     }
 
     fn resume(&self, stretch: &Stretch, depth: usize) -> usize {
@@ -221,7 +230,7 @@ impl Explained<'_> {
         let local = &proto.locals[visible.local];
         let mut places: Vec<(Range<u32>, Expression)> = Vec::new();
         for stretch in stretches.iter().filter(|s| s.visible(depth).contains(visible)) {
-            for (range, place) in self.places(stretch, depth, local) {
+            for (range, place) in self.places(stretch, depth, local, visible.likely) {
                 match places.last_mut() {
                     Some((last, known)) if last.end == range.start && *known == place => last.end = range.end,
                     _ if range.is_empty() => {}
@@ -247,8 +256,21 @@ impl Explained<'_> {
         slots.binary_search_by_key(&slot, |s| s.slot).ok().map(|n| slots[n].value)
     }
 
-    fn ty(&self, stretch: &Stretch, depth: usize, local: &LocalVariable) -> usize {
-        let slot = self.slot(stretch, depth, local);
+    fn typed(&self, stretch: &Stretch, depth: usize, local: usize, variable: &LocalVariable) -> Visible {
+        let slot = self.slot(stretch, depth, variable);
+        let ty = self.ty(stretch, slot, variable);
+        // What the trace will look for in a slot that it has not come to is likely there.
+        let is_open = ty == VALUE && !variable.in_cell && self.value(stretch, slot).is_none();
+        let (proto, _) = self.trace.place(stretch.snapshot, depth);
+        let looked_for = [slot, slot - if is_counter(&proto.locals[..local], variable) { COUNTER_ABOVE } else { 0 }];
+        let expected = self.stored.expected.iter().find(|(known, _)| is_open && looked_for.contains(known));
+        match expected.map(|(_, ty)| ty.tag()).filter(|tag| has_type(*tag)) {
+            Some(tag) => Visible { local, ty: tag_type(tag), likely: Some(tag) },
+            None => Visible { local, ty, likely: None },
+        }
+    }
+
+    fn ty(&self, stretch: &Stretch, slot: i16, local: &LocalVariable) -> usize {
         match self.value(stretch, slot) {
             Some(r) if self.trace.ir.ty(r) == Type::Cell => VALUE,
             Some(r) => self.trace.ir.ty(r) as usize,
@@ -262,11 +284,21 @@ impl Explained<'_> {
     }
 
     /// Where a variable is, by ranges of offsets.
-    fn places(&self, stretch: &Stretch, depth: usize, local: &LocalVariable) -> Vec<(Range<u32>, Expression)> {
+    fn places(
+        &self,
+        stretch: &Stretch,
+        depth: usize,
+        local: &LocalVariable,
+        likely: Option<u8>,
+    ) -> Vec<(Range<u32>, Expression)> {
         let slot = self.slot(stretch, depth, local);
         let Some(r) = self.value(stretch, slot) else {
             let place = Expression::memory(general(x64::BASE), i64::from(slot) * layout::VALUE_SIZE as i64);
             let place = if local.in_cell { place.deref().plus(layout::CELL_VALUE as u64) } else { place };
+            let place = match likely {
+                Some(tag) => place.if_byte(layout::VALUE_TAG as u64, tag),
+                None => place,
+            };
             return vec![(stretch.code.clone(), place)];
         };
         let ty = self.trace.ir.ty(r);
@@ -292,6 +324,25 @@ impl Explained<'_> {
         }
         places
     }
+}
+
+/// How many slots above the loop's own counter the variable of a numeric `for` is.
+const COUNTER_ABOVE: i16 = 3;
+
+/// Whether a variable is that of a numeric `for`, which has as many hidden ones: `before` are the variables before it.
+fn is_counter(before: &[LocalVariable], variable: &LocalVariable) -> bool {
+    let is_hidden = |v: &&LocalVariable| v.name.starts_with(b"(for") && v.register < variable.register;
+    before.iter().rev().take(COUNTER_ABOVE as usize + 1).take_while(is_hidden).count() == COUNTER_ABOVE as usize
+}
+
+/// Whether values with this tag have a type of their own. Of nil it is better to know nothing: its payload has no meaning.
+pub(super) fn has_type(tag: u8) -> bool {
+    (tag::BOOLEAN..=tag::THREAD).contains(&tag)
+}
+
+/// The index of a tag's type among the types of variables.
+pub(super) fn tag_type(tag: u8) -> usize {
+    if tag == tag::STRING { TEXT_BEHIND } else { tag.into() }
 }
 
 /// The place of a value: for strings and cells that of what the value points to.

@@ -244,6 +244,8 @@ pub struct Recorder {
     varies: bool,
     /// For debuggers: the line and instruction that each frame came to last.
     lines: Option<Vec<(u32, u32)>>,
+    /// The line of the first instruction has begun already.
+    begun: bool,
     keep_recorded: bool,
     recorded: Option<Ir>,
     pinned: Pinned,
@@ -273,6 +275,8 @@ pub struct Setup {
     pub varies: bool,
     /// Lines are marked for debuggers.
     pub lines: bool,
+    /// The line with whose first instruction the recording begins has begun already.
+    pub begun: bool,
     /// Keep the IR as it was recorded, for dumps.
     pub keep_recorded: bool,
 }
@@ -315,6 +319,7 @@ impl Recorder {
             allocates: setup.allocates,
             varies: setup.varies,
             lines: setup.lines.then(Vec::new),
+            begun: setup.begun,
             keep_recorded: setup.keep_recorded,
             recorded: None,
             pinned: Pinned { protos: vec![proto], ..Pinned::default() },
@@ -379,6 +384,13 @@ impl Recorder {
         r.start.1 = inlined.len();
         if bc::takes_open_list(r.proto.word(pc as usize)) {
             r.open_top = Some(resume.top);
+        }
+        // The lines that are under way.
+        let executed =
+            |proto: Gc<Proto>, next: u32| next.checked_sub(1).map_or((0, 0), |at| (proto.line(at as usize), at));
+        if let Some(lines) = &mut r.lines {
+            lines.extend(r.frames.iter().map(|f| executed(f.caller, f.frame.return_pc)));
+            lines.push(executed(r.proto, pc));
         }
         Ok(r)
     }
@@ -572,6 +584,9 @@ impl Recorder {
         lines.truncate(depth + 1);
         lines.resize(depth + 1, (0, 0));
         let last = std::mem::replace(&mut lines[depth], here);
+        if std::mem::take(&mut self.begun) {
+            return Ok(());
+        }
         if here.0 != 0 && (last.0 != here.0 || here.1 <= last.1) {
             self.snapshot_here();
             self.b.plain(Ins::Line)?;

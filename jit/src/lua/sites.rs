@@ -1,0 +1,37 @@
+//! Loops in bytecode: their counters, and their back edges that lead to traces.
+
+use perilune_runtime::lua::bytecode::{self as bc, Op};
+use perilune_runtime::lua::function::Proto;
+use perilune_runtime::lua::heap::Gc;
+
+/// Sets the counter of a loop, by its back edge.
+pub(super) fn set_counter(proto: Gc<Proto>, site: u32, value: u32) {
+    // SAFETY: the word behind a back edge is its counter.
+    unsafe { proto.set_word(site as usize + 1, value) };
+}
+
+/// Turns a loop's back edge into the entry of its trace.
+pub(super) fn patch_loop(proto: Gc<Proto>, site: u32, number: u32) {
+    let w = proto.word(site as usize);
+    let op = match bc::op(w) {
+        Op::JmpBack => Op::JJmpBack,
+        Op::ForLoop => Op::JForLoop,
+        Op::TForLoop => Op::JTForLoop,
+        _ => return,
+    };
+    proto.patched.borrow_mut().push((site, w, bc::COUNTER_START));
+    // SAFETY: the loop knows these instructions, and the trace is there.
+    unsafe {
+        proto.set_word(site as usize + 1, number);
+        proto.set_word(site as usize, bc::with_op(w, op));
+    }
+}
+
+/// Makes a loop's back edge what it was.
+pub(super) fn unpatch_loop(proto: Gc<Proto>, site: u32) {
+    let mut patched = proto.patched.borrow_mut();
+    let Some(at) = patched.iter().position(|(pc, ..)| *pc == site) else { return };
+    let (_, w, _) = patched.swap_remove(at);
+    // SAFETY: the instruction was there before.
+    unsafe { proto.set_word(site as usize, w) };
+}
