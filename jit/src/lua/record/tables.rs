@@ -173,7 +173,7 @@ impl Recorder {
     }
 
     /// The next element of an `ipairs` loop: the index and the value, or nil.
-    pub(super) fn next_element(&mut self, a: usize, wanted: usize) -> Rec<super::Next> {
+    pub(super) fn next_element(&mut self, a: usize, wanted: usize) -> Rec<Next> {
         let (r, actual) = (self.get(a + 1)?, self.actual(a + 1));
         let Some(table) = actual.as_table() else { return Err(Abort::Reason("ipairs of something else than a table")) };
         let (control, i) = (self.get(a + 2)?, self.actual(a + 2));
@@ -193,6 +193,6 @@ impl Recorder {
         for i in 2..wanted {
             self.set(a + 4 + i, Ref::NIL);
         }
-        Ok(super::Next::More)
+        Ok(Next::More)
     }
 }
