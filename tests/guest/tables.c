@@ -21,7 +21,16 @@ static u64 pass(u64 offset, u64 count) {
     u64 sum = 0, n = 0;
     __asm__ volatile("1: mov (%2,%1,8), %%rax\n add 8192(%2,%1,8), %%rax\n mov %%rax, 16384(%2,%1,8)\n"
                      "adc %%rax, %0\n rol $3, %0\n inc %1\n cmp %3, %1\n jne 1b"
-                     : "+r"(sum), "+r"(n) : "r"(tables + offset), "r"(count) : "rax", "cc", "memory");
+                     : "+r"(sum), "+c"(n) : "S"(tables + offset), "r"(count) : "rax", "cc", "memory");
+    return sum;
+}
+
+// Neighbours, which are on two pages now and then.
+static u64 pairs(u64 count) {
+    u64 sum = 0, n = 0;
+    __asm__ volatile("1: mov (%2,%1,8), %%rax\n add 8(%2,%1,8), %%rax\n add 16(%2,%1,8), %%rax\n"
+                     "add %%rax, %0\n rol $5, %0\n inc %1\n cmp %3, %1\n jne 1b"
+                     : "+r"(sum), "+c"(n) : "S"(tables), "r"(count) : "rax", "cc", "memory");
     return sum;
 }
 
@@ -47,5 +56,14 @@ int main(u32 *info) {
         if (round % 5 == 0) say("with a fault", sum);
     }
     say("faults", faults);
+    for (u64 n = 0; n < sizeof tables; n++) tables[n] += n >> 12;
+    say("neighbours", pairs(2000));
+    // The second page and the fourth change places.
+    u64 *second = &low[(u64)(tables + 4096) >> 12], old = second[0];
+    second[0] = second[2];
+    second[2] = old;
+    invlpg(tables + 4096);
+    invlpg(tables + 3 * 4096);
+    say("neighbours elsewhere", pairs(2000));
     return 3;
 }
