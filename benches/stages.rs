@@ -139,7 +139,7 @@ fn making_traces(c: &mut Criterion) {
     c.bench_function(&format!("making a trace: registers, code, publishing and dropping of {live} IR"), |b| {
         b.iter(|| {
             number = (number + 1) % 1000;
-            machine.compile(&state, number, Rc::clone(&ir), None).expect("it compiles");
+            machine.compile(&state, number, Rc::clone(&ir), None, 0).expect("it compiles");
             machine.drop_trace(number).expect("it was there");
         });
     });

@@ -108,7 +108,7 @@ impl Engine {
             (*state).compiled = (&raw mut **machine).cast();
             &*state
         };
-        machine.compile(state, number, trace.ir.clone(), parent).map_err(|e| e.to_string())
+        machine.compile(state, number, trace.ir.clone(), parent, trace.work_at_end()).map_err(|e| e.to_string())
     }
 
     fn make_machine(&mut self) -> Result<&mut Box<Machine>, String> {
@@ -317,6 +317,7 @@ fn follow(
     let exit = values.result.snapshot();
     let snapshot = ir.snapshots.get(exit);
     store_slots(state, at, ir, snapshot, values);
+    state.work += jit.trace(number).map_or(0, |trace| trace.work_at_end().into());
     let left = |at, outcome, counts| Left { trace: number, snapshot: exit, at, outcome, counts };
     let (mut at, mut goes_on) = (at, true);
     match ir.link {

@@ -1,28 +1,34 @@
-//! Whether compiling pays: what compiled code brings against what it costs, counted in bytecode instructions of the interpreter.
+//! Whether compiling pays: what compiled code brings against what it costs, counted in bytecode instructions.
 //!
-//! Entering compiled code and leaving it costs as much as the interpreter needs for some instructions; what is executed in between
-//! beyond these is gained. A root trace that gains nothing is given up. And a program whose time goes to code without end, none
-//! of it hot for long, is not to lose more by compiling it than it gains: the more was spent without a gain, the hotter code must be.
+//! To enter compiled code, and to leave it, costs as much as some instructions save. A root trace that is left sooner each time is
+//! given up. And a program whose time goes to very much code, none of it hot for long, is not to lose by compiling what it
+//! will hardly run again: the more was spent without a gain, the hotter code has to be to be recorded. All of this is
+//! counted, so that it is the same in each run.
 
 #![forbid(unsafe_code)]
 
 use super::entry::Left;
-use super::tier::Jit;
+use super::options::Verbosity;
+use super::page;
+use super::record::Origin;
+use super::sites::{set_counter, unpatch_loop};
+use super::tier::{Jit, MAX_PENALTY};
 
-/// Entering compiled code and leaving it takes as long as the interpreter takes for so many instructions.
-const TRANSITION: u64 = 40;
+/// So many instructions have to be executed in compiled code for entering and leaving it to pay. They take some 1 us in the
+/// interpreter; a way in and out takes 0.2, and compiled code that is not in the caches is hardly faster than the interpreter.
+const BREAK_EVEN: u32 = 200;
 /// After so many entries of a root trace it is seen whether they pay.
 const TRIAL: u32 = 1000;
-/// For each such sum that was spent and not gained, code has to be twice as hot to be recorded. It is the price of 1500 recorded
-/// instructions: those of a program of a few hundred lines, some 3 ms.
+/// For each such sum that was spent and not gained code has to be twice as hot. It is the price of 1500 recorded instructions with
+/// the usual thresholds, which take some 3 ms to compile; benchmarks of a few hundred lines come to half of that.
 const ALLOWANCE: i64 = 720_000;
 /// How often that is doubled.
 const MAX_DOUBLINGS: i64 = 6;
-/// The price of a recorded instruction for each exit that a side trace takes to be hot: that many exits cost what a side trace
-/// does, so who makes fewer of them do has said that compiling is cheap.
+/// The price of a recorded instruction for each exit that it takes until a side trace is recorded: who wants side traces after fewer
+/// exits says that compiling is cheap.
 const PRICE: i64 = 12;
 
-/// What entering a trace from the interpreter has brought since somebody last looked.
+/// What entering a root trace from the interpreter has brought since somebody last looked.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct Gain {
     /// How often it was entered.
@@ -52,37 +58,117 @@ impl Account {
         1 << (self.spent / ALLOWANCE).min(MAX_DOUBLINGS)
     }
 
-    /// Pays for recorded instructions, whether they become a trace or not.
-    pub fn pay(&mut self, recorded: u32) {
-        self.spent += i64::from(recorded) * self.price;
+    /// Pays for a recorded instruction, whether it becomes part of a trace or not.
+    pub fn pay(&mut self) {
+        self.spent = self.spent.saturating_add(self.price);
     }
 
+    /// Compiled code was entered, and left after so many instructions.
     fn earn(&mut self, work: u64) {
-        self.spent = (self.spent - work.saturating_sub(TRANSITION) as i64).max(0);
+        let gained = i64::try_from(work).unwrap_or(i64::MAX) - i64::from(BREAK_EVEN);
+        self.spent = self.spent.saturating_sub(gained).max(0);
     }
 }
 
 impl Jit {
-    /// A root trace was entered from the interpreter, and compiled code left through an exit. If there is less done in between
-    /// each time than entering costs, and no more side traces come that would change that, it is given up.
+    /// A root trace was entered from the interpreter, and compiled code left after some instructions, those before the last trace
+    /// that was gone on in. If it is left too soon each time, and no more side traces come that would change that, it is
+    /// given up.
     pub(super) fn watch_gain(&mut self, entered: u32, before: u64, left: Left) {
         let Some(last) = self.trace(left.trace).map(|t| t.work(left.snapshot)) else { return };
-        let (recording, patience) = (self.is_recording(), self.account.patience());
+        let recording = self.is_recording();
         let Some(trace) = self.trace_mut(entered) else { return };
         let work = before + u64::from(last);
         let gain = &mut trace.gain;
         gain.entries += 1;
         gain.work += work;
-        let useless = gain.entries >= TRIAL * patience
-            && !recording
-            && gain.sides == trace.sides
-            && gain.work < TRANSITION * u64::from(gain.entries);
-        if gain.entries >= TRIAL * patience {
+        let Gain { entries, work: done, sides } = *gain;
+        let tried = entries >= TRIAL && !recording;
+        if tried {
             *gain = Gain { sides: trace.sides, ..Gain::default() };
         }
+        let useless = tried && sides == trace.sides && done < u64::from(BREAK_EVEN) * u64::from(entries);
         self.account.earn(work);
         if useless {
             self.retire(entered);
         }
+    }
+
+    /// Drops a root trace and its tree for good; its loop belongs to the interpreter again.
+    fn retire(&mut self, number: u32) {
+        let Some(trace) = self.trace(number) else { return };
+        let (proto, origin) = (trace.proto, trace.origin);
+        if self.options().verbosity >= Verbosity::Lines {
+            let (place, what) = self.describe(proto, trace.origin);
+            self.options().say(format_args!("retire  {place} {what}: left too soon each time\n"));
+        }
+        let prototypes = self.prototypes.clone();
+        let mut prototypes = prototypes.borrow_mut();
+        let known = prototypes.of(proto);
+        let never = self.options().hotloop.saturating_mul(1 << MAX_PENALTY);
+        match origin {
+            Origin::Loop(site) => {
+                unpatch_loop(proto, site);
+                set_counter(proto, site, never);
+                known.penalties.insert(site, MAX_PENALTY);
+            }
+            Origin::Entry => {
+                proto.entry_trace.set(0);
+                proto.hot.set(never);
+                known.entry_penalty = MAX_PENALTY;
+            }
+            Origin::Return { pc, open } => {
+                self.returns.retain(|_, trace| *trace != number);
+                known.returns.insert((pc, open), (0, never));
+            }
+            Origin::Exit { .. } => return,
+        }
+        known.traces.retain(|trace| self.trace(*trace).is_some_and(|t| t.root != number));
+        self.engine.drop_trace(number);
+        // The numbers stay taken: other traces' links name them.
+        for place in &mut self.traces {
+            let trace = place.take_if(|trace| trace.root == number);
+            self.alive -= usize::from(trace.is_some());
+            page::gone(&mut self.page, trace.as_deref());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spend(account: &mut Account, recorded: u32) {
+        (0..recorded).for_each(|_| account.pay());
+    }
+
+    #[test]
+    fn what_is_spent_makes_patient_and_what_is_gained_bold() {
+        let mut account = Account::new(40);
+        spend(&mut account, 1499);
+        assert_eq!(account.patience(), 1);
+        spend(&mut account, 1501);
+        assert_eq!(account.patience(), 4);
+        account.earn(u64::from(BREAK_EVEN) + ALLOWANCE as u64);
+        assert_eq!(account.patience(), 2);
+        account.earn(u64::MAX);
+        spend(&mut account, 1499);
+        assert_eq!(account.patience(), 1, "what was gained is not kept for later");
+        spend(&mut account, 100_000);
+        assert_eq!(account.patience(), 64);
+    }
+
+    #[test]
+    fn to_leave_too_soon_costs() {
+        let mut account = Account::new(40);
+        (0..4000).for_each(|_| account.earn(10));
+        assert_eq!(account.patience(), 2);
+    }
+
+    #[test]
+    fn low_thresholds_say_that_compiling_is_cheap() {
+        let mut account = Account::new(1);
+        spend(&mut account, 50_000);
+        assert_eq!(account.patience(), 1);
     }
 }

@@ -290,13 +290,14 @@ impl Machine {
 
     /// Compiles a trace under a number that is not in use. A side trace names its parent and the snapshot where it
     /// begins; nothing leads to it until it is linked. `state` is the one that will run it; only addresses are taken
-    /// from it. The IR must be [prepared](allocate::prepare).
+    /// from it. The IR must be [prepared](allocate::prepare). `work`: see [`Surroundings::work`].
     pub fn compile(
         &mut self,
         state: &State,
         number: u32,
         ir: Rc<Ir>,
         parent: Option<(u32, usize)>,
+        work: u32,
     ) -> Result<(), CompileError> {
         let from = match parent {
             None => None,
@@ -324,6 +325,7 @@ impl Machine {
             trampoline: &self.arena.trampoline(),
             thunks: &self.thunks,
             number,
+            work,
             interrupt: state.interrupt.as_ptr() as usize,
             // A trace may lead to its own start.
             link: target.or((ir.link.target() == Some(number)).then(|| buffer.start())),

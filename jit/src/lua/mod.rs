@@ -16,6 +16,7 @@
 //! | `snapshot`, `deopt` | what the interpreter's frames must look like at an exit, and making them so |
 //! | `returns` | where compiled code goes on after a return |
 //! | `trace`, `prototypes` | a finished trace; which traces a prototype has |
+//! | `gain` | whether compiling pays |
 //! | `allocate`, `emit` | registers, machine code |
 //! | `machine`, `entry` | traces as machine code: links, exits, the way in and out |
 //! | `places` | where the values of a trace are at each point of its code |
@@ -33,6 +34,7 @@ pub mod engine;
 pub mod entry;
 pub mod eval;
 mod explain;
+pub mod gain;
 pub mod helpers;
 pub mod ir;
 mod lines;

@@ -8,6 +8,7 @@ use rustc_hash::FxHashMap;
 
 use perilune_runtime::lua::function::Proto;
 use perilune_runtime::lua::heap::Gc;
+use perilune_runtime::lua::tier::Site;
 
 use super::record::live::Liveness;
 
@@ -24,6 +25,8 @@ pub struct Known {
     pub recursive: bool,
     /// How often a return to a place, with so many values in an open list, found no trace there; and how often it has to.
     pub returns: FxHashMap<(u32, u32), (u32, u32)>,
+    /// How often a loop, by its back edge, or the entry (none) was hot since it was last recorded, where that has to be more than once.
+    waited: FxHashMap<Option<u32>, u32>,
     /// Which registers are alive where.
     liveness: Option<Rc<Liveness>>,
 }
@@ -51,6 +54,24 @@ impl Prototypes {
             proto.watched.set(self.last);
         }
         self.known.entry(proto.watched.get()).or_default()
+    }
+
+    /// Whether a site that is hot now has to be so more often: `patience` times in all.
+    pub fn waits(&mut self, proto: Gc<Proto>, site: Site, patience: u32) -> bool {
+        if patience <= 1 {
+            return false;
+        }
+        let site = match site {
+            Site::Loop(pc) => Some(pc),
+            Site::Function => None,
+        };
+        let waited = self.of(proto).waited.entry(site).or_insert(0);
+        *waited += 1;
+        let waits = *waited < patience;
+        if !waits {
+            *waited = 0;
+        }
+        waits
     }
 
     /// Forgets a prototype that is gone. Answers what was known of it.

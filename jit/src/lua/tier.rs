@@ -21,6 +21,7 @@ use super::announce::Unannounced;
 use super::deopt::{self, Entered};
 use super::engine::Engine;
 use super::entry::Left;
+use super::gain::Account;
 use super::ir::Link;
 use super::lines;
 use super::machine::StressCounts;
@@ -30,13 +31,13 @@ use super::prototypes::Prototypes;
 use super::record::native::Intrinsics;
 use super::record::{Inherited, MAX_FRAMES, Next, Origin, Recorder, Setup};
 use super::returns::{FIXED, ReturnPlace, ReturnTraces};
-use super::sites::{patch_loop, set_counter, unpatch_loop};
+use super::sites::{patch_loop, set_counter};
 use super::snapshot::{ExitMode, Frame};
 use super::trace::Trace;
 use crate::code::publish::Telling;
 
 /// A site that failed is tried again after up to this many times its threshold.
-const MAX_PENALTY: u32 = 12;
+pub(super) const MAX_PENALTY: u32 = 12;
 
 /// After so many prototypes that have not outlived their traces for long, new ones have to be hotter by one threshold more: a
 /// program that makes functions all the time, and drops them, is not to spend its time on compiling them.
@@ -44,28 +45,28 @@ const WASTED: u32 = 8;
 /// How many thresholds that may come to.
 const MAX_WASTE: u32 = 100;
 
-/// How often in a row a trace may be left at once, where nothing can be recorded.
-const MAX_USELESS: u32 = 500;
-
 /// The tracing compiler of a state.
 pub struct Jit {
     options: Options,
     intrinsics: Rc<Intrinsics>,
     pub(super) traces: Vec<Option<Box<Trace>>>,
     recorder: Option<Box<Recorder>>,
-    prototypes: Rc<RefCell<Prototypes>>,
-    /// Numbers of traces that are gone.
+    pub(super) prototypes: Rc<RefCell<Prototypes>>,
+    /// Number of traces that there are.
+    pub(super) alive: usize,
+    /// Numbers of traces that are gone, and can be given away.
     free: Vec<u32>,
     /// Where the next recording begins.
     pending: Option<Pending>,
     /// The traces for what is done behind calls.
-    returns: ReturnTraces,
+    pub(super) returns: ReturnTraces,
     pub(super) engine: Engine,
     /// Kinds of guards and how many of each there are in all traces.
     guards: BTreeMap<String, u64>,
     aborts: u64,
     /// Prototypes that were worked on and are gone.
     wasted: u32,
+    pub(super) account: Account,
     pub(super) unannounced: Unannounced,
     /// The page of the trace viewer.
     pub(super) page: Option<Page>,
@@ -92,7 +93,7 @@ impl Jit {
     /// A compiler for a state whose library is open.
     pub fn new(state: &mut State, options: Options) -> Jit {
         let intrinsics = Rc::new(Intrinsics::new(state));
-        let engine = Engine::new(&options);
+        let (engine, account) = (Engine::new(&options), Account::new(options.hotexit));
         super::announce::describe_layout();
         let page = options.page.clone().map(Page::new);
         Jit {
@@ -101,6 +102,7 @@ impl Jit {
             traces: vec![None],
             recorder: None,
             prototypes: Rc::default(),
+            alive: 0,
             free: Vec::new(),
             pending: None,
             returns: ReturnTraces::default(),
@@ -108,6 +110,7 @@ impl Jit {
             guards: BTreeMap::new(),
             aborts: 0,
             wasted: 0,
+            account,
             unannounced: Unannounced::default(),
             page,
         }
@@ -202,8 +205,13 @@ impl Jit {
         }
     }
 
+    pub(super) fn is_recording(&self) -> bool {
+        self.recorder.is_some()
+    }
+
+    /// Whether nothing can be recorded now.
     fn is_full(&self) -> bool {
-        self.traces.len() - self.free.len() > self.options.maxtrace as usize
+        self.is_recording() || self.alive > self.options.maxtrace as usize
     }
 
     /// The number that the next trace will have.
@@ -220,6 +228,7 @@ impl Jit {
             self.traces.push(None);
         }
         self.traces[number] = Some(trace);
+        self.alive += 1;
     }
 
     /// Drops a trace: nothing leads to it any more.
@@ -227,6 +236,7 @@ impl Jit {
         self.engine.drop_trace(number);
         self.unannounced.forget(number);
         let trace = self.traces[number as usize].take();
+        self.alive -= usize::from(trace.is_some());
         if let Some(trace) = &trace
             && let Some(place) = trace.behind
         {
@@ -329,7 +339,11 @@ impl Jit {
             Origin::Loop(_) | Origin::Entry | Origin::Return { .. } => number,
             Origin::Exit { parent, .. } => self.trace(parent).map_or(parent, |t| t.root),
         };
-        let mut trace = Box::new(Trace::new(number, root, recorded, self.options.hotexit));
+        let before = match recorded.origin {
+            Origin::Exit { parent, exit } => self.trace(parent).map_or(0, |t| t.work(exit as usize)),
+            _ => 0,
+        };
+        let mut trace = Box::new(Trace::new(number, root, recorded, self.options.hotexit, before));
         if let Origin::Exit { parent, exit } = trace.origin
             && let Some(parent) = self.trace(parent).filter(|parent| parent.is_variant(exit as usize))
         {
@@ -433,7 +447,8 @@ impl Jit {
     fn took_exit(&mut self, state: &State, number: u32, exit: u32, at: Entered, outcome: Outcome) -> bool {
         let root = self.trace(number).map_or(number, |t| t.root);
         let sides = self.trace(root).map_or(0, |t| t.sides);
-        let full = self.is_full() || self.recorder.is_some() || sides >= self.options.maxside;
+        let full = self.is_full() || sides >= self.options.maxside;
+        let patience = self.account.patience();
         let no_return = full || self.engine.shows_frames();
         let Some(trace) = self.trace_mut(number) else { return false };
         let is_end = trace.ir.link == Link::Interpreter && exit as usize + 1 == trace.exits.len();
@@ -448,8 +463,11 @@ impl Jit {
         let is_end = is_end || trace.ir.snapshots.get(exit as usize).mode == ExitMode::Open;
         let is_end = is_end || trace.is_variant(exit as usize) && trace.is_last_variant();
         let e = &mut trace.exits[exit as usize];
-        e.count += 1;
-        let hot = e.count >= e.threshold && e.side.is_none() && outcome == Outcome::Continue && !is_end;
+        e.count = e.count.saturating_add(1);
+        let hot = e.count >= e.threshold.saturating_mul(patience)
+            && e.side.is_none()
+            && outcome == Outcome::Continue
+            && !is_end;
         if !hot || full {
             return false;
         }
@@ -483,62 +501,11 @@ impl Jit {
         let (missed, threshold) =
             prototypes.of(proto).returns.entry((pc, place.open)).or_insert((0, self.options.hotexit));
         *missed += 1;
-        let hot = *missed >= *threshold;
+        let hot = *missed >= threshold.saturating_mul(self.account.patience());
         if hot {
             self.pending = Some(Pending::Return(behind));
         }
         hot
-    }
-
-    /// A trace was entered and left. One that is left at once, again and again, where nothing can be recorded, costs more than
-    /// it saves: it is given up.
-    fn watch_use(&mut self, entered: u32, left: u32, exit: u32) {
-        let threshold = self.options.hotexit;
-        let recording = self.recorder.is_some();
-        let Some(trace) = self.trace_mut(entered) else { return };
-        let exit = exit as usize;
-        let shallow = left == entered && trace.exits[exit].threshold > threshold && trace.is_before_loop(exit);
-        trace.useless = if shallow { trace.useless + 1 } else { 0 };
-        if trace.useless >= MAX_USELESS && !recording {
-            self.retire(entered);
-        }
-    }
-
-    /// Drops a root trace and its tree for good; its loop belongs to the interpreter again.
-    fn retire(&mut self, number: u32) {
-        let Some(trace) = self.trace(number) else { return };
-        let (proto, origin) = (trace.proto, trace.origin);
-        if self.options.verbosity >= Verbosity::Lines {
-            let (place, what) = self.describe(proto, trace.origin);
-            self.options.say(format_args!("retire  {place} {what}: left at once each time\n"));
-        }
-        let prototypes = self.prototypes.clone();
-        let mut prototypes = prototypes.borrow_mut();
-        let known = prototypes.of(proto);
-        let never = self.options.hotloop.saturating_mul(1 << MAX_PENALTY);
-        match origin {
-            Origin::Loop(site) => {
-                unpatch_loop(proto, site);
-                set_counter(proto, site, never);
-                known.penalties.insert(site, MAX_PENALTY);
-            }
-            Origin::Entry => {
-                proto.entry_trace.set(0);
-                proto.hot.set(never);
-                known.entry_penalty = MAX_PENALTY;
-            }
-            Origin::Return { pc, open } => {
-                self.returns.retain(|_, trace| *trace != number);
-                known.returns.insert((pc, open), (0, never));
-            }
-            Origin::Exit { .. } => return,
-        }
-        known.traces.retain(|trace| self.trace(*trace).is_some_and(|t| t.root != number));
-        self.engine.drop_trace(number);
-        // The numbers stay taken: other traces' links name them.
-        for place in &mut self.traces {
-            page::gone(&mut self.page, place.take_if(|trace| trace.root == number).as_deref());
-        }
     }
 }
 
@@ -565,6 +532,7 @@ impl Jit {
             Some(Pending::Return(_)) => {}
         }
         let Some(mut recorder) = self.recorder.take() else { return Answer::Continue };
+        self.account.pay();
         match recorder.step(pc) {
             Ok(Next::More) => {
                 self.recorder = Some(recorder);
@@ -603,7 +571,10 @@ impl Tier for Jit {
         if let Site::Loop(pc) = site {
             set_counter(proto, pc, self.options.hotloop);
         }
-        if self.recorder.is_some() || self.is_full() || !self.options.on {
+        if self.is_full() || !self.options.on {
+            return Answer::Continue;
+        }
+        if self.prototypes.borrow_mut().waits(proto, site, self.account.patience()) {
             return Answer::Continue;
         }
         match site {
@@ -675,9 +646,12 @@ unsafe fn enter(state: *mut State, number: u32) -> Outcome {
         }
         let at = Entered::top(&*state);
         let doing = (*state).begin(activity::COMPILED);
+        let outer = std::mem::take(&mut (*state).work);
         let left = Engine::run(state, number, at);
         (*state).begin(doing);
-        left.map_or(Outcome::Continue, |left| after(state, number, left))
+        let outcome = left.map_or(Outcome::Continue, |left| after(state, number, left));
+        (*state).work = outer;
+        outcome
     }
 }
 
@@ -711,7 +685,8 @@ pub(super) unsafe fn after(state: *mut State, number: u32, left: Left) -> Outcom
             return left.outcome;
         }
         if counts {
-            (*Jit::of(state)).watch_use(number, left.trace, left.snapshot as u32);
+            let work = std::mem::take(&mut (*state).work);
+            (*Jit::of(state)).watch_gain(number, work, left);
         }
         if counts && (*Jit::of(state)).took_exit(&*state, left.trace, left.snapshot as u32, left.at, left.outcome) {
             Outcome::Record

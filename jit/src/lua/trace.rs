@@ -7,6 +7,7 @@ use perilune_runtime::lua::heap::{Gc, Header, Roots};
 use perilune_runtime::lua::value::Value;
 
 use super::allocate::prepare;
+use super::gain::Gain;
 use super::ir::{Ir, Op};
 use super::record::{Origin, Pinned, Recorded};
 use super::returns::ReturnPlace;
@@ -58,15 +59,19 @@ pub struct Trace {
     pub start: (u32, usize),
     /// How many traces in a row up to this one each begin where their parent does: they expect other values there.
     pub variants: u32,
-    /// How often in a row it was left at once, where nothing can be recorded.
-    pub useless: u32,
+    /// Bytecode instructions from the head of its root trace to where it begins.
+    before: u32,
+    /// Its exits from this one on lie in its loop.
+    loop_exits: usize,
+    /// What entering it has brought lately, for a root trace.
+    pub gain: Gain,
     /// Which returns lead to it, if it begins behind a call.
     pub behind: Option<ReturnPlace>,
 }
 
 impl Trace {
     /// From a recording.
-    pub fn new(number: u32, root: u32, recorded: Recorded, hotexit: u32) -> Trace {
+    pub fn new(number: u32, root: u32, recorded: Recorded, hotexit: u32, before: u32) -> Trace {
         let exits = vec![Exit { threshold: hotexit, ..Exit::default() }; recorded.ir.snapshots.len()];
         let behind = match recorded.origin {
             Origin::Return { pc, open } => {
@@ -75,6 +80,10 @@ impl Trace {
             }
             _ => None,
         };
+        let at = recorded.ir.loop_index();
+        let snapshots = &recorded.ir.snapshots;
+        let in_loop = |exit: &usize| at.is_some_and(|at| snapshots.get(*exit).at as usize > at);
+        let loop_exits = (0..exits.len()).find(in_loop).unwrap_or(exits.len());
         Trace {
             behind,
             number,
@@ -91,13 +100,22 @@ impl Trace {
             room: recorded.room,
             start: (recorded.pc, recorded.depth),
             variants: 0,
-            useless: 0,
+            before,
+            loop_exits,
+            gain: Gain::default(),
         }
     }
 
-    /// Whether an exit comes before the first iteration is complete.
-    pub fn is_before_loop(&self, exit: usize) -> bool {
-        self.ir.loop_index().is_none_or(|at| (self.ir.snapshots.get(exit).at as usize) < at)
+    /// As [`Trace::work`], at its end.
+    pub fn work_at_end(&self) -> u32 {
+        self.before + self.length
+    }
+
+    /// Bytecode instructions executed in its tree from the head of the root trace to an exit, about: iterations of a loop are not
+    /// counted but for two.
+    pub fn work(&self, exit: usize) -> u32 {
+        let iterations = if exit >= self.loop_exits { 2 } else { 1 };
+        self.before + iterations * (self.length * (exit as u32 + 1)).div_ceil(self.exits.len().max(1) as u32)
     }
 
     /// Whether enough traces begin where this one does: what is different each time is left to the interpreter.

@@ -102,6 +102,8 @@ const _: () = assert!(FrameKind::Lua as u8 == 0);
 
 /// The running thread.
 pub const STATE_THREAD: usize = offset_of!(State, thread);
+/// What compiled code has executed, 64 bits: see [`State::work`].
+pub const STATE_WORK: usize = offset_of!(State, work);
 /// The collector's debt, signed 64 bits: a safepoint is due when it is positive.
 pub const STATE_DEBT: usize = offset_of!(State, heap) + offset_of!(Heap, debt);
 /// The barrier's color, a byte.

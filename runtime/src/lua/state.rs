@@ -108,6 +108,9 @@ pub struct State {
     pub compiled: *mut (),
     /// Whether and where lines are shown to a debugger.
     pub lines: Lines,
+    /// Bytecode instructions that were executed in compiled code since it was entered from the interpreter, up to where the last
+    /// trace begins that leads on: iterations of loops are not counted.
+    pub work: u64,
     /// Hot counters start from this; `u32::MAX` without a compiler.
     pub hot_loop: u32,
     /// As `hot_loop`, for functions' entries.
@@ -159,6 +162,7 @@ impl State {
             tier: None,
             compiled: std::ptr::null_mut(),
             lines: Lines::default(),
+            work: 0,
             hot_loop: 1 << 20,
             hot_function: 1 << 20,
             handles: Vec::new(),

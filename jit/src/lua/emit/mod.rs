@@ -26,7 +26,7 @@ mod memory;
 mod moves;
 pub mod thunks;
 
-use crate::code::encode::{self, Rm, op};
+use crate::code::encode::{self, Group1, Mem, Rm, op};
 use crate::code::exit::{emit_stubs, stubs_bound};
 use crate::code::trampoline::Trampoline;
 use crate::code::x64::{self, Assembler};
@@ -34,6 +34,7 @@ use crate::lua::allocate::moves::{Step, order};
 use crate::lua::allocate::{Allocation, Assigned, Features, Move, Place, Reg};
 use crate::lua::ir::{Const, Ir, Link, Op, Ref, Type};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi};
+use perilune_runtime::lua::layout;
 use thunks::Thunks;
 
 /// How a trace leaves the trampoline when no exit restores frames: in the upper half of rax, above the trace's number.
@@ -59,6 +60,8 @@ pub struct Surroundings<'a> {
     pub thunks: &'a Thunks,
     /// The trace's number.
     pub number: u32,
+    /// Bytecode instructions that were executed when its end is reached.
+    pub work: u32,
     /// The address of the word that asks for an interrupt.
     pub interrupt: usize,
     /// The entry of the trace that this one leads to.
@@ -230,6 +233,10 @@ impl Emitter<'_> {
     /// The end of a trace that does not loop.
     fn end(&mut self) {
         let Some(point) = self.allocation.last else { return };
+        if matches!(self.ir.link, Link::Trace(_) | Link::TailCall(_) | Link::Return { .. } | Link::Switch { .. }) {
+            let done = Rm::Mem(Mem::at(x64::CONTEXT, layout::STATE_WORK as i32));
+            encode::group1(self.asm, Group1::Add, done, self.around.work as i32);
+        }
         if let (Some(_), Some(target)) = (self.ir.link.target(), self.around.link) {
             self.store_slots(point, x64::RESULT);
             let no_room = match self.ir.link {

@@ -83,7 +83,7 @@ impl World {
             allocates: false,
             room: 0,
         };
-        let trace = Box::new(Trace::new(number, ROOT, recorded, u32::MAX));
+        let trace = Box::new(Trace::new(number, ROOT, recorded, u32::MAX, 0));
         let state = &raw mut *self.state;
         let jit = self.jit();
         jit.insert(trace);
