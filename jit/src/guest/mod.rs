@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Guest and host have one instruction set, so an instruction is copied, with its registers renamed ([`frame`]) and its address checked
-//! ([`translate::memory`]). A block is left at the exact instruction: registers are where they always are, the flags are in the frame or
+//! (`translate::memory`). A block is left at the exact instruction: registers are where they always are, the flags are in the frame or
 //! come from a recipe ([`flags`]), and what is known of the exit (rip, how many instructions the budget was charged too much) lies in a table.
 //! The interpreter does the rest, so nothing here raises an exception.
 //!
