@@ -49,6 +49,7 @@ const ENGINES: &[Engine] = &[
     },
     Engine { check: every_exit, ..engine("hot exit stress", HOT_STRESS, Share::Sample(2)) },
     engine("line by line", &["--gdb"], Share::All),
+    engine("hot line by line", &["--gdb", "-Ohotloop=2", "-Ohotexit=2"], Share::All),
     engine("registers by chance", &["-Ohotloop=1", "-Ohotexit=1", "-Oregisters=7"], Share::Sample(4)),
     engine("without folding", &["-O-fold"], Share::Sample(8)),
     engine("without value numbering", &["-O-cse"], Share::Sample(8)),

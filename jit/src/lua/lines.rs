@@ -32,7 +32,7 @@ use perilune_runtime::lua::function::Proto;
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::state::{State, activity};
 use perilune_runtime::lua::thread::{FrameKind, Thread};
-use perilune_runtime::lua::tier::{Outcome, Shown, Stepped, Stepper};
+use perilune_runtime::lua::tier::{Outcome, Shown, Stepped, Stepper, Tier};
 use perilune_runtime::lua::value::Value;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -349,10 +349,16 @@ unsafe fn advance(state: *mut State, makes_calls: bool) -> Option<Target> {
             if is_gone {
                 lines.level().own = top(known);
             }
+            // An error in a trace is the interpreter's to handle before anything else is done.
+            let raised = lines.level().left == Some(Outcome::Raised);
             match (next_above(known, lines.level().own), machine.arena.trampoline().stepping()) {
-                (Some(above), Some(Stepping { nest, .. })) if lines.levels.len() < MAX_LEVELS => {
+                (Some(above), Some(Stepping { nest, .. })) if !raised && lines.levels.len() < MAX_LEVELS => {
                     if !makes_calls {
                         return None;
+                    }
+                    if lines.level().left.take() == Some(Outcome::Record) {
+                        // It would begin when that frame is gone.
+                        (*Jit::of(state)).abort(known, "left in a frame that is shown first");
                     }
                     lines.push(known, above, None);
                     return Some(Target { code: nest, base: 0 });

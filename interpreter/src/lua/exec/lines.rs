@@ -29,8 +29,9 @@ pub(super) fn run(st: &mut State, mut flow: Flow) -> Flow {
             let step = loops::left(st, outcome);
             flow = settle(st, step);
         }
-        if !st.lines.shown.told.is_null() {
-            top_frame(st).pc = st.lines.shown.told;
+        let shown = st.lines.shown;
+        if !shown.told.is_null() && (st.thread.address(), st.thread.frames().len()) == (shown.thread, shown.depth) {
+            top_frame(st).pc = shown.told;
         }
         loop {
             match flow {
