@@ -107,3 +107,17 @@ for k = 1, 24 do
   io.write(sum(), " ")
 end
 print(sum())
+
+-- Metatables that lead back to the table itself.
+local function look(t) return t.absent end
+local function assign(t) t.absent = 1 end
+local loop = {}
+setmetatable(loop, { __index = loop, __newindex = loop })
+for i = 1, 60 do
+  local a, m = pcall(look, loop)
+  if i % 20 == 0 then print(a, m) end
+end
+for i = 1, 60 do
+  local a, m = pcall(assign, loop)
+  if i % 20 == 0 then print(a, m) end
+end

@@ -421,29 +421,36 @@ impl Recorder {
         self.set_string(o, key, value)
     }
 
-    fn set_string(&mut self, o: Object, key: Gc<Str>, value: Ref) -> Rec<Next> {
-        let old = o.table.get_str(key);
-        if self.varies()
-            && let Some(next) = self.set_varying_field(o, key, value)?
-        {
-            return Ok(next);
-        }
-        self.guard_shape(o)?;
-        self.guard_plain(o)?;
-        if old.is_nil() {
+    fn set_string(&mut self, mut o: Object, key: Gc<Str>, value: Ref) -> Rec<Next> {
+        for _ in 0..MAX_CHAIN {
+            if self.varies()
+                && let Some(next) = self.set_varying_field(o, key, value)?
+            {
+                return Ok(next);
+            }
+            self.guard_shape(o)?;
+            self.guard_plain(o)?;
+            if !o.table.get_str(key).is_nil() {
+                return self.set_known_field(o, key, value);
+            }
             // Also a field that was removed: the slot is there, the field is not.
             self.raw_field(o, key)?;
             let k = self.value_constant(Value::from(key))?;
-            return match self.handler(o.r, Value::from(o.table), Event::NewIndex)? {
-                None => self.add_field(o, key, k, value),
+            match self.handler(o.r, Value::from(o.table), Event::NewIndex)? {
+                None => return self.add_field(o, key, k, value),
                 Some((r, found)) if let Some(table) = found.as_table() => {
                     let expected = self.value_constant(found)?;
                     self.guard_value(r, expected)?;
-                    self.set_string(Object { r: expected, table }, key, value)
+                    o = Object { r: expected, table };
                 }
-                Some(handler) => self.call_meta(handler, &[o.r, k, value]),
-            };
+                Some(handler) => return self.call_meta(handler, &[o.r, k, value]),
+            }
         }
+        Err(Abort::Reason("long __newindex chain"))
+    }
+
+    /// Assigns to a field that the table has, as its shape tells, which has been checked.
+    fn set_known_field(&mut self, o: Object, key: Gc<Str>, value: Ref) -> Rec<Next> {
         if let Some(node) = self.node(o, key)? {
             return self.set_present(o, node, 1, value);
         }
