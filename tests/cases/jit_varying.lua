@@ -117,6 +117,8 @@ for i = 1, 60 do
   local a, m = pcall(look, loop)
   if i % 20 == 0 then print(a, m) end
 end
+loop = {}
+setmetatable(loop, { __newindex = loop })
 for i = 1, 60 do
   local a, m = pcall(assign, loop)
   if i % 20 == 0 then print(a, m) end
