@@ -40,6 +40,18 @@ local total = 0
 for _ = 1, 200 do total = total + walk(tree, setmetatable({}, { __mode = "k" })) end
 print(total)
 
+-- Tables with and without a metatable that has nothing to say.
+local function has(t, k) return t[k] ~= nil end
+local weak, found, sets = { __mode = "k" }, 0, {}
+for i = 1, 120 do
+  sets[i] = { i }
+  if i < 60 or i % 3 == 0 then setmetatable(sets[i], weak) end
+end
+for i = 1, 120 do
+  if has(sets[i], tree) then found = found + 1 end
+end
+print(found)
+
 -- A metatable that lacks a metamethod gets it while compiled code looks at many such metatables.
 local function read(t) return t.missing end
 local function write(t, v) t.other = v end
