@@ -34,6 +34,24 @@ static u64 pairs(u64 count) {
     return sum;
 }
 
+// What takes the register of an address between two accesses with the same base and index: a division, and a push.
+static u64 quotients(u64 count) {
+    u64 sum = 0, n = 0;
+    __asm__ volatile("1: mov %1, %%rax\n imul $0x1234567, %%rax\n shr $16, %%eax\n xor %%edx, %%edx\n orl $1, (%2,%1,4)\n"
+                     "divl (%2,%1,4)\n mov %%eax, (%2,%1,4)\n add %%rdx, %0\n add %%rax, %0\n rol $7, %0\n"
+                     "inc %1\n cmp %3, %1\n jne 1b"
+                     : "+r"(sum), "+c"(n) : "D"(tables), "r"(count) : "rax", "rdx", "cc", "memory");
+    return sum;
+}
+
+static u64 pushed(u64 count) {
+    u64 sum = 0, n = 0;
+    __asm__ volatile("1: push (%2,%1,8)\n mov 8(%2,%1,8), %%rax\n pop %%rdx\n add %%rax, %0\n xor %%rdx, %0\n rol $9, %0\n"
+                     "inc %1\n cmp %3, %1\n jne 1b"
+                     : "+r"(sum), "+c"(n) : "D"(tables), "r"(count) : "rax", "rdx", "cc", "memory");
+    return sum;
+}
+
 int main(u32 *info) {
     (void)info;
     for (u64 n = 0; n < sizeof tables; n++) tables[n] = n * n >> 3 ^ n;
@@ -65,5 +83,8 @@ int main(u32 *info) {
     invlpg(tables + 4096);
     invlpg(tables + 3 * 4096);
     say("neighbours elsewhere", pairs(2000));
+    say("pushed", pushed(2500));
+    say("quotients", quotients(5000));
+    say("pushed quotients", pushed(2500));
     return 3;
 }

@@ -101,6 +101,11 @@ static void paging(void) {
     say("large page", *(volatile u64 *)(at + 0x18));
     say("large bits", tables[1][0] & 0xfff);
     FAULT("not canonical", "movb (%1), %%al", "r"(1ul << 47));
+    u64 calls = 0, moved = 0;
+    FAULT("call of not canonical", "mov %%rsp, %%rax; incq %2; call *%1; 1: sub %%rsp, %%rax; mov %%rax, %3; jmp 1f; 1:",
+          "r"(1ul << 47), "m"(calls), "m"(moved));
+    say("calls", calls);
+    say("rsp moved", moved);
 }
 
 static void exceptions(void) {

@@ -5,7 +5,7 @@
 //! ([`Machine::add_code`]); a write to them drops exactly the blocks that overlap.
 
 use perilune_runtime::guest::machine::Machine;
-use perilune_runtime::guest::memory::LINE;
+use perilune_runtime::guest::memory::lines_between;
 use perilune_runtime::guest::tier::Key;
 use perilune_runtime::guest::tlb::{Access, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
 use rustc_hash::FxHashMap;
@@ -55,11 +55,6 @@ impl Block {
         }
         lines
     }
-}
-
-fn lines_between(first: u64, last: u64) -> u64 {
-    let (first, last) = (first / LINE as u64, last / LINE as u64);
-    u64::MAX >> (63 - (last - first)) << first
 }
 
 const NO_BLOCK: u32 = u32::MAX;
@@ -188,7 +183,6 @@ impl Cache {
         let pages = [Some(block.key.physical), block.second];
         for page in pages.into_iter().flatten().map(|physical| (physical >> PAGE_SHIFT) as u32) {
             if (page as usize) < m.memory.page_count() {
-                m.memory.forget_literals(page);
                 m.add_code(page, block.lines(page));
                 self.by_page.entry(page).or_default().push(number);
             }
@@ -229,7 +223,10 @@ impl Cache {
             let hit = of_block & lines != 0;
             if hit {
                 let Block { key, countdown, .. } = self.blocks[*number as usize];
-                if self.counted.len() < COUNTED && countdown < self.threshold {
+                if countdown < self.threshold {
+                    if self.counted.len() >= COUNTED {
+                        self.counted.clear();
+                    }
                     self.counted.insert(key, countdown.max(1));
                 }
                 self.remove(*number);

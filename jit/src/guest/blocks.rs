@@ -94,8 +94,8 @@ pub struct Dropped {
     pub count: u64,
     /// The lines of the page that are still in use.
     pub used: u64,
-    /// What was written is part of this literal of a block.
-    pub literal: Option<Range<u64>>,
+    /// What was written is part of a literal of a block, and what is left reads it from memory.
+    pub literal: bool,
     /// Immediate operands of dropped blocks that were written, and nothing else of theirs.
     pub constants: Vec<Range<u64>>,
 }
@@ -247,13 +247,13 @@ impl Blocks {
         let mut kept = Vec::new();
         for slot in slots {
             let Some(block) = self.get(slot) else { continue };
-            let literal = block.literals.iter().find(contains).cloned();
-            if overlaps(&block.bytes) && literal.is_none() {
+            let reads = block.literals.iter().any(|field| contains(&field));
+            if overlaps(&block.bytes) && !reads {
                 dropped.constants.extend(block.constants.iter().find(contains).cloned());
                 hit.push(slot);
             } else {
                 dropped.used |= block.lines;
-                dropped.literal = dropped.literal.or(literal);
+                dropped.literal |= reads;
                 kept.push(slot);
             }
         }

@@ -15,7 +15,7 @@ use perilune_interpreter::guest::exec::mark;
 use perilune_runtime::guest::cpu::gpr::RSP;
 use perilune_runtime::guest::cpu::{flag, mode};
 use perilune_runtime::guest::machine::{Machine, canonical};
-use perilune_runtime::guest::memory::{LINE, Memory, Modified};
+use perilune_runtime::guest::memory::{Memory, Modified, lines_between};
 use perilune_runtime::guest::tier::{Answer, Key, Outcome, Tier};
 use perilune_runtime::guest::tlb::{PAGE_MASK, PAGE_SIZE};
 use rustc_hash::FxHashMap;
@@ -155,14 +155,11 @@ impl Translator {
             }
         }
         let first = key.physical & PAGE_MASK;
-        let line = |at: u64| at / LINE as u64;
         // The instruction that the block was left before belongs to it: what it is was looked at.
         let last = (first + found.length as u64 + u64::from(found.leaves)).min(PAGE_SIZE as u64) - 1;
-        let lines = u64::MAX >> (63 - (line(last) - line(first))) << line(first);
+        let lines = lines_between(first, last);
         machine.add_code((key.physical >> PAGE_SIZE.trailing_zeros()) as u32, lines);
         let code = done.buffer.publish()?;
-        // What this block has decoded is no literal, unless that is found out again.
-        machine.memory.forget_literals((key.physical >> PAGE_SIZE.trailing_zeros()) as u32);
         let new = New {
             key,
             lines,
@@ -347,8 +344,8 @@ impl Tier for Translator {
             Ok(dropped) => {
                 self.counters.dropped += dropped.count;
                 self.rewritten.note(dropped.constants);
-                if let Some(literal) = dropped.literal {
-                    memory.add_literal(literal);
+                if dropped.literal {
+                    memory.add_literal(written);
                 }
                 dropped.used
             }

@@ -227,8 +227,7 @@ impl Memory {
             if self.code[page] != 0 {
                 let start = range.start.max(page * PAGE_SIZE) % PAGE_SIZE;
                 let end = (range.end.min((page + 1) * PAGE_SIZE) - 1) % PAGE_SIZE;
-                let (first, last) = (start / LINE, end / LINE);
-                let lines = self.code[page] & (u64::MAX >> (63 - (last - first)) << first);
+                let lines = self.code[page] & lines_between(start as u64, end as u64);
                 if lines != 0 && !self.is_literal(range.start as u64, range.len() as u64) {
                     let bytes = (start as u16, end as u16);
                     self.modified.push(Modified { page: page as u32, lines, bytes });
@@ -287,6 +286,7 @@ impl Memory {
     /// Notes that instructions of a page were decoded, in the given lines. Answers whether it is the first time, so that TLB entries
     /// for writing to the page have to go.
     pub fn add_code(&mut self, page: u32, lines: u64) -> bool {
+        self.forget_literals(page);
         let page = page as usize;
         let first = self.pages[page] & page::CODE == 0;
         self.pages[page] = self.pages[page] & !page::WRITES | page::CODE;
@@ -322,7 +322,7 @@ impl Memory {
     }
 
     /// Makes the literals of a page code again: somebody decodes there.
-    pub fn forget_literals(&mut self, page: u32) {
+    fn forget_literals(&mut self, page: u32) {
         self.literals.retain(|literal| literal.start >> PAGE_SHIFT != page.into());
     }
 
@@ -349,6 +349,12 @@ impl Memory {
         }
         std::mem::take(&mut self.dirty)
     }
+}
+
+/// The lines of a page from one of its bytes to another, a bit each.
+pub fn lines_between(first: u64, last: u64) -> u64 {
+    let (first, last) = (first / LINE as u64, last / LINE as u64);
+    u64::MAX >> (63 - (last - first)) << first
 }
 
 #[cfg(test)]

@@ -62,9 +62,9 @@ impl Translator<'_> {
             self.edge(target);
             self.turned = true;
         } else if self.needs_nothing(target) {
-            let (label, exit) = self.stub(target);
-            let displacement = x64::jump_if(self.asm(), holds, label);
-            self.link(displacement, exit, target);
+            let label = self.exit(Why::Link, target);
+            let site = x64::jump_if(self.asm(), holds, label);
+            self.link(site, target);
         } else {
             let taken = self.edge_label(target);
             x64::jump_if(self.asm(), holds, taken);
@@ -122,8 +122,8 @@ impl Translator<'_> {
             self.load(step.instruction.op0_register().number() as u8, SCRATCH);
         }
         if step.kind == Kind::CallIndirect {
-            // A target that is not canonical must be known before the return address is written.
-            let exit = self.exit(Why::Target, step.rip());
+            // A target that is not canonical must be known before the return address is written: the interpreter raises the exception.
+            let exit = self.exit(Why::Untranslated, step.rip());
             dynasm!(self.buffer.asm; .arch x64; mov r11, rax; shl r11, 16; sar r11, 16; cmp r11, rax);
             x64::jump_if(self.asm(), Condition::NotEqual, exit);
             dynasm!(self.buffer.asm; .arch x64; mov [rsp + frame::TEMPORARY], rax);
@@ -191,9 +191,7 @@ impl Translator<'_> {
     pub(super) fn edge(&mut self, target: u64) {
         let unexecuted = self.state.charged - self.state.done;
         if self.state.charged == 0 {
-            if !self.state.flags.recoverable() {
-                self.save_flags();
-            }
+            self.keep_flags();
             self.charge(self.state.done, target);
         } else if unexecuted != 0 {
             dynasm!(self.buffer.asm
@@ -210,9 +208,9 @@ impl Translator<'_> {
             if !self.state.flags.saved {
                 self.restore_flags();
             }
-            let (label, exit) = self.stub(target);
-            let displacement = x64::jump(self.asm(), label);
-            self.link(displacement, exit, target);
+            let label = self.exit(Why::Link, target);
+            let site = x64::jump(self.asm(), label);
+            self.link(site, target);
         } else {
             self.save_flags();
             self.edge_by_table(target);
@@ -272,17 +270,8 @@ impl Translator<'_> {
         label
     }
 
-    /// Where a jump leads as long as its target has no code.
-    fn stub(&mut self, target: u64) -> (DynamicLabel, u32) {
-        let label = self.label();
-        let exit = self.number(Why::Link, target);
-        self.cold.push(Cold::Exit { label, flags: self.state.flags, exit });
-        (label, exit)
-    }
-
-    fn link(&mut self, site: usize, exit: u32, target: u64) {
-        let saved = self.state.flags.saved;
-        self.links.push(Link { site, target, saved, exit });
+    fn link(&mut self, site: usize, target: u64) {
+        self.links.push(Link { site, target, saved: self.state.flags.saved });
     }
 }
 

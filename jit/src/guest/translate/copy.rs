@@ -191,6 +191,8 @@ impl Translator<'_> {
         } else {
             self.load(instruction.op0_register().full_register().number() as u8, SCRATCH2);
         }
+        // What follows works in rax.
+        self.held = None;
         let exit = self.exit(Why::Divide, step.rip());
         let asm = &mut self.buffer.asm;
         match (instruction.mnemonic(), wide) {
@@ -264,6 +266,7 @@ impl Translator<'_> {
                 let Some(access) = self.access_of(instruction) else { return };
                 let place = self.access(step, access);
                 encode::rm(&mut self.buffer.asm, op::MOV, SCRATCH, Rm::Mem(place.mem()));
+                self.held = None;
                 dynasm!(self.buffer.asm; .arch x64; mov [rsp + frame::TEMPORARY], rax);
                 let place = self.push_place(step);
                 dynasm!(self.buffer.asm; .arch x64; mov rax, [rsp + frame::TEMPORARY]);

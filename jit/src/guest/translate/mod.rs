@@ -69,8 +69,6 @@ pub struct Link {
     pub target: u64,
     /// The flags are in the frame, not in the host's flags.
     pub saved: bool,
-    /// The exit that it takes as long as there is no such block.
-    pub exit: u32,
 }
 
 /// A block's code, before it is published.
