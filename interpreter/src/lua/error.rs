@@ -54,7 +54,7 @@ pub fn frame_proto(thread: Gc<Thread>, frame: Frame) -> Option<Gc<Proto>> {
 
 /// The index of the instruction in progress in a Lua function's frame.
 pub fn frame_pc(proto: Gc<Proto>, frame: Frame) -> usize {
-    let words = (frame.pc.addr() - proto.code_ptr().addr()) / size_of::<u32>();
+    let words = proto.index_of(frame.pc);
     words.saturating_sub(1)
 }
 

@@ -7,7 +7,7 @@ use perilune_interpreter::lua::call::{nesting_of, place_results};
 use perilune_interpreter::lua::coroutine::{self, SwitchCall};
 use perilune_interpreter::lua::error::frame_proto;
 use perilune_interpreter::lua::exec::{function_below, function_slot};
-use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
+use perilune_runtime::lua::bytecode::{self as bc, Op};
 use perilune_runtime::lua::function::Proto;
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::state::State;
@@ -174,7 +174,7 @@ pub fn place_behind_call(state: &State) -> Option<ReturnPlace> {
 fn running(state: &State, depth: usize) -> Option<(Entered, Gc<Proto>, u32)> {
     let frame = *state.thread.frames().get(depth.checked_sub(1)?)?;
     let proto = frame_proto(state.thread, frame)?;
-    let pc = (frame.pc.addr() - proto.code_ptr().addr()) / size_of::<Word>();
+    let pc = proto.index_of(frame.pc);
     Some((Entered { base: frame.base, depth }, proto, pc as u32))
 }
 

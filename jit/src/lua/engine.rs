@@ -112,20 +112,21 @@ impl Engine {
     }
 
     fn make_machine(&mut self) -> Result<&mut Box<Machine>, String> {
-        let (telling, perf) = (self.telling, self.perf);
-        if self.machine.is_none() {
-            let (exit_stress, random_registers) = (self.stress.is_some(), self.random_registers);
-            let options = MachineOptions { exit_stress, random_registers, telling, perf, ..MachineOptions::default() };
-            self.machine = Some(Machine::new(options).map_err(|e| e.to_string())?);
-        }
-        self.machine.as_mut().ok_or_else(String::new)
+        let machine = match self.machine.take() {
+            Some(machine) => machine,
+            None => {
+                let (exit_stress, random_registers) = (self.stress.is_some(), self.random_registers);
+                let (telling, perf) = (self.telling, self.perf);
+                let options =
+                    MachineOptions { exit_stress, random_registers, telling, perf, ..MachineOptions::default() };
+                Machine::new(options).map_err(|e| e.to_string())?
+            }
+        };
+        Ok(self.machine.insert(machine))
     }
 
     /// Makes sure that there is a debugging loop for a state, which is alive, if one is wanted. Answers whether there is.
     pub(super) fn prepare_lines(&mut self, state: *mut State) -> bool {
-        if self.evaluate || self.telling != Telling::AtOnce {
-            return false;
-        }
         let Ok(machine) = self.make_machine() else { return false };
         // SAFETY: the state is alive; what compiled code finds through it lies in a box of ours.
         unsafe { (*state).compiled = (&raw mut **machine).cast() };
@@ -278,7 +279,7 @@ unsafe fn evaluate(state: *mut State, mut number: u32, mut at: Entered) -> Optio
         let exit = result.snapshot();
         let ended = matches!(result.exit, eval::Exit::End { .. });
         let left = Evaluated { result, ir };
-        if ended && !matches!(ir.link, Link::Interpreter | Link::Loop) {
+        if ended && ir.link.leads_on() {
             // SAFETY: the state and its compiler are alive, and the evaluator has returned.
             match unsafe { follow(&mut *state, &*jit, (number, at), ir, &left) } {
                 Ok((next, base)) => (number, at, parent) = (next, base, None),
@@ -396,7 +397,7 @@ impl eval::Host for Host {
         let state = self.state_mut();
         let frame = state.thread.frames().last().copied();
         if let Some((frame, proto)) = frame.and_then(|f| frame_proto(state.thread, f).map(|p| (f, p))) {
-            let pc = (frame.pc.addr() - proto.code_ptr().addr()) / size_of::<u32>();
+            let pc = proto.index_of(frame.pc);
             clear_dead(state, pc as u32, &mut None);
         }
         state.collect_step();

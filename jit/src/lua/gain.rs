@@ -75,7 +75,10 @@ impl Jit {
     /// that was gone on in. If it is left too soon each time, and no more side traces come that would change that, it is
     /// given up.
     pub(super) fn watch_gain(&mut self, entered: u32, before: u64, left: Left) {
-        let Some(last) = self.trace(left.trace).map(|t| t.work(left.snapshot)) else { return };
+        let Some(last) = self.trace(left.trace) else { return };
+        // An end that leads on has been counted, though there was nothing to go on in.
+        let counted = last.ir.link.leads_on() && left.snapshot + 1 == last.exits.len();
+        let last = if counted { 0 } else { last.work(left.snapshot) };
         let recording = self.is_recording();
         let Some(trace) = self.trace_mut(entered) else { return };
         let work = before + u64::from(last);

@@ -27,7 +27,6 @@ use std::mem;
 
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 use perilune_interpreter::lua::error::frame_proto;
-use perilune_runtime::lua::bytecode::Word;
 use perilune_runtime::lua::function::Proto;
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::state::{State, activity};
@@ -478,7 +477,7 @@ unsafe fn stub(state: *mut State, offset: usize) -> Target {
     let (base, code) = match found {
         None => (0, None),
         Some((frame, proto)) => {
-            let pc = (frame.pc.addr() - proto.code_ptr().addr()) / size_of::<Word>();
+            let pc = proto.index_of(frame.pc);
             // What a call was made by is in progress; so is what the debugger has been told of, once the interpreter has said so.
             let goes_on = place == top(known) && (shown.told.is_null() || shown.told == frame.pc);
             let pc = if goes_on { pc } else { pc.saturating_sub(1) };
@@ -507,7 +506,6 @@ unsafe fn stub(state: *mut State, offset: usize) -> Target {
 /// Tells debuggers of all lines of a function, and of those inside of it, before any of it has been run: of each by a byte that is never
 /// run. Else they would take a breakpoint on one for one on the next line that they know.
 fn lay_out(jit: &Jit, machine: &mut Machine, lines: &mut Lines, proto: Gc<Proto>) {
-    let key = |number| (number, u32::MAX, false, Vec::new());
     let mut found: Vec<(Gc<Proto>, Vec<u32>)> = Vec::new();
     let mut work = vec![proto];
     while let Some(proto) = work.pop() {
@@ -521,17 +519,15 @@ fn lay_out(jit: &Jit, machine: &mut Machine, lines: &mut Lines, proto: Gc<Proto>
             work.extend(&proto.functions);
         }
     }
-    let count: usize = found.iter().map(|(_, lines)| lines.len()).sum();
-    let Some(code) = (count > 0).then(|| assemble_traps(&machine.arena, count)).and_then(Result::ok) else { return };
-    let mut start = code.start();
     let mut functions = Vec::new();
-    for (proto, own) in &found {
-        functions.extend((!own.is_empty()).then(|| explain::never_run(*proto, own, start, &mut machine.publisher)));
-        start += own.len();
+    for (proto, own) in found.into_iter().filter(|(_, own)| !own.is_empty()) {
+        // Each has code of its own, so that it goes when its prototype does.
+        let Ok(code) = assemble_traps(&machine.arena, own.len()) else { break };
+        functions.push(explain::never_run(proto, &own, code.start(), &mut machine.publisher));
+        lines.stubs.insert((jit.watch(proto), u32::MAX, false, Vec::new()), code);
     }
     // What cannot be described is not known.
     let _ = machine.publisher.announce_again(functions);
-    lines.stubs.insert(key(jit.watch(proto)), code);
 }
 
 fn assemble_traps(arena: &Arena, count: usize) -> Result<Code, CodeError> {

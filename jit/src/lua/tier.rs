@@ -211,7 +211,7 @@ impl Jit {
 
     /// Whether nothing can be recorded now.
     fn is_full(&self) -> bool {
-        self.is_recording() || self.alive > self.options.maxtrace as usize
+        self.is_recording() || self.alive >= self.options.maxtrace as usize
     }
 
     /// The number that the next trace will have.
@@ -674,6 +674,7 @@ pub(super) unsafe fn may_enter(state: *mut State, number: u32) -> bool {
 pub(super) unsafe fn after(state: *mut State, number: u32, left: Left) -> Outcome {
     // SAFETY: the caller's promise. The compiler is only borrowed for moments.
     unsafe {
+        let work = std::mem::take(&mut (*state).work);
         (*Jit::of(state)).announce_late();
         // While there is a hook nothing is recorded. An exit because somebody wants attention says nothing.
         let asked = (*state).interrupt.load(Ordering::Relaxed) != 0;
@@ -685,7 +686,6 @@ pub(super) unsafe fn after(state: *mut State, number: u32, left: Left) -> Outcom
             return left.outcome;
         }
         if counts {
-            let work = std::mem::take(&mut (*state).work);
             (*Jit::of(state)).watch_gain(number, work, left);
         }
         if counts && (*Jit::of(state)).took_exit(&*state, left.trace, left.snapshot as u32, left.at, left.outcome) {

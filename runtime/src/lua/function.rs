@@ -272,6 +272,12 @@ impl Proto {
         self.code
     }
 
+    /// The number of the instruction at an address in the code.
+    #[inline(always)]
+    pub fn index_of(&self, pc: *const Word) -> usize {
+        (pc.addr() - self.code.addr()) / size_of::<Word>()
+    }
+
     /// The first constant; inline cache `i` lies at `-(i + 1)`.
     #[inline(always)]
     pub fn constants_ptr(&self) -> *const Value {

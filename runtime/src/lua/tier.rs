@@ -13,7 +13,7 @@ use super::heap::{Gc, Roots};
 use super::state::State;
 
 /// What got hot.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Site {
     /// A loop: its back edge, the index of the instruction in the code.
     Loop(u32),

@@ -22,7 +22,7 @@ pub(super) fn before(st: &mut State, pc: *const Word) -> Result<(), Raised> {
     let depth = thread.frames().len() as u32;
     let Some(frame) = thread.frames().last().copied() else { return Ok(()) };
     let Some(proto) = frame_proto(thread, frame) else { return Ok(()) };
-    let at = (pc.addr() - proto.code_ptr().addr()) / size_of::<Word>();
+    let at = proto.index_of(pc);
     let op = bc::op(proto.word(at));
     let first = proto.body_start();
     let mut seen = thread.hook_seen.get();

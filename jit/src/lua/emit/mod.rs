@@ -233,7 +233,7 @@ impl Emitter<'_> {
     /// The end of a trace that does not loop.
     fn end(&mut self) {
         let Some(point) = self.allocation.last else { return };
-        if matches!(self.ir.link, Link::Trace(_) | Link::TailCall(_) | Link::Return { .. } | Link::Switch { .. }) {
+        if self.ir.link.leads_on() {
             let done = Rm::Mem(Mem::at(x64::CONTEXT, layout::STATE_WORK as i32));
             encode::group1(self.asm, Group1::Add, done, self.around.work as i32);
         }

@@ -384,6 +384,11 @@ pub enum Link {
 }
 
 impl Link {
+    /// Whether another trace may go on at the end, after the slots have been stored.
+    pub const fn leads_on(self) -> bool {
+        !matches!(self, Link::Loop | Link::Interpreter)
+    }
+
     /// The trace that it names.
     pub const fn target(self) -> Option<u32> {
         match self {
