@@ -25,6 +25,7 @@ mod measure;
 mod report;
 
 use measure::{Contestant, Program};
+use perilune_compare::command;
 use std::process::ExitCode;
 
 /// What the command line asks for.
@@ -53,13 +54,12 @@ fn options() -> Result<Options, lexopt::Error> {
         bless: false,
         help: false,
     };
-    let list = |text: String| text.split(',').map(String::from).collect::<Vec<_>>();
     let mut parser = lexopt::Parser::from_env();
     while let Some(arg) = parser.next()? {
         match arg {
-            Long("programs") => found.programs = list(parser.value()?.string()?),
+            Long("programs") => found.programs = command::list(&parser.value()?.string()?),
             Long("runs") => found.runs = parser.value()?.parse()?,
-            Long("peers") => found.peers = list(parser.value()?.string()?),
+            Long("peers") => found.peers = command::list(&parser.value()?.string()?),
             Long("small") => found.small = true,
             Long("start") => found.start = true,
             Long("svg") => found.svg = Some(parser.value()?.string()?),
@@ -72,24 +72,12 @@ fn options() -> Result<Options, lexopt::Error> {
     Ok(found)
 }
 
-/// The table of options at this file's head.
-fn help() -> String {
-    let lines = include_str!("main.rs").lines().filter_map(|line| line.strip_prefix("//! | `"));
-    let row = |line: &str| {
-        let (option, meaning) = line.split_once("` | ")?;
-        Some(format!("  {option:18}{}\n", meaning.trim_end_matches(" |").replace('`', "")))
-    };
-    lines.filter_map(row).collect()
-}
-
 fn run(options: &Options) -> Result<(), String> {
     if options.help {
-        print!("{}", help());
+        print!("{}", command::help(include_str!("main.rs")));
         return Ok(());
     }
-    if cfg!(debug_assertions) {
-        return Err("build it with --release: it measures what is built beside it".into());
-    }
+    command::must_be_optimized()?;
     if options.counts {
         println!("{}", counts::run(&measure::programs(&["*".into()])?, options.bless)?);
         return Ok(());
@@ -119,11 +107,5 @@ type Row = Vec<Result<Vec<f64>, String>>;
 type Table<'p> = [(&'p Program, Row)];
 
 fn main() -> ExitCode {
-    match options().map_err(|e| e.to_string()).and_then(|options| run(&options)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("compare: {message}");
-            ExitCode::FAILURE
-        }
-    }
+    command::end("compare", options().map_err(|e| e.to_string()).and_then(|options| run(&options)))
 }

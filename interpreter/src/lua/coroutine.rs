@@ -80,11 +80,7 @@ pub fn begin_resume(st: &mut State, native: Gc<NativeFunction>, args: CallFrame)
         co.set_slot(at + i, st.slot(first + i));
     }
     co.top.set((at + n) as u32);
-    st.thread.status.set(Status::Normal);
-    co.status.set(Status::Running);
-    co.resumer.set(Some(st.thread));
-    st.thread = co;
-    st.nesting += co.nesting.replace(st.nesting);
+    switch_to(st, co);
     if start {
         co.frames().push(Frame::new(FrameKind::Bottom, std::ptr::null(), 0, -1, 0));
         return Ok(Resumed::Start);
@@ -190,11 +186,7 @@ fn hand_to_suspended(st: &mut State, call: SwitchCall, skipped: usize, co: Gc<Th
     co.frames().pop();
     let first = call.func + 1 + skipped;
     place(co, to, frame.wanted, n, |i| thread.slot(first + i));
-    thread.status.set(Status::Normal);
-    co.status.set(Status::Running);
-    co.resumer.set(Some(thread));
-    st.thread = co;
-    st.nesting += co.nesting.replace(st.nesting);
+    switch_to(st, co);
     true
 }
 
@@ -228,6 +220,16 @@ fn place(thread: Gc<Thread>, to: usize, wanted: i32, n: usize, value: impl Fn(us
     if wanted < 0 {
         thread.top.set((to + count) as u32);
     }
+}
+
+/// Lets a suspended coroutine run, resumed by the one that runs.
+#[inline(always)]
+fn switch_to(st: &mut State, co: Gc<Thread>) {
+    st.thread.status.set(Status::Normal);
+    co.status.set(Status::Running);
+    co.resumer.set(Some(st.thread));
+    st.thread = co;
+    st.nesting += co.nesting.replace(st.nesting);
 }
 
 /// Lets the resumer of the running coroutine run.

@@ -25,7 +25,7 @@ pub struct Outcome {
 const WRITABLE: [(u64, usize); 4] = [(CODE, 0x1000), (DATA, DATA_SIZE), (CONSTANT, 0x1000), (STACK, 0x1000)];
 
 /// Runs a program in a guest, with a page protected.
-pub fn in_guest(guest: &mut Guest, program: &Program, page: Option<(u64, Access)>) -> Outcome {
+pub fn in_guest(guest: &mut Guest, program: &Program, page: Option<Denied>) -> Outcome {
     load(guest, program);
     if let Some((at, access)) = page {
         guest.protect(at, access);
@@ -38,7 +38,7 @@ pub fn in_guest(guest: &mut Guest, program: &Program, page: Option<(u64, Access)
 }
 
 /// Runs a program on the host, with a page protected.
-pub fn on_host(host: &mut Host, program: &Program, page: Option<(u64, Access)>) -> Outcome {
+pub fn on_host(host: &mut Host, program: &Program, page: Option<Denied>) -> Outcome {
     for (at, bytes) in parts(program) {
         host.protect(at, Access::Usual);
         if at == CONSTANT {
@@ -160,15 +160,38 @@ pub fn trace(guest: &mut Guest, program: &Program) -> Option<Trace> {
     follow(guest, program.registers)
 }
 
+/// A page, and which accesses to it are denied.
+pub type Denied = (u64, Access);
+
+/// Runs programs with each of their pages denied in turn: `both` answers what there is after a run of the engine in question, and of
+/// what it is held against.
+pub fn with_denied_pages(mut both: impl FnMut(&mut Guest, &Program, Denied) -> [Outcome; 2]) {
+    let (mut runs, mut faults) = (0, 0);
+    each_program(&mut Guest::new(), 4, |guest, program| {
+        let trace = trace(guest, program)?;
+        for page in protections() {
+            let [ours, expected] = both(guest, program, page);
+            runs += 1;
+            faults += u32::from(expected.ending.vector == vector::PAGE);
+            if let Some(wrong) = difference(&ours, &expected, undefined_at(&trace, &expected)) {
+                return Some(format!("with {page:x?}:\n{wrong}"));
+            }
+        }
+        None
+    });
+    eprintln!("{runs} runs, {faults} with a page fault");
+    assert!(faults > runs / 3, "{faults} page faults in {runs} runs only");
+}
+
 /// The accesses that the pages of a program are denied, one after another.
-pub fn protections() -> impl Iterator<Item = (u64, Access)> {
+fn protections() -> impl Iterator<Item = Denied> {
     let ways = [Access::ReadOnly, Access::Absent, Access::Supervisor];
     PAGES.into_iter().flat_map(move |page| ways.map(|access| (page, access)))
 }
 
 /// The flags that are undefined when a program ends with a page protected: those of the moment of its unprotected run at which
 /// it stops.
-pub fn undefined_at(trace: &Trace, outcome: &Outcome) -> u64 {
+fn undefined_at(trace: &Trace, outcome: &Outcome) -> u64 {
     let here = |step: &&Step| step.registers.rip == outcome.registers.rip;
     trace.steps.iter().filter(here).fold(0, |all, step| all | step.undefined)
 }

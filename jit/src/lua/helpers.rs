@@ -6,7 +6,7 @@
 //! SAFETY, for the whole room: compiled code passes the state that it runs in and operands of the types that the table
 //! says, which the recorder has guarded. Helpers that are not full neither collect nor run Lua code, so objects stay valid.
 
-use perilune_interpreter::lua::call::pcall_plain;
+use perilune_interpreter::lua::call::{call_plain, pcall_plain, place_results};
 use perilune_runtime::lua::function::{Cell, LuaFunction, Proto, Special};
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::number;
@@ -290,19 +290,16 @@ helpers! {
         let Some(native) = state.slot(at).as_native() else { return 0 };
         state.set_top(at + 1 + arguments as usize);
         let changes = state.outside_changes;
-        if native.special() == Special::Pcall {
-            let answer = pcall_plain(state, at, wanted as i32) as i64 + 1;
-            return if state.outside_changes != changes || state.thread.is_hooked() { -answer } else { answer };
-        }
-        match perilune_interpreter::lua::call::call_plain(state, native, at) {
-            Ok(count) => {
-                let first = state.top() - count;
-                perilune_interpreter::lua::call::place_results(state, at, wanted as i32, first, count);
-                let answer = count as i64 + 1;
-                if state.outside_changes != changes || state.thread.is_hooked() { -answer } else { answer }
-            }
-            Err(_) => 0,
-        }
+        let count = if native.special() == Special::Pcall {
+            pcall_plain(state, at, wanted as i32)
+        } else {
+            let Ok(count) = call_plain(state, native, at) else { return 0 };
+            let first = state.top() - count;
+            place_results(state, at, wanted as i32, first, count);
+            count
+        };
+        let answer = count as i64 + 1;
+        if state.outside_changes != changes || state.thread.is_hooked() { -answer } else { answer }
     }
 }
 

@@ -25,8 +25,8 @@ pub struct Known {
     pub recursive: bool,
     /// How often a return to a place, with so many values in an open list, found no trace there; and how often it has to.
     pub returns: FxHashMap<(u32, u32), (u32, u32)>,
-    /// How often a loop, by its back edge, or the entry (none) was hot since it was last recorded, where that has to be more than once.
-    waited: FxHashMap<Option<u32>, u32>,
+    /// How often a site was hot since it was last recorded, where that has to be more than once.
+    waited: FxHashMap<Site, u32>,
     /// Which registers are alive where.
     liveness: Option<Rc<Liveness>>,
 }
@@ -61,10 +61,6 @@ impl Prototypes {
         if patience <= 1 {
             return false;
         }
-        let site = match site {
-            Site::Loop(pc) => Some(pc),
-            Site::Function => None,
-        };
         let waited = self.of(proto).waited.entry(site).or_insert(0);
         *waited += 1;
         let waits = *waited < patience;

@@ -275,7 +275,7 @@ impl Heap {
         match bytes {
             [byte] => self.string_of_byte(*byte),
             _ if bytes.len() <= MAX_SHORT => self.short_string(bytes),
-            _ => self.long_string(bytes),
+            _ => self.string_of_parts(&[bytes]),
         }
     }
 
@@ -307,15 +307,6 @@ impl Heap {
                 Ok(s)
             }
         }
-    }
-
-    #[inline(never)]
-    fn long_string(&mut self, bytes: &[u8]) -> Result<Gc<Str>, OutOfMemory> {
-        if HEAD + bytes.len() <= MAX_CELL {
-            return self.string_of_parts(&[bytes]);
-        }
-        self.reserve(bytes.len())?;
-        self.external_string(bytes.to_vec().into_boxed_slice())
     }
 
     /// A string with the bytes of all parts, one behind the other.

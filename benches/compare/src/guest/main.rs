@@ -21,6 +21,7 @@ mod report;
 
 use engine::Engine;
 use kernel::{Kernel, Workshop};
+use perilune_compare::command;
 use std::process::ExitCode;
 
 /// What the command line asks for.
@@ -41,12 +42,11 @@ fn options() -> Result<Options, lexopt::Error> {
         seconds: 1.0,
         help: false,
     };
-    let list = |text: String| text.split(',').map(String::from).collect::<Vec<_>>();
     let mut parser = lexopt::Parser::from_env();
     while let Some(arg) = parser.next()? {
         match arg {
-            Long("kernels") => found.kernels = list(parser.value()?.string()?),
-            Long("engines") => found.engines = list(parser.value()?.string()?),
+            Long("kernels") => found.kernels = command::list(&parser.value()?.string()?),
+            Long("engines") => found.engines = command::list(&parser.value()?.string()?),
             Long("runs") => found.runs = parser.value()?.parse::<usize>()?.max(1),
             Long("seconds") => found.seconds = parser.value()?.parse()?,
             Short('h') | Long("help") => found.help = true,
@@ -54,16 +54,6 @@ fn options() -> Result<Options, lexopt::Error> {
         }
     }
     Ok(found)
-}
-
-/// The table of options at this file's head.
-fn help() -> String {
-    let lines = include_str!("main.rs").lines().filter_map(|line| line.strip_prefix("//! | `"));
-    let row = |line: &str| {
-        let (option, meaning) = line.split_once("` | ")?;
-        Some(format!("  {option:18}{}\n", meaning.trim_end_matches(" |").replace('`', "")))
-    };
-    lines.filter_map(row).collect()
 }
 
 /// A kernel's measurements.
@@ -76,12 +66,10 @@ struct Row {
 
 fn run(options: &Options) -> Result<(), String> {
     if options.help {
-        print!("{}", help());
+        print!("{}", command::help(include_str!("main.rs")));
         return Ok(());
     }
-    if cfg!(debug_assertions) {
-        return Err("build it with --release: it measures what is built beside it".into());
-    }
+    command::must_be_optimized()?;
     let mut engines = Vec::new();
     for name in &options.engines {
         let engine = Engine::named(name)?;
@@ -156,11 +144,5 @@ fn plan(kernel: &Kernel, engine: &Engine, seconds: f64) -> Result<Plan, String> 
 }
 
 fn main() -> ExitCode {
-    match options().map_err(|e| e.to_string()).and_then(|options| run(&options)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("guest-compare: {message}");
-            ExitCode::FAILURE
-        }
-    }
+    command::end("guest-compare", options().map_err(|e| e.to_string()).and_then(|options| run(&options)))
 }

@@ -194,7 +194,7 @@ pub(super) unsafe fn known(st: *const State, table: Gc<Table>, name: Gc<Str>) ->
     unsafe {
         let heap = &(*st).heap;
         if table.shape().is_dictionary() {
-            return table.find_hashed(Value::from(name));
+            return table.find_string_hashed(name);
         }
         match heap.lookups.find(table.shape(), name, heap.epoch) {
             Some(found) => found.holder.unwrap_or(table).slots_ptr().add(found.slot as usize),
@@ -214,7 +214,7 @@ pub(super) unsafe fn known_own(st: *const State, table: Gc<Table>, name: Gc<Str>
         let heap = &(*st).heap;
         let slot = match heap.lookups.find(table.shape(), name, heap.epoch) {
             _ if table.is_flagged() => return std::ptr::null_mut(),
-            _ if table.shape().is_dictionary() => table.find_hashed(Value::from(name)),
+            _ if table.shape().is_dictionary() => table.find_string_hashed(name),
             Some(found) if found.holder.is_none() => table.slots_ptr().add(found.slot as usize),
             _ => return std::ptr::null_mut(),
         };

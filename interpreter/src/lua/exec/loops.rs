@@ -44,7 +44,7 @@ pub(super) fn hot_loop(st: &mut State, back_edge: *const Word) -> Step {
     unsafe { *back_edge.add(1).cast_mut() = st.hot_loop };
     check_interrupt(st)?;
     let Some(proto) = running_proto(st) else { return Ok(Flow::Go) };
-    let pc = (back_edge.addr() - proto.code_ptr().addr()) / size_of::<Word>();
+    let pc = proto.index_of(back_edge);
     let Some(tier) = tier_of(st) else { return Ok(Flow::Go) };
     // SAFETY: the tier lives as long as the state, which does not take it away meanwhile.
     match unsafe { (*tier).hot(st, proto, Site::Loop(pc as u32)) } {

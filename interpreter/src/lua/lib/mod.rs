@@ -26,10 +26,12 @@ use perilune_runtime::lua::function::{NativeFn, Special};
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::state::{CallFrame, Raised, State};
 use perilune_runtime::lua::table::Table;
+use perilune_runtime::lua::thread::MAX_STACK;
 use perilune_runtime::lua::value::Value;
 
 pub use base::read_chunk;
 
+use super::api::error;
 use super::exec::with_memory;
 
 /// What the library keeps in the state.
@@ -42,6 +44,14 @@ struct Library {
 
 /// Makes a part of the library.
 type Open = fn(&mut State) -> Result<Gc<Table>, Raised>;
+
+/// Room for that many values on the stack.
+fn check_room(st: &mut State, n: usize, message: &str) -> Result<(), Raised> {
+    if st.top() + n > MAX_STACK {
+        return Err(error(st, format_args!("stack overflow ({message})")));
+    }
+    st.check_stack(n)
+}
 
 fn library(st: &mut State) -> &mut Library {
     let library = st.library.as_mut().and_then(|l| l.downcast_mut());

@@ -3,11 +3,10 @@
 #![forbid(unsafe_code)]
 
 use perilune_runtime::lua::state::{CallFrame, Raised, State};
-use perilune_runtime::lua::thread::MAX_STACK;
 use perilune_runtime::lua::value::Value;
 
 use super::super::api::{Bytes, arg_error, check_int, check_number, check_string, error, opt_int};
-use super::{give, give_vec, grow, start_position};
+use super::{check_room, give, give_vec, grow, start_position};
 
 /// The largest integer that is packed, in bytes.
 const MAX_INTEGER: usize = 16;
@@ -343,9 +342,7 @@ pub(super) fn unpack(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
             },
             Kind::Padding | Kind::Alignment | Kind::Nothing => continue,
         };
-        if st.top() + 2 > MAX_STACK {
-            return Err(error(st, format_args!("stack overflow (too many results)")));
-        }
+        check_room(st, 2, "too many results")?;
         st.push(value)?;
         results += 1;
     }

@@ -238,9 +238,9 @@ fn find_loader(st: &mut State, f: CallFrame) -> Result<(), Raised> {
         if answer.is_function() {
             return Ok(());
         }
-        if answer.is_string() || answer.is_number() {
+        if let Some(why) = to_bytes(answer) {
             message.extend_from_slice(b"\n\t");
-            message.extend(to_bytes(answer).unwrap_or_default());
+            message.extend(why);
         }
         st.set_top(st.top() - 2);
     }

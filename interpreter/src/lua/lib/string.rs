@@ -16,7 +16,8 @@ use super::super::api::{
 use super::format::{self, SpecError};
 use super::pattern::{self, Capture, Matcher, PatternError};
 use super::{
-    buffer, captured, end_position, give, give_bytes, give_vec, grow, grow_keeping, new_table, set, start_position,
+    buffer, captured, check_room, end_position, give, give_bytes, give_vec, grow, grow_keeping, new_table, set,
+    start_position,
 };
 
 /// The longest string that `rep` makes, as in PUC.
@@ -138,14 +139,6 @@ fn byte(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
         st.push(Value::integer(i64::from(*b)))?;
     }
     Ok(bytes.len() as u32)
-}
-
-/// Room for that many values on the stack.
-fn check_room(st: &mut State, n: usize, message: &str) -> Result<(), Raised> {
-    if st.top() + n > perilune_runtime::lua::thread::MAX_STACK {
-        return Err(error(st, format_args!("stack overflow ({message})")));
-    }
-    st.check_stack(n)
 }
 
 fn char_(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
@@ -499,7 +492,7 @@ fn format_(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     if out.capacity() > MAX_KEPT {
         return give_vec(st, out);
     }
-    let result = st.heap.string_of_parts(&[&out]);
+    let result = st.heap.string(&out);
     st.buffer = out;
     give(st, Value::from(result?))
 }

@@ -6,12 +6,12 @@ use perilune_runtime::lua::event::Event;
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::shape::{MAX_COMPUTED_FIELDS, Shape};
 use perilune_runtime::lua::string::Str;
-use perilune_runtime::lua::value::{Value, tag};
+use perilune_runtime::lua::value::Value;
 
 use super::super::helpers::H;
 use super::super::ir::{Field, Op as Ins, Ref, Type};
 use super::index::Object;
-use super::{Abort, Next, Rec, Recorder};
+use super::{Next, Rec, Recorder};
 
 impl Recorder {
     /// The node of a constant key in a table in dictionary mode, checked to be where it is now. The shape has been checked: such
@@ -32,34 +32,30 @@ impl Recorder {
         Ok(Some(node))
     }
 
-    /// The value of a string in a table itself, whatever its shape is.
-    pub(super) fn varying_field(&mut self, o: Object, key: Gc<Str>) -> Rec<(Ref, Value)> {
-        let (place, actual) = (self.find_string(o, key)?, o.table.get_str(key));
-        let ty = Type::from_tag(actual.tag()).ok_or(Abort::Reason("internal value in a table"))?;
-        Ok((self.b.vload(place, 0, ty)?, actual))
+    /// The value of a string, of this type, in a table itself, whatever its shape is.
+    pub(super) fn varying_field(&mut self, o: Object, k: Ref, ty: Type) -> Rec<Ref> {
+        let place = self.find_string(o, k)?;
+        Ok(self.b.vload(place, 0, ty)?)
     }
 
     /// Where a table has a string's value; a pointer to nil if it has none.
-    fn find_string(&mut self, o: Object, key: Gc<Str>) -> Rec<Ref> {
-        let k = self.value_constant(Value::from(key))?;
+    pub(super) fn find_string(&mut self, o: Object, k: Ref) -> Rec<Ref> {
         self.call_helper(H::FindString, &[o.r, k])
     }
 
     /// Assigns to a field of a table, whatever its shape is; not, and nothing is recorded, if a metamethod is asked for it.
     pub(super) fn set_varying_field(&mut self, o: Object, key: Gc<Str>, value: Ref) -> Rec<Option<Next>> {
+        let k = self.value_constant(Value::from(key))?;
         let asks = o.table.metatable().is_some_and(|m| !m.event(&self.state().heap, Event::NewIndex).is_nil());
         if asks {
             if o.table.get_str(key).is_nil() {
                 return Ok(None);
             }
-            let place = self.find_string(o, key)?;
-            let tag = self.b.op(Ins::Vtag, Type::Int, place, Ref(0), Ref::NONE)?;
-            let nil = self.b.int(tag::NIL.into());
-            self.b.guard(Ins::Ne, tag, nil)?;
+            let place = self.find_string(o, k)?;
+            self.guard_not_nil(place, 0)?;
         } else {
             self.guard_no_event(o.r, o.table, Event::NewIndex)?;
         }
-        let k = self.value_constant(Value::from(key))?;
         self.set_by_helper([H::SetField, H::SetFieldF], &[o.r, k], value).map(Some)
     }
 

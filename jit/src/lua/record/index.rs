@@ -65,18 +65,19 @@ impl Recorder {
         self.guard_value(shape, expected)
     }
 
-    /// Before a store under a string to a table in dictionary mode: nobody looks through it, or the store must tell them. Of other
-    /// tables the shape says so.
+    /// Before a store under a string: nobody looks through the table, or the store must tell them. Its shape, which has been checked,
+    /// says so, unless it is in dictionary mode.
     fn guard_plain(&mut self, o: Object) -> Rec<()> {
         if o.table.is_flagged() {
             return Err(Abort::Reason("store to a metatable"));
         }
-        if !o.table.shape().is_dictionary() {
-            return Ok(());
-        }
-        let (flags, bit) = (self.b.fload(o.r, Field::TableFlags)?, self.b.int(flag::FLAGGED.into()));
-        let flagged = self.b.binary(Ins::Band, flags, bit)?;
-        let zero = self.b.int(0);
+        if o.table.shape().is_dictionary() { self.guard_unflagged(o) } else { Ok(()) }
+    }
+
+    /// Nobody looks through the table.
+    fn guard_unflagged(&mut self, o: Object) -> Rec<()> {
+        let (flags, flagged) = (self.b.fload(o.r, Field::TableFlags)?, self.b.int(flag::FLAGGED.into()));
+        let (flagged, zero) = (self.b.binary(Ins::Band, flags, flagged)?, self.b.int(0));
         self.guard_value(flagged, zero)
     }
 
@@ -155,7 +156,12 @@ impl Recorder {
     /// `o.key`, through `__index`.
     fn field(&mut self, mut o: Object, key: Gc<Str>) -> Rec<Found> {
         for _ in 0..MAX_CHAIN {
-            let (value, actual) = if self.varies() { self.varying_field(o, key)? } else { self.raw_field(o, key)? };
+            let (value, actual) = if self.varies() {
+                let (k, actual) = (self.value_constant(Value::from(key))?, o.table.get_str(key));
+                (self.varying_field(o, k, Self::type_of(actual)?)?, actual)
+            } else {
+                self.raw_field(o, key)?
+            };
             if !actual.is_nil() {
                 return Ok(Found::Value(value));
             }
@@ -297,9 +303,7 @@ impl Recorder {
         if !o.table.shape().is_dictionary() {
             let Some(s) = key.as_string() else { return Err(Abort::Reason("key is not a string")) };
             if self.varies() || self.is_computed(k) {
-                let place = self.call_helper(H::FindString, &[o.r, k])?;
-                let ty = Self::type_of(o.table.get(key))?;
-                return Ok(self.b.vload(place, 0, ty)?);
+                return self.varying_field(o, k, Self::type_of(o.table.get(key))?);
             }
             self.guard_value_is(k, key)?;
             return Ok(self.raw_field(o, s)?.0);
@@ -321,10 +325,8 @@ impl Recorder {
             return self.set_by_helper([H::SetAny, H::SetAnyF], &[o.r, k, key_tag], value);
         }
         // Of a table that others look through they must be told.
-        let (flags, flagged) = (self.b.fload(o.r, Field::TableFlags)?, self.b.int(flag::FLAGGED.into()));
-        let (flagged, zero) = (self.b.binary(Ins::Band, flags, flagged)?, self.b.int(0));
-        self.guard_value(flagged, zero)?;
-        let place = self.call_helper(H::FindString, &[o.r, k])?;
+        self.guard_unflagged(o)?;
+        let place = self.find_string(o, k)?;
         self.set_present(o, place, 0, value)
     }
 
@@ -461,9 +463,7 @@ impl Recorder {
         let Some(slot) = o.table.shape().find(key) else { return Err(Abort::Reason("field is not in the shape")) };
         let slots = self.b.fload(o.r, Field::TableSlots)?;
         if o.table.metatable().is_some() {
-            let tag = self.b.op(Ins::Vtag, Type::Int, slots, Ref(slot as u16), Ref::NONE)?;
-            let nil = self.b.int(tag::NIL.into());
-            self.b.guard(Ins::Ne, tag, nil)?;
+            self.guard_not_nil(slots, slot as u16)?;
         }
         self.b.vstore(slots, slot as u16, value)?;
         self.barrier(o.r, value)?;
@@ -476,11 +476,17 @@ impl Recorder {
         self.set_present(o, place, 0, value)
     }
 
-    /// A store to a value that is not nil.
-    fn set_present(&mut self, o: Object, place: Ref, n: u16, value: Ref) -> Rec<Next> {
+    /// There is something at a place.
+    pub(super) fn guard_not_nil(&mut self, place: Ref, n: u16) -> Rec<()> {
         let tag = self.b.op(Ins::Vtag, Type::Int, place, Ref(n), Ref::NONE)?;
         let nil = self.b.int(tag::NIL.into());
         self.b.guard(Ins::Ne, tag, nil)?;
+        Ok(())
+    }
+
+    /// A store to a value that is not nil.
+    fn set_present(&mut self, o: Object, place: Ref, n: u16, value: Ref) -> Rec<Next> {
+        self.guard_not_nil(place, n)?;
         self.b.vstore(place, n, value)?;
         self.barrier(o.r, value)?;
         Ok(Next::More)

@@ -544,7 +544,7 @@ impl Recorder {
         {
             return Err(Abort::Reason("left the recorded frames"));
         }
-        self.pc = ((pc.addr() - self.proto.code_ptr().addr()) / size_of::<u32>()) as u32;
+        self.pc = self.proto.index_of(pc) as u32;
         if !self.started {
             if self.head.is_some_and(|head| head != self.pc) {
                 // The back edge itself, which is on its way to the head.

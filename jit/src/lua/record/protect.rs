@@ -58,24 +58,17 @@ impl Recorder {
     /// If `f`, in register `a`, raises an error that ends at an inlined `pcall`: goes on there. Where that cannot be, the trace ends
     /// before the call: the interpreter raises the error each time.
     pub(super) fn raises_error(&mut self, a: usize, arguments: usize, f: Gc<NativeFunction>) -> Rec<Option<Next>> {
-        let raises = match self.known(f) {
+        let is_error = match self.known(f) {
             Some(Intrinsic::Error) => true,
-            Some(Intrinsic::Assert) => arguments > 0 && self.actual(a + 1).is_falsy(),
-            _ => false,
+            Some(Intrinsic::Assert) if arguments > 0 && self.actual(a + 1).is_falsy() => false,
+            _ => return Ok(None),
         };
-        if !raises {
-            return Ok(None);
-        }
         let Some(at) = self.frames.iter().rposition(|i| i.frame.kind.is_protected()) else { return Ok(None) };
         if !matches!(self.frames[at].frame.kind, FrameKind::Pcall | FrameKind::TailPcall) {
             // The handler is to see the stack.
             return self.leave_before_error(a, arguments);
         }
-        let error = match self.known(f) {
-            Some(Intrinsic::Error) => self.error_value(a, arguments)?,
-            Some(Intrinsic::Assert) => self.failed_assertion(a, arguments)?,
-            _ => None,
-        };
+        let error = if is_error { self.error_value(a, arguments)? } else { self.failed_assertion(a, arguments)? };
         let Some(error) = error else { return self.leave_before_error(a, arguments) };
         let inlined = self.frames[at];
         let end = self.base + i16::from(self.proto.max_stack);
@@ -140,11 +133,8 @@ impl Recorder {
         self.value_constant(Value::from(text))
     }
 
-    /// What `assert` raises, if it does.
+    /// What an `assert` raises that fails.
     fn failed_assertion(&mut self, a: usize, arguments: usize) -> Rec<Option<Ref>> {
-        if arguments == 0 || !self.actual(a + 1).is_falsy() {
-            return Ok(None);
-        }
         let condition = self.get(a + 1)?;
         if truth(self.ty(condition)).is_none() {
             self.guard_value(condition, Ref::FALSE)?;

@@ -246,14 +246,13 @@ fn any_stream(st: &mut State, f: CallFrame, i: usize) -> Result<Shared, Raised> 
 
 /// The stream of an argument, which must be an open file.
 fn check_stream(st: &mut State, f: CallFrame, i: usize) -> Result<Shared, Raised> {
-    any_stream(st, f, i)?;
-    let file = st.arg(f, i);
-    open_stream(st, file)
+    let stream = any_stream(st, f, i)?;
+    open_stream(st, Some(stream))
 }
 
 /// The stream of a file, which must be open.
-fn open_stream(st: &mut State, file: Value) -> Result<Shared, Raised> {
-    match stream_of(file) {
+fn open_stream(st: &mut State, stream: Option<Shared>) -> Result<Shared, Raised> {
+    match stream {
         Some(stream) if stream.borrow().is_open() => Ok(stream),
         _ => Err(error(st, format_args!("attempt to use a closed file"))),
     }
@@ -420,7 +419,8 @@ fn close(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     if is_given(f, 0) {
         return file_close(st, f);
     }
-    let stream = open_stream(st, default_file(st, f, OUTPUT))?;
+    let stream = stream_of(default_file(st, f, OUTPUT));
+    let stream = open_stream(st, stream)?;
     close_stream(st, &stream)
 }
 

@@ -216,10 +216,12 @@ impl Stream {
             }
         }
         self.output.extend_from_slice(bytes);
-        match bytes.iter().rposition(|byte| *byte == b'\n') {
-            Some(end) if self.buffering == Buffering::Line => self.flush_but(bytes.len() - 1 - end),
-            _ => Ok(()),
+        if self.buffering == Buffering::Line
+            && let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n')
+        {
+            return self.flush_but(bytes.len() - 1 - end);
         }
+        Ok(())
     }
 
     fn write_now(&mut self, bytes: &[u8]) -> Result<()> {
