@@ -14,7 +14,7 @@ mod guest {
 
 use guest::machine::Guest;
 use guest::native::Host;
-use guest::proof::{difference, each_program, in_guest, in_slices, on_host, trace, with_denied_pages};
+use guest::proof::{difference, each_program, in_guest, in_slices, on_host, rewritten, trace, with_denied_pages};
 
 #[test]
 fn random_programs_do_what_the_host_does() {
@@ -48,4 +48,18 @@ fn random_programs_run_in_slices_of_any_size() {
         let trace = trace(guest, program)?;
         [2, 3, 5, 7, 16, 100].into_iter().find_map(|size| in_slices(guest, program, &trace, size))
     });
+}
+
+#[test]
+fn random_programs_may_be_written_at_any_time() {
+    let mut slices = 0;
+    let mut subject = Guest::new();
+    each_program(&mut Guest::new(), 1, |_, program| {
+        let (count, wrong) = rewritten(&mut subject, program, &[1, 3, 10, 40, 200]);
+        slices += count;
+        wrong
+    });
+    let (decoded, dropped) = subject.engine.blocks();
+    eprintln!("{slices} slices, {decoded} blocks, {dropped} dropped");
+    assert!(dropped > slices / 2, "{dropped} blocks only were dropped in {slices} slices");
 }

@@ -23,7 +23,9 @@ use guest::machine::Guest;
 use guest::native::{CODE, CONSTANT, DATA, DATA_SIZE, Ending, Host, Registers, STACK};
 use guest::random::{Random, setting};
 use iced_x86::{Code, Instruction, Mnemonic, OpKind, Register};
-use perilune_runtime::guest::cpu::flag;
+use perilune_interpreter::guest::decode;
+use perilune_interpreter::guest::exec::{Field, Kind};
+use perilune_runtime::guest::cpu::{flag, mode};
 use perilune_runtime::guest::exception::page_fault;
 
 /// Bends registers and displacement so that a memory operand lies where `target` says, as far as that goes.
@@ -336,4 +338,34 @@ fn no_form_is_left_out() {
         !matches!(code.mnemonic(), Mnemonic::Ud0 | Mnemonic::Ud1 | Mnemonic::Ud2 | Mnemonic::Reservednop)
     });
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+/// An operand may be read again where it says so: nothing else depends on these bytes.
+#[test]
+fn fields_of_operands_hold_nothing_else() {
+    let mut random = Random(setting("PERILUNE_GUEST_SEED", 0x1234_5678_9abc_def1));
+    let (mut forms, mut signed) = (BTreeSet::new(), 0);
+    for (head, width) in candidates().iter().flat_map(|head| [0, mode::BITS_32, mode::BITS_64].map(|w| (head, w))) {
+        let mut bytes = head.clone();
+        bytes.resize_with(15, || random.value() as u8);
+        let Ok(mut insn) = decode::decode(&bytes, CODE, width) else { continue };
+        if insn.field == Field::default() {
+            continue;
+        }
+        let old = bytes.clone();
+        let (at, size) = (usize::from(insn.field.at), usize::from(insn.field.size.unsigned_abs()));
+        bytes[at..at + size].copy_from_slice(&random.value().to_le_bytes()[..size]);
+        let length = usize::from(insn.length);
+        assert!(insn.field.covers(&old[..length], &bytes[..length]), "{bytes:x?}");
+        insn.immediate = insn.field.read(&bytes);
+        let anew = decode::decode(&bytes, CODE, width).expect("it was one");
+        if !insn.operands.iter().any(|operand| operand.kind == Kind::Memory) {
+            // Nobody looks at the address of an operand that is not there.
+            insn.memory = anew.memory;
+        }
+        assert_eq!(format!("{insn:?}"), format!("{anew:?}"), "{bytes:x?} in mode {width:#x}");
+        forms.insert(decoder(&bytes, 64).0.code());
+        signed += u32::from(insn.field.size < 0);
+    }
+    assert!(forms.len() > 60 && signed > 100, "{} forms, {signed} signed operands", forms.len());
 }

@@ -18,20 +18,23 @@ mod guest {
 use std::any::Any;
 
 use guest::machine::Guest;
-use guest::proof::{difference, each_program, in_guest, in_slices, trace, with_denied_pages};
+use guest::proof::{difference, each_program, in_guest, in_slices, rewritten, trace, with_denied_pages};
 use perilune_jit::guest::frame::SLACK;
-use perilune_jit::guest::{Options, Translator};
+use perilune_jit::guest::{Counters, Options, Translator};
 
 fn translated() -> Guest {
     let options = Options { threshold: 1, ..Options::default() };
     Guest::with_tier(Box::new(Translator::new(options).expect("memory for code")))
 }
 
+fn counters(guest: &Guest) -> Counters {
+    let tier = guest.engine.tier().and_then(|tier| (tier as &dyn Any).downcast_ref::<Translator>());
+    tier.expect("a translator").counters()
+}
+
 /// The share of the guest's instructions that translated code has executed.
 fn share(guest: &Guest) -> f64 {
-    let tier = guest.engine.tier().and_then(|tier| (tier as &dyn Any).downcast_ref::<Translator>());
-    let counters = tier.expect("a translator").counters();
-    counters.instructions as f64 / guest.machine.cpu.time() as f64
+    counters(guest).instructions as f64 / guest.machine.cpu.time() as f64
 }
 
 #[test]
@@ -77,5 +80,21 @@ fn random_programs_run_in_slices_of_any_size() {
         sizes.into_iter().find_map(|size| in_slices(&mut subject, program, &trace, size))
     });
     assert!(long > 20, "{long} programs only were long enough");
+    assert!(share(&subject) > 0.1, "{} of all instructions in translated code", share(&subject));
+}
+
+#[test]
+fn random_programs_may_be_written_at_any_time() {
+    let mut slices = 0;
+    let mut subject = translated();
+    let least = SLACK as u64 + 1;
+    each_program(&mut Guest::new(), 1, |_, program| {
+        let (count, wrong) = rewritten(&mut subject, program, &[3, least, 2 * least, 400]);
+        slices += count;
+        wrong
+    });
+    let counters = counters(&subject);
+    eprintln!("{slices} slices, {counters:?}");
+    assert!(counters.dropped > slices / 2, "{} blocks only were dropped in {slices} slices", counters.dropped);
     assert!(share(&subject) > 0.1, "{} of all instructions in translated code", share(&subject));
 }

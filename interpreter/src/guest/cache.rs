@@ -2,10 +2,13 @@
 //!
 //! A block is a run of instructions on one page, up to the first that goes elsewhere. An instruction that lies on two pages
 //! is a block of its own, good as long as both pages are where they were. Decoding marks lines of the page as code
-//! ([`Machine::add_code`]); a write to them drops exactly the blocks that overlap.
+//! ([`Machine::add_code`]); a write to them drops exactly the blocks that have a byte of it.
+//!
+//! A block that is dropped keeps its name and its place: when it is looked for again, only those instructions are decoded whose bytes are
+//! not what they were. So code that writes an operand again and again costs little more than the write.
 
 use perilune_runtime::guest::machine::Machine;
-use perilune_runtime::guest::memory::lines_between;
+use perilune_runtime::guest::memory::{Modified, lines_between};
 use perilune_runtime::guest::tier::Key;
 use perilune_runtime::guest::tlb::{Access, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE};
 use rustc_hash::FxHashMap;
@@ -19,9 +22,6 @@ const LIMIT: usize = 64;
 /// When more instructions than this are kept, all are dropped.
 const ROOM: usize = 1 << 19;
 
-/// How many dropped blocks are remembered.
-const COUNTED: usize = 1 << 12;
-
 /// Slots of the table in front of the map.
 const SLOTS: usize = 1 << 14;
 
@@ -33,8 +33,12 @@ pub struct Block {
     first: u32,
     count: u32,
     bytes: u32,
+    /// Where its bytes begin in the cache's `text`.
+    text: u32,
     /// The second page of an instruction that lies on two.
     second: Option<u64>,
+    /// Its bytes were written since they were decoded, or may have been.
+    dropped: bool,
     /// Executions until the translator is asked.
     pub countdown: u32,
     /// The number that the translator gave it.
@@ -42,18 +46,30 @@ pub struct Block {
 }
 
 impl Block {
+    /// The pages that the block's bytes lie on, and the first and the last of them there.
+    fn parts(&self) -> impl Iterator<Item = (u32, u64, u64)> {
+        let (start, bytes) = (self.key.physical & PAGE_MASK, u64::from(self.bytes));
+        let on_first = bytes.min(PAGE_SIZE as u64 - start);
+        let first = ((self.key.physical >> PAGE_SHIFT) as u32, start, start + on_first - 1);
+        let second = self.second.map(|second| ((second >> PAGE_SHIFT) as u32, 0, bytes - on_first - 1));
+        [Some(first), second].into_iter().flatten()
+    }
+
     /// The lines of a page that the block's bytes lie in.
     fn lines(&self, page: u32) -> u64 {
-        let start = self.key.physical;
-        let on_first = u64::from(self.bytes).min(PAGE_SIZE as u64 - (start & PAGE_MASK));
-        let mut lines = 0;
-        if start >> PAGE_SHIFT == page.into() {
-            lines |= lines_between(start & PAGE_MASK, (start & PAGE_MASK) + on_first - 1);
-        }
-        if self.second.is_some_and(|second| second >> PAGE_SHIFT == page.into()) {
-            lines |= lines_between(0, u64::from(self.bytes) - on_first - 1);
-        }
-        lines
+        let here = self.parts().filter(|part| part.0 == page);
+        here.fold(0, |lines, (_, first, last)| lines | lines_between(first, last))
+    }
+
+    /// Whether one of its bytes was written.
+    fn is_hit(&self, modified: &Modified) -> bool {
+        let (from, to) = (u64::from(modified.bytes.0), u64::from(modified.bytes.1));
+        self.parts().any(|(page, first, last)| page == modified.page && from <= last && first <= to)
+    }
+
+    /// May be executed without another look.
+    fn is_good(&self) -> bool {
+        !self.dropped && self.second.is_none()
     }
 }
 
@@ -63,6 +79,8 @@ const NO_BLOCK: u32 = u32::MAX;
 #[derive(Debug)]
 pub struct Cache {
     insns: Vec<Insn>,
+    /// The bytes of all blocks, as they were decoded.
+    text: Vec<u8>,
     blocks: Vec<Block>,
     by_key: FxHashMap<Key, u32>,
     by_page: FxHashMap<u32, Vec<u32>>,
@@ -70,8 +88,6 @@ pub struct Cache {
     slots: Vec<(Key, u32)>,
     /// What new blocks start to count down from.
     pub threshold: u32,
-    /// Where blocks that were dropped had counted down to: code that is written often is executed often.
-    counted: FxHashMap<Key, u32>,
     /// How many blocks were decoded.
     pub decoded: u64,
     /// How many blocks were dropped because their bytes were written.
@@ -84,12 +100,12 @@ impl Default for Cache {
     fn default() -> Cache {
         Cache {
             insns: Vec::new(),
+            text: Vec::new(),
             blocks: Vec::new(),
             by_key: FxHashMap::default(),
             by_page: FxHashMap::default(),
             slots: vec![(NO_KEY, NO_BLOCK); SLOTS],
             threshold: u32::MAX,
-            counted: FxHashMap::default(),
             decoded: 0,
             invalidated: 0,
         }
@@ -111,7 +127,7 @@ impl Cache {
         };
         let key = Key { physical, rip: m.cpu.rip, mode: m.cpu.mode };
         let (found, number) = self.slots[slot(key)];
-        if found == key && self.blocks[number as usize].second.is_none() {
+        if found == key && self.blocks[number as usize].is_good() {
             return Ok(number);
         }
         self.look_up(m, key, linear)
@@ -119,26 +135,60 @@ impl Cache {
 
     #[cold]
     fn look_up(&mut self, m: &mut Machine, key: Key, linear: u64) -> Done<u32> {
+        let mut countdown = self.threshold;
         if let Some(number) = self.by_key.get(&key).copied() {
             let good = match self.blocks[number as usize].second {
-                None => true,
+                None => self.renew(m, number),
                 Some(second) => m.translate((linear | PAGE_MASK).wrapping_add(1), Access::Execute)? == second,
             };
             if good {
                 self.slots[slot(key)] = (key, number);
                 return Ok(number);
             }
+            countdown = self.blocks[number as usize].countdown;
             self.remove(number);
         }
-        self.decode(m, key, linear)
+        self.decode(m, key, linear, countdown)
+    }
+
+    /// Makes a block good again that was dropped, if it still consists of instructions of the same lengths.
+    fn renew(&mut self, m: &mut Machine, number: u32) -> bool {
+        let block = &mut self.blocks[number as usize];
+        if !block.dropped {
+            return true;
+        }
+        let Some(bytes) = m.memory.slice(block.key.physical, block.bytes as usize) else { return false };
+        let text = &mut self.text[block.text as usize..][..bytes.len()];
+        let mut at = 0;
+        for insn in &mut self.insns[block.first as usize..][..block.count as usize] {
+            let next = at + usize::from(insn.length);
+            let (new, old) = (&bytes[at..next], &text[at..next]);
+            if new == old {
+                // Good as it is.
+            } else if insn.field.covers(old, new) {
+                insn.immediate = insn.field.read(new);
+            } else {
+                let rip = block.key.rip.wrapping_add(at as u64);
+                match decode::decode(&bytes[at..], rip, block.key.mode) {
+                    Ok(new) if new.length == insn.length && new.has(mark::LAST) == insn.has(mark::LAST) => *insn = new,
+                    _ => return false,
+                }
+            }
+            at = next;
+        }
+        text.copy_from_slice(bytes);
+        block.dropped = false;
+        self.decoded += 1;
+        self.enter_page(m, number);
+        true
     }
 
     /// Decodes the block at `key`.
-    fn decode(&mut self, m: &mut Machine, key: Key, linear: u64) -> Done<u32> {
+    fn decode(&mut self, m: &mut Machine, key: Key, linear: u64, countdown: u32) -> Done<u32> {
         if self.insns.len() > ROOM {
             self.clear();
         }
-        let first = self.insns.len();
+        let (first, text) = (self.insns.len(), self.text.len());
         let left = PAGE_SIZE - (key.physical & PAGE_MASK) as usize;
         let page: &[u8] = m.memory.slice(key.physical, left).unwrap_or(&[0xff; LONGEST]);
         let (mut at, mut second) = (0, None);
@@ -162,13 +212,17 @@ impl Cache {
             second = on_second;
             self.insns.push(insn);
         }
+        // Where there is no memory nothing is written.
+        self.text.extend_from_slice(m.memory.slice(key.physical, at.min(left)).unwrap_or(&[]));
         let block = Block {
             key,
             first: first as u32,
             count: (self.insns.len() - first) as u32,
             bytes: at as u32,
+            text: text as u32,
             second,
-            countdown: self.counted.remove(&key).unwrap_or(self.threshold),
+            dropped: false,
+            countdown,
             compiled: None,
         };
         self.decoded += 1;
@@ -180,14 +234,18 @@ impl Cache {
         self.blocks.push(block);
         self.by_key.insert(block.key, number);
         self.slots[slot(block.key)] = (block.key, number);
-        let pages = [Some(block.key.physical), block.second];
-        for page in pages.into_iter().flatten().map(|physical| (physical >> PAGE_SHIFT) as u32) {
+        self.enter_page(m, number);
+        number
+    }
+
+    /// Tells memory and the lists of pages of a block.
+    fn enter_page(&mut self, m: &mut Machine, number: u32) {
+        for (page, first, last) in self.blocks[number as usize].parts() {
             if (page as usize) < m.memory.page_count() {
-                m.add_code(page, block.lines(page));
+                m.add_code(page, lines_between(first, last));
                 self.by_page.entry(page).or_default().push(number);
             }
         }
-        number
     }
 
     /// A block.
@@ -214,30 +272,29 @@ impl Cache {
         }
     }
 
-    /// Drops the blocks that overlap lines of a page; answers the lines of the page that are still in use.
-    pub fn invalidate(&mut self, page: u32, lines: u64) -> u64 {
-        let Some(mut numbers) = self.by_page.remove(&page) else { return 0 };
-        let mut used = 0;
+    /// Drops the blocks that were written; answers the lines of the page that are still in use.
+    pub fn invalidate(&mut self, modified: &Modified) -> u64 {
+        let Cache { by_page, blocks, threshold, invalidated, .. } = self;
+        let Some(numbers) = by_page.get_mut(&modified.page) else { return 0 };
+        let (mut used, mut gone) = (0, Vec::new());
         numbers.retain(|number| {
-            let of_block = self.blocks[*number as usize].lines(page);
-            let hit = of_block & lines != 0;
-            if hit {
-                let Block { key, countdown, .. } = self.blocks[*number as usize];
-                if countdown < self.threshold {
-                    if self.counted.len() >= COUNTED {
-                        self.counted.clear();
-                    }
-                    self.counted.insert(key, countdown.max(1));
-                }
-                self.remove(*number);
-                self.invalidated += 1;
-            } else {
-                used |= of_block;
+            let block = &mut blocks[*number as usize];
+            if !block.is_hit(modified) {
+                used |= block.lines(modified.page);
+                return true;
             }
-            !hit
+            *invalidated += 1;
+            block.dropped = true;
+            block.compiled = None;
+            // One that the translator did not want may be another one now.
+            block.countdown = block.countdown.clamp(1, *threshold);
+            if block.second.is_some() {
+                gone.push(*number);
+            }
+            false
         });
-        if !numbers.is_empty() {
-            self.by_page.insert(page, numbers);
+        for number in gone {
+            self.remove(number);
         }
         used
     }
@@ -245,11 +302,11 @@ impl Cache {
     /// Drops everything.
     pub fn clear(&mut self) {
         self.insns.clear();
+        self.text.clear();
         self.blocks.clear();
         self.by_key.clear();
         self.by_page.clear();
         self.slots.fill((NO_KEY, NO_BLOCK));
-        self.counted.clear();
     }
 }
 

@@ -5,7 +5,7 @@ mod vector;
 use iced_x86::{Code, CodeSize, Decoder, DecoderError, DecoderOptions, Instruction, Mnemonic, OpKind, Register};
 use perilune_runtime::guest::cpu::mode;
 
-use super::exec::{self, Handler, Insn, Kind, Memory, NO_REGISTER, Operand, mark};
+use super::exec::{self, Field, Handler, Insn, Kind, Memory, NO_REGISTER, Operand, mark};
 use super::exec::{
     alu, bits, branch, control, cpuid, data, far, legacy, multiply, segment, shift, stack, string, system,
 };
@@ -39,7 +39,25 @@ pub fn decode(bytes: &[u8], rip: u64, mode: u32) -> Result<Insn, Truncated> {
     {
         return decode(&exchange, rip, mode);
     }
-    Ok(convert(&instruction, bytes.get(..instruction.len()).unwrap_or(&[])))
+    let mut insn = convert(&instruction, bytes.get(..instruction.len()).unwrap_or(&[]));
+    insn.field = field(&decoder, &instruction);
+    Ok(insn)
+}
+
+/// The field of an instruction's immediate operand, for instructions that are likely to have it written.
+fn field(decoder: &Decoder, instruction: &Instruction) -> Field {
+    use Mnemonic::{Add, And, Cmp, Mov, Or, Sub, Test, Xor};
+    let last = instruction.op_count().saturating_sub(1);
+    let sign = match instruction.op_kind(last) {
+        OpKind::Immediate8 | OpKind::Immediate16 | OpKind::Immediate32 | OpKind::Immediate64 => 1,
+        OpKind::Immediate8to16 | OpKind::Immediate8to32 | OpKind::Immediate8to64 | OpKind::Immediate32to64 => -1,
+        _ => return Field::default(),
+    };
+    if !matches!(instruction.mnemonic(), Mov | Add | Sub | And | Or | Xor | Cmp | Test) {
+        return Field::default();
+    }
+    let offsets = decoder.get_constant_offsets(instruction);
+    Field { at: offsets.immediate_offset() as u8, size: sign * offsets.immediate_size() as i8 }
 }
 
 /// 90h with REX.B is an exchange with R8, whatever prefix stands before it; the decoder takes it for PAUSE after F3h. Answers the bytes
@@ -61,6 +79,7 @@ pub fn convert(instruction: &Instruction, bytes: &[u8]) -> Insn {
         size: chosen.size,
         select: chosen.select,
         marks: marks(instruction) | vector::marks(instruction),
+        field: Field::default(),
     };
     for n in 0..instruction.op_count().min(3) {
         insn.operands[n as usize] = operand(instruction, n, &mut insn.immediate);

@@ -88,6 +88,9 @@ impl Engine {
         let bits = std::mem::take(&mut m.cpu.attention);
         if bits & attention::CODE != 0 {
             self.drop_modified(m);
+            if bits == attention::CODE {
+                return None;
+            }
         }
         if bits & attention::TIMER != 0 || m.cpu.budget <= 0 {
             let now = m.cpu.time();
@@ -103,7 +106,7 @@ impl Engine {
         if m.cpu.activity == Activity::Shutdown {
             return Some(plain_exit(Reason::TripleFault));
         }
-        if m.stop.swap(false, Ordering::Relaxed) {
+        if m.stop.load(Ordering::Relaxed) && m.stop.swap(false, Ordering::Relaxed) {
             return Some(plain_exit(Reason::Stopped));
         }
         if m.cpu.time() >= m.end {
@@ -166,8 +169,8 @@ impl Engine {
     }
 
     fn drop_modified(&mut self, m: &mut Machine) {
-        for modified in m.memory.take_modified() {
-            let mut used = self.cache.invalidate(modified.page, modified.lines);
+        while let Some(modified) = m.memory.next_modified() {
+            let mut used = self.cache.invalidate(&modified);
             if let Some(tier) = &mut self.tier {
                 used |= tier.invalidate(&mut m.memory, modified);
             }

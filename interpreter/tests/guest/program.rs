@@ -215,7 +215,7 @@ pub fn follow(guest: &mut Guest, registers: Registers) -> Option<Trace> {
 const ENDLESS: Ending = Ending { vector: 255, code: 0, address: 0 };
 
 /// The flags that are undefined behind the next instruction; nothing if it is none that a program may execute.
-fn effect(guest: &Guest, now: &Step) -> Option<u64> {
+pub fn effect(guest: &Guest, now: &Step) -> Option<u64> {
     let rip = now.registers.rip;
     if !(CODE..CODE + 0x1000).contains(&rip) {
         return Some(now.undefined);

@@ -3,13 +3,14 @@
 use std::fmt::Write;
 
 use iced_x86::Mnemonic;
+use perilune_interpreter::guest::engine::Engine;
 use perilune_runtime::guest::cpu::flag;
 use perilune_runtime::guest::exception::{page_fault, vector};
 
 use super::forms::{decoder, float_difference};
 use super::machine::Guest;
 use super::native::{Access, CODE, CONSTANT, DATA, DATA_SIZE, Ending, Host, Registers, STACK};
-use super::program::{Maker, PAGES, Program, Step, Trace, follow, load, parts, shrink};
+use super::program::{Item, Maker, PAGES, Program, Step, Trace, effect, follow, load, parts, shrink};
 use super::random::{Random, setting};
 
 /// What there is after a run.
@@ -220,6 +221,77 @@ pub fn in_slices(guest: &mut Guest, program: &Program, trace: &Trace, size: usiz
             let told = |e: Ending| (e.vector, e.code, if e.vector == vector::PAGE { e.address } else { 0 });
             return (told(ending) != told(trace.ending))
                 .then(|| format!("in slices of {size}, ended with {ending:x?}, in steps with {:x?}", trace.ending));
+        }
+    }
+}
+
+/// How often the code of a program is written.
+const WRITES: usize = 24;
+
+/// Runs a program in slices of the given sizes, and writes to its code in between, as a device or the monitor would; says where a slice ends
+/// in another state than single steps of an engine that has decoded nothing before. Answers how many slices there were, too.
+pub fn rewritten(subject: &mut Guest, program: &Program, sizes: &[u64]) -> (u64, Option<String>) {
+    // The same for each run of a program, so that it can be made smaller.
+    let random = &mut Random(program.registers.gpr[0] | 1);
+    let mut other = Guest::new();
+    load(subject, program);
+    load(&mut other, program);
+    let start = Step { registers: program.registers, undefined: 0 };
+    let (mut now, mut ours, mut log) = (start.clone(), start.registers, String::new());
+    for slice in 0..WRITES {
+        other.engine = Engine::new();
+        let size = sizes[random.below(sizes.len() as u64) as usize];
+        let (steps, ended) = single_steps(&mut other, &mut now, size);
+        let ending;
+        (ours, ending) = subject.run(ours, steps);
+        if let Some(text) = registers_difference(&ours, &now.registers, now.undefined) {
+            let end = if ending.vector == 255 { String::new() } else { format!("ended with {ending:x?}\n") };
+            return (slice as u64, Some(format!("{log}slice {slice}, {steps} steps: {end}{text}")));
+        }
+        if ended {
+            (now, ours) = (start.clone(), start.registers);
+        }
+        let (at, bytes) = alteration(program, random);
+        subject.write(at, &bytes);
+        other.write(at, &bytes);
+        let _ = writeln!(log, "slice {slice}, {steps} steps, then {at:#x} becomes {bytes:x?}");
+    }
+    (WRITES as u64, None)
+}
+
+/// Executes up to `limit` instructions one by one. Answers how many there were, and whether there is nothing that may come next.
+fn single_steps(guest: &mut Guest, now: &mut Step, limit: u64) -> (u64, bool) {
+    for steps in 0..limit {
+        let Some(undefined) = effect(guest, now) else { return (steps, true) };
+        let (registers, ending) = guest.run(now.registers, 1);
+        if ending.vector != 255 {
+            *now = Step { registers, ..*now };
+            // As many as it takes to see the exception.
+            return (steps + 1, true);
+        }
+        *now = Step { registers, undefined };
+    }
+    (limit, false)
+}
+
+/// Some bytes for a place in a program's code: most often another operand for an instruction that has one, else any, or those of the program.
+fn alteration(program: &Program, random: &mut Random) -> (u64, Vec<u8>) {
+    let (code, places) = program.assemble();
+    let operand = |n: usize| {
+        let Some(Item::Plain(bytes, None)) = program.items.get(n) else { return None };
+        let (instruction, decoder) = decoder(bytes, 64);
+        let offsets = decoder.get_constant_offsets(&instruction);
+        offsets.has_immediate().then(|| (places[n] + offsets.immediate_offset() as u64, offsets.immediate_size()))
+    };
+    if random.once_in(4) {
+        return (places[0], code);
+    }
+    let chosen = (0..8).find_map(|_| operand(random.below(program.items.len().max(1) as u64) as usize));
+    match chosen.filter(|_| !random.once_in(3)) {
+        Some((at, size)) => (at, random.value().to_le_bytes()[..size].to_vec()),
+        None => {
+            let at = places[0] + random.below(code.len().max(1) as u64);
+            (at, (0..1 + random.below(3)).map(|_| random.value() as u8).collect())
         }
     }
 }

@@ -147,16 +147,15 @@ impl Machine {
     #[cold]
     pub fn translate(&mut self, va: u64, access: Access) -> Result<u64, Exception> {
         let by = Accessor { user: self.cpu.cpl == 3, implicit: false, silent: false };
-        let found = match paging::translate(&self.cpu, &mut self.memory, va, access, by) {
-            Ok(found) => found,
-            Err(code) => return Err(self.page_fault(va, code)),
-        };
+        let found = self.walk(va, access, by)?;
         let facts = self.memory.facts(found.physical);
         if facts & (page::RAM | page::ROM) != 0 && !self.watches_page(va) {
-            let write = access == Access::Write && found.writable && self.memory.prepare_write(found.physical);
+            let write = access == Access::Write && found.writable && facts & page::RAM != 0;
+            let held = write && !self.memory.prepare_write(found.physical);
             // A user page under SMAP can be reached while AC is set only: no entry that outlives it.
             let lasting = self.cpu.cpl == 3 || self.cpu.cr4 & cr4::SMAP == 0 || !self.cpu.has(flag::AC);
-            let tags = Tags { read: found.readable && lasting, write: write && lasting, execute: found.executable };
+            let tags =
+                Tags { read: found.readable && lasting, write: write && lasting, held, execute: found.executable };
             let host = self.memory.base().wrapping_add(found.physical & !PAGE_MASK);
             self.tlb.fill(va, host.wrapping_sub(va & !PAGE_MASK), tags, found.large);
         }
@@ -166,10 +165,14 @@ impl Machine {
     /// Translates `va` for an access of the processor itself, with the rights of the supervisor.
     pub fn translate_implicit(&mut self, va: u64, access: Access) -> Result<u64, Exception> {
         let by = Accessor { user: false, implicit: true, silent: false };
-        match paging::translate(&self.cpu, &mut self.memory, va, access, by) {
-            Ok(found) => Ok(found.physical),
-            Err(code) => Err(self.page_fault(va, code)),
-        }
+        Ok(self.walk(va, access, by)?.physical)
+    }
+
+    fn walk(&mut self, va: u64, access: Access, by: Accessor) -> Result<paging::Translation, Exception> {
+        let found = paging::translate(&self.cpu, &mut self.memory, va, access, by);
+        // Accessed and dirty bits may lie next to code.
+        self.note_modified();
+        found.map_err(|code| self.page_fault(va, code))
     }
 
     /// Where `va` is mapped for the supervisor, without leaving a mark: for the monitor.

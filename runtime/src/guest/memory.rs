@@ -9,7 +9,7 @@
 //!
 //! - *dirty pages*: which were written since the list was last taken, as a list, so that snapshots cost what was changed;
 //! - *modified code*: a page in which instructions were decoded has a bit for each 64-byte line they lie in; a write that
-//!   touches such a line is noted in [`Memory::take_modified`], and whoever keeps decoded or translated code drops
+//!   touches such a line is noted, to be had from [`Memory::next_modified`], and whoever keeps decoded or translated code drops
 //!   what overlaps. *Literals* are the exception: immediate operands that a translator reads from memory each time, because
 //!   the guest writes them again and again. Writing them modifies no code, as long as nobody else has decoded them.
 
@@ -70,8 +70,6 @@ impl std::error::Error for Error {}
 pub struct Modified {
     /// The number of the guest-physical page.
     pub page: u32,
-    /// The lines that were written and held code.
-    pub lines: u64,
     /// The first and the last byte that were written, from the start of the page.
     pub bytes: (u16, u16),
 }
@@ -161,17 +159,26 @@ impl Memory {
     }
 
     /// Where `length` bytes at a guest-physical address lie in the mapping, if all of them are RAM or ROM.
+    #[inline]
     fn range(&self, address: u64, length: usize) -> Option<std::ops::Range<usize>> {
         let start = usize::try_from(address).ok()?;
         let end = start.checked_add(length)?;
         if end > self.map.len() {
             return None;
         }
-        let pages = start / PAGE_SIZE..=(end.max(start + 1) - 1) / PAGE_SIZE;
-        self.pages.get(pages)?.iter().all(|facts| facts & (page::RAM | page::ROM) != 0).then_some(start..end)
+        let (first, last) = (start / PAGE_SIZE, (end.max(start + 1) - 1) / PAGE_SIZE);
+        let there = |facts: &u8| facts & (page::RAM | page::ROM) != 0;
+        // Most ranges lie on one page.
+        let all = if first == last {
+            self.pages.get(first).is_some_and(there)
+        } else {
+            self.pages.get(first..=last)?.iter().all(there)
+        };
+        all.then_some(start..end)
     }
 
     /// `length` bytes at a guest-physical address, if all of them are RAM or ROM.
+    #[inline]
     pub fn slice(&self, address: u64, length: usize) -> Option<&[u8]> {
         Some(&self.map[self.range(address, length)?])
     }
@@ -230,7 +237,7 @@ impl Memory {
                 let lines = self.code[page] & lines_between(start as u64, end as u64);
                 if lines != 0 && !self.is_literal(range.start as u64, range.len() as u64) {
                     let bytes = (start as u16, end as u16);
-                    self.modified.push(Modified { page: page as u32, lines, bytes });
+                    self.modified.push(Modified { page: page as u32, bytes });
                 }
             }
         }
@@ -332,9 +339,9 @@ impl Memory {
         !self.modified.is_empty()
     }
 
-    /// Takes the list of what code was modified.
-    pub fn take_modified(&mut self) -> Vec<Modified> {
-        std::mem::take(&mut self.modified)
+    /// Takes what code was modified from the list, one write after the other, the last one first.
+    pub fn next_modified(&mut self) -> Option<Modified> {
+        self.modified.pop()
     }
 
     /// The pages that were written since the list was last taken, in the order of their first write.
@@ -414,18 +421,15 @@ mod tests {
         assert!(!memory.has_modified());
         memory.write(0x303f, &[1; 2]);
         memory.write(0x2ff0, &[1; 0x1000]);
-        let expected =
-            [Modified { page: 3, lines: 0b10, bytes: (0, 0) }, Modified { page: 3, lines: 0b110, bytes: (0, 0xfef) }];
-        let mut modified = memory.take_modified();
-        modified[0].bytes = (0, 0);
-        assert_eq!(modified, expected);
+        let expected = [Modified { page: 3, bytes: (0x3f, 0x40) }, Modified { page: 3, bytes: (0, 0xfef) }];
+        assert_eq!(std::mem::take(&mut memory.modified), expected);
         memory.add_literal(0x3044..0x3048);
         memory.write(0x3044, &[1; 4]);
         assert!(!memory.has_modified());
         memory.write(0x3043, &[1; 4]);
         memory.forget_literals(3);
         memory.write(0x3044, &[1; 4]);
-        assert_eq!(memory.take_modified().len(), 2);
+        assert_eq!(memory.modified.len(), 2);
         memory.set_code(3, 0);
         assert_eq!((0..9).map(|_| memory.prepare_write(0x3000)).filter(|free| *free).count(), 2);
     }

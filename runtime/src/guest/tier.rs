@@ -55,7 +55,7 @@ pub trait Tier: std::any::Any {
     /// Runs a compiled block; rip stands at its start.
     fn run(&mut self, machine: &mut Machine, block: u32) -> Outcome;
 
-    /// Drops all that was made from the given lines of a guest-physical page, but for what reads the bytes that were written from memory:
+    /// Drops all that was made from bytes of a guest-physical page that were written, but for what reads the bytes that were written from memory:
     /// these may be made a literal. The lines that remain in use there are answered.
     fn invalidate(&mut self, memory: &mut Memory, modified: Modified) -> u64;
 

@@ -15,8 +15,10 @@
 //!
 //! (The end of the access is compared, so that one that crosses into the next page takes the slow path.)
 //!
-//! *Address spaces*: a number (1 to 2047) stands for a PCID until that is flushed; then it gets a new number, and the old
-//! entries are dead without anybody touching them. The lowest bit of the tag's twelve says whether the entry was filled
+//! A write's tag may have the bit [`HELD`] besides: the walk found that the page may be written, but it holds code, so each write has to be noted.
+//!
+//! *Address spaces*: a number (1 to 1022) stands for a PCID until that is flushed; then it gets a new number, and the old
+//! entries are dead without anybody touching them. The lowest bit of the tag's low twelve says whether the entry was filled
 //! for CPL 3. When numbers run out, all entries are cleared once. A switch of address space is a store to `space`.
 
 /// Number of entries.
@@ -30,6 +32,9 @@ pub const PAGE_SIZE: usize = 1 << PAGE_SHIFT;
 
 /// The bits of an address inside of its page.
 pub const PAGE_MASK: u64 = PAGE_SIZE as u64 - 1;
+
+/// The bit of a tag for writes that sends them to the slow path, which needs no walk.
+const HELD: u64 = 0x800;
 
 /// One entry. An all-zero entry matches nothing, since address space 0 is never in use.
 #[derive(Clone, Copy, Default, Debug)]
@@ -123,6 +128,12 @@ impl Tlb {
         (entry.write == (va.wrapping_add(size - 1) & !PAGE_MASK | self.space)).then_some(entry.addend)
     }
 
+    /// Likewise for writing to a page that holds code.
+    pub fn held(&self, va: u64, size: u64) -> Option<u64> {
+        let entry = &self.entries[index(va)];
+        (entry.write == (va.wrapping_add(size - 1) & !PAGE_MASK | self.space | HELD)).then_some(entry.addend)
+    }
+
     /// Likewise for fetching the instruction byte at `va`.
     #[inline(always)]
     pub fn executable(&self, va: u64) -> Option<u64> {
@@ -134,7 +145,7 @@ impl Tlb {
     pub fn select(&mut self, pcid: u16, user: bool) {
         let slot = usize::from(pcid & 0xfff);
         if self.numbers[slot] == 0 {
-            if self.last == 0x7fe {
+            if self.last == 0x3fe {
                 self.clear();
             }
             self.last += 1;
@@ -182,16 +193,16 @@ impl Tlb {
         let tag = va & !PAGE_MASK | self.space;
         let entry = &mut self.entries[index(va)];
         let same = entry.addend == addend;
-        let put = |old: &mut u64, wanted: bool| {
+        let put = |old: &mut u64, wanted: bool, bits: u64| {
             if wanted {
-                *old = tag;
-            } else if *old != tag || !same {
+                *old = tag | bits;
+            } else if *old & !HELD != tag || !same {
                 *old = 0;
             }
         };
-        put(&mut entry.read, tags.read);
-        put(&mut entry.write, tags.write);
-        put(&mut entry.execute, tags.execute);
+        put(&mut entry.read, tags.read, 0);
+        put(&mut entry.write, tags.write, if tags.held { HELD } else { 0 });
+        put(&mut entry.execute, tags.execute, 0);
         entry.addend = addend;
         self.fills += 1;
         if large {
@@ -226,6 +237,8 @@ pub struct Tags {
     pub read: bool,
     /// For writes.
     pub write: bool,
+    /// Writes take the slow path all the same.
+    pub held: bool,
     /// For instruction fetches.
     pub execute: bool,
 }
@@ -234,7 +247,7 @@ pub struct Tags {
 mod tests {
     use super::*;
 
-    const READ: Tags = Tags { read: true, write: false, execute: false };
+    const READ: Tags = Tags { read: true, write: false, held: false, execute: false };
 
     #[test]
     fn an_access_across_the_page_end_misses() {
@@ -247,6 +260,22 @@ mod tests {
         // The first byte of memory, and the last byte below it: the tag of an empty entry is no match for page 0.
         assert_eq!(tlb.readable(0, 1), None);
         assert_eq!(tlb.readable(u64::MAX, 2), None);
+    }
+
+    #[test]
+    fn a_page_that_is_held_is_found_by_those_who_ask_for_it() {
+        let mut tlb = Tlb::default();
+        tlb.select(0, true);
+        tlb.fill(0x5000, 0x100, Tags { write: true, held: true, ..READ }, false);
+        assert_eq!((tlb.writable(0x5000, 4), tlb.held(0x5000, 4), tlb.held(0x5ffd, 4)), (None, Some(0x100), None));
+        // What is learned of reads takes nothing back.
+        tlb.fill(0x5000, 0x100, READ, false);
+        assert_eq!(tlb.held(0x5000, 4), Some(0x100));
+        tlb.select(0, false);
+        assert_eq!(tlb.held(0x5000, 4), None);
+        tlb.select(0, true);
+        tlb.fill(0x5000, 0x100, Tags { write: true, ..READ }, false);
+        assert_eq!((tlb.writable(0x5000, 4), tlb.held(0x5000, 4)), (Some(0x100), None));
     }
 
     #[test]
@@ -273,7 +302,7 @@ mod tests {
         for _ in 0..5000 {
             tlb.flush(7);
             tlb.select(7, false);
-            assert!(tlb.space != 0 && tlb.space < 0x1000);
+            assert!(tlb.space != 0 && tlb.space < HELD);
             assert_eq!(tlb.readable(0x5000, 1), None);
         }
         assert!(tlb.clears > 0);

@@ -7,6 +7,7 @@ use perilune_runtime::guest::cpu::{Segment, cr0, flag, mode, seg};
 use perilune_runtime::guest::exception::{Exception, vector};
 use perilune_runtime::guest::exit::{Detail, Exit, Reason};
 use perilune_runtime::guest::machine::{Machine, canonical};
+use perilune_runtime::guest::memory::page;
 use perilune_runtime::guest::tlb::{Access, PAGE_MASK, PAGE_SIZE};
 
 use super::Done;
@@ -161,6 +162,13 @@ fn note(m: &mut Machine, va: u64, bytes: &[u8], write: bool) {
 
 #[cold]
 fn write_slow(m: &mut Machine, va: u64, bytes: &[u8]) -> Done {
+    if let Some(addend) = m.tlb.held(va, bytes.len() as u64) {
+        let physical = va.wrapping_add(addend).wrapping_sub(m.memory.base());
+        // When it holds no code any more, the walk lets writes take the fast path.
+        if m.memory.facts(physical) & page::CODE != 0 {
+            return write_physical(m, physical, bytes);
+        }
+    }
     let (first, second) = pages(m, va, bytes.len(), Access::Write)?;
     let (low, high) = bytes.split_at(room(va, bytes.len()));
     write_physical(m, first, low)?;

@@ -134,6 +134,35 @@ pub mod mark {
     pub const CONTROL: u8 = 1 << 7;
 }
 
+/// Where an immediate operand lies in an instruction's bytes, if the operand is all that depends on them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Field {
+    /// The offset of its first byte.
+    pub at: u8,
+    /// Bytes, negative if the operand is their value with its sign extended; 0 if there is none such.
+    pub size: i8,
+}
+
+impl Field {
+    fn end(self) -> usize {
+        usize::from(self.at + self.size.unsigned_abs())
+    }
+
+    /// The operand in an instruction's bytes.
+    pub fn read(self, bytes: &[u8]) -> u64 {
+        let field = &bytes[self.at.into()..self.end()];
+        let value = field.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte));
+        let above = 64 - 8 * field.len();
+        if self.size < 0 { ((value << above) as i64 >> above) as u64 } else { value }
+    }
+
+    /// Whether instructions with these bytes differ in nothing else. They are of the same length.
+    pub fn covers(self, old: &[u8], new: &[u8]) -> bool {
+        let at = usize::from(self.at);
+        self.size != 0 && old[..at] == new[..at] && old[self.end()..] == new[self.end()..]
+    }
+}
+
 /// A decoded instruction.
 #[derive(Clone, Copy, Debug)]
 pub struct Insn {
@@ -153,7 +182,11 @@ pub struct Insn {
     pub select: u16,
     /// Bits of [`mark`].
     pub marks: u8,
+    /// Where the immediate operand comes from.
+    pub field: Field,
 }
+
+const _: () = assert!(size_of::<Insn>() == 48);
 
 impl Insn {
     /// Whether one of the marks is set.
