@@ -6,7 +6,7 @@
 use perilune_interpreter::lua::call::{nesting_of, place_results};
 use perilune_interpreter::lua::coroutine::{self, SwitchCall};
 use perilune_interpreter::lua::error::frame_proto;
-use perilune_interpreter::lua::exec::{function_below, function_slot};
+use perilune_interpreter::lua::exec::{self, function_below, function_slot};
 use perilune_runtime::lua::bytecode::{self as bc, Op};
 use perilune_runtime::lua::function::Proto;
 use perilune_runtime::lua::heap::Gc;
@@ -19,6 +19,9 @@ use super::ir::{Ir, Ref};
 use super::record::live::{Liveness, Registers};
 use super::returns::{FIXED, ReturnPlace};
 use super::snapshot::{ExitMode, Snapshot};
+
+/// The number of results of `pairs`.
+pub const PAIRS_RESULTS: u16 = 3;
 
 /// Tells the 64 bits that an instruction's result had at the exit.
 pub trait Values {
@@ -77,13 +80,17 @@ pub fn push_frames_at(state: &mut State, at: Entered, ir: &Ir, snapshot: &Snapsh
             address => set_address(state, address),
         }
         let base = at.slot(f.base) as u32;
-        let finish = if f.kind.is_meta() || f.kind.is_protected() { frame_flag::FINISH } else { 0 };
+        let finish = if f.kind.is_meta() || f.kind.has_frame_below() { frame_flag::FINISH } else { 0 };
         let tail = if f.kind.is_tail() { frame_flag::TAIL } else { 0 };
         let mut wanted = f.wanted.into();
-        if f.kind.is_protected() {
-            let kind = if f.kind.function_at() == 1 { FrameKind::Pcall } else { FrameKind::Xpcall };
+        if f.kind.has_frame_below() {
+            let (kind, detail) = match (f.kind.is_protected(), f.kind.function_at()) {
+                (false, _) => (FrameKind::Native, PAIRS_RESULTS + 1),
+                (true, 1) => (FrameKind::Pcall, 0),
+                (true, _) => (FrameKind::Xpcall, 0),
+            };
             let own = function_below(thread, base, f.varargs.into()) as u32 - f.kind.function_at() as u32 + 1;
-            frames.push(Frame::new(kind, std::ptr::null(), own, wanted, 0));
+            frames.push(Frame { detail, ..Frame::new(kind, std::ptr::null(), own, wanted, 0) });
             wanted = -1;
         }
         let frame = Frame::new(FrameKind::Lua, std::ptr::null(), base, wanted, finish | tail);
@@ -251,6 +258,11 @@ pub fn restore(state: &mut State, at: Entered, ir: &Ir, snapshot: &Snapshot, val
     push_frames(state, at, ir, snapshot);
     match snapshot.mode {
         ExitMode::Reexecute | ExitMode::Continue | ExitMode::Open => Outcome::Continue,
+        ExitMode::Finish => {
+            let outcome = state.slot(at.slot(snapshot.top));
+            // A comparison only goes on here or there.
+            if exec::finish(state, outcome).is_ok() { Outcome::Continue } else { Outcome::Raised }
+        }
         ExitMode::Raise => Outcome::Raised,
     }
 }

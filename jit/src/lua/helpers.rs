@@ -62,6 +62,14 @@ define_helpers! {
     SetAny = set_any, [Table Void Int Void Int] -> Int, Allocating, Access::Writes(TABLE), NonZero;
     /// `SetAny` of a float.
     SetAnyF = set_any_f, [Table Void Int Float] -> Int, Allocating, Access::Writes(TABLE), NonZero;
+    /// `t[k] = v` with a float key.
+    SetFloat = set_float, [Table Float Void Int] -> Int, Allocating, Access::Writes(TABLE), NonZero;
+    /// `SetFloat` of a float.
+    SetFloatF = set_float_f, [Table Float Float] -> Int, Allocating, Access::Writes(TABLE), NonZero;
+    /// The values of a constructor from one key on, of which the last is this and those before it are nil: so many.
+    SetHoles = set_holes, [Table Int Int Void Int] -> Int, Allocating, Access::Writes(TABLE), NonZero;
+    /// `SetHoles` with a float as the last value.
+    SetHolesF = set_holes_f, [Table Int Int Float] -> Int, Allocating, Access::Writes(TABLE), NonZero;
     /// Sets the metatable of a table that has none.
     SetMetatable = set_metatable, [Table Table] -> Int, Allocating, Access::Writes(TABLE), NonZero;
     /// The value of a key that is not in the array; a pointer to nil if there is none.
@@ -70,6 +78,10 @@ define_helpers! {
     FindString = find_string, [Table String] -> Ptr, Leaf, Access::Reads(Alias::Lookup.bit() | Alias::Field.bit()), Never;
     /// The value of a string that is not in the shape.
     FindHashed = find_hashed, [Table String] -> Ptr, Leaf, Access::Reads(Alias::Lookup.bit() | Alias::Field.bit()), Never;
+    /// The value of a float, in the state's scratch values.
+    FindFloat = find_float, [Table Float] -> Ptr, Leaf, Access::Writes(Alias::Value.bit()), Never;
+    /// The next entry behind a float, as by `Next`.
+    NextFloat = next_float, [Table Float] -> Int, Leaf, Access::Writes(Alias::Value.bit()), Never;
     /// The next entry behind a key: 1 if there is one, its key and value in the state's scratch values.
     Next = next, [Table Void Int] -> Int, Leaf, Access::Writes(Alias::Value.bit()), Never;
     /// `a .. b`
@@ -88,6 +100,10 @@ define_helpers! {
     StringOrder = string_order, [String String] -> Int, Leaf, Access::Pure, Never;
     /// Are two strings equal?
     StringEqual = string_equal, [String String] -> Int, Leaf, Access::Pure, Never;
+    /// Order of an integer and a float: -1, 0, 1; 2 if it is not a number.
+    Order = order, [Int Float] -> Int, Leaf, Access::Pure, Never;
+    /// How often an integer loop runs after the first time: from a start to a limit by a step.
+    LoopCount = loop_count, [Int Int Int] -> Int, Leaf, Access::Pure, Never;
     /// `string.sub` with positions that have been clipped: `from` is counted from 0, `to` is behind the end.
     StringPart = string_part, [String Int Int] -> String, Allocating, Access::Pure, Zero;
     /// `string.char` of one byte.
@@ -114,8 +130,10 @@ define_helpers! {
     CellNew = cell_new, [Void Int] -> Cell, Allocating, Access::Fresh, Zero;
     /// `CellNew` of a float.
     CellNewF = cell_new_f, [Float] -> Cell, Allocating, Access::Fresh, Zero;
-    /// A closure of a prototype; its upvalues come from the enclosing function and from up to three cells in registers.
+    /// A closure of a prototype; its upvalues come from the enclosing function and from cells in registers, here the first three.
     ClosureNew = closure_new, [Ptr Function Void Void Void] -> Function, Allocating, Access::Fresh, Zero;
+    /// More of a new closure's cells from registers: those from the so manieth on, up to three.
+    Capture = capture, [Function Int Void Void Void] -> Int, Leaf, Access::Writes(Alias::Upvalue.bit()), Never;
     /// Whether the top frame has variables to be closed from a register on.
     Closing = closing, [Int] -> Bool, Leaf, Access::Reads(Alias::Lookup.bit()), Never;
     /// The number of extra arguments of the top frame.
@@ -123,6 +141,9 @@ define_helpers! {
     /// Calls the native function in register A of the top frame with that many arguments; results as wanted. Answers one
     /// more than their number; the negative of that if the trace must be left, since a hook was set or a variable changed.
     CallNative = call_native, [Int Int Int] -> Int, Full, Access::Writes(Alias::ALL), Zero;
+    /// Calls a native metamethod in the same way, its result wanted in a register of the top frame; in the place of the function
+    /// it is the truth of the result alone. Answers 2 if that is true, else 1; the negative of that as above.
+    CallMeta = call_meta, [Int Int Int] -> Int, Full, Access::Writes(Alias::ALL), Zero;
 }
 
 /// Is it a helper of this table, by number?
@@ -149,6 +170,25 @@ fn status(state: &mut State, result: Result<(), SetError>) -> i64 {
             state.raise_text(text);
             1
         }
+    }
+}
+
+fn holes(state: &mut State, t: Gc<Table>, (stored, count): (usize, usize), last: Value) -> i64 {
+    let values = (0..count).map(|i| if i + 1 == count { last } else { Value::NIL });
+    let result = t.set_list(&mut state.heap, stored, values).map_err(SetError::from);
+    status(state, result)
+}
+
+fn next_entry(state: &mut State, t: Gc<Table>, key: Value) -> i64 {
+    match t.next(key) {
+        Ok(Some((k, v))) => {
+            state.scratch[0] = k;
+            state.scratch[1] = v;
+            1
+        }
+        Ok(None) => 0,
+        // The interpreter meets the invalid key again and raises the error.
+        Err(_) => 2,
     }
 }
 
@@ -199,24 +239,32 @@ helpers! {
         let result = t.set(&mut state.heap, value(k, ktag), Value::float(v));
         status(state, result)
     }
+    fn set_float(state, t: Gc<Table>, k: f64, v: u64, tag: u64) -> i64 {
+        let result = t.set(&mut state.heap, Value::float(k), value(v, tag));
+        status(state, result)
+    }
+    fn set_float_f(state, t: Gc<Table>, k: f64, v: f64) -> i64 {
+        let result = t.set(&mut state.heap, Value::float(k), Value::float(v));
+        status(state, result)
+    }
+    fn set_holes(state, t: Gc<Table>, stored: i64, count: i64, v: u64, tag: u64) -> i64 {
+        holes(state, t, (stored as usize, count as usize), value(v, tag))
+    }
+    fn set_holes_f(state, t: Gc<Table>, stored: i64, count: i64, v: f64) -> i64 {
+        holes(state, t, (stored as usize, count as usize), Value::float(v))
+    }
     fn set_metatable(state, t: Gc<Table>, meta: Gc<Table>) -> i64 {
         i64::from(t.set_metatable(&mut state.heap, Some(meta)).is_err())
     }
     fn find(state, t: Gc<Table>, k: u64, tag: u64) -> u64 { t.find_hashed(value(k, tag)).expose_provenance() as u64 }
     fn find_string(state, t: Gc<Table>, k: Gc<Str>) -> u64 { t.find_str(k).expose_provenance() as u64 }
     fn find_hashed(state, t: Gc<Table>, k: Gc<Str>) -> u64 { t.find_string_hashed(k).expose_provenance() as u64 }
-    fn next(state, t: Gc<Table>, k: u64, tag: u64) -> i64 {
-        match t.next(value(k, tag)) {
-            Ok(Some((k, v))) => {
-                state.scratch[0] = k;
-                state.scratch[1] = v;
-                1
-            }
-            Ok(None) => 0,
-            // The interpreter meets the invalid key again and raises the error.
-            Err(_) => 2,
-        }
+    fn find_float(state, t: Gc<Table>, k: f64) -> u64 {
+        state.scratch[0] = t.get(Value::float(k));
+        (&raw const state.scratch).expose_provenance() as u64
     }
+    fn next_float(state, t: Gc<Table>, k: f64) -> i64 { next_entry(state, t, Value::float(k)) }
+    fn next(state, t: Gc<Table>, k: u64, tag: u64) -> i64 { next_entry(state, t, value(k, tag)) }
     fn concat2(state, a: Gc<Str>, b: Gc<Str>) -> u64 { object(state.heap.string_of_parts(&[a.bytes(), b.bytes()])) }
     fn concat3(state, a: Gc<Str>, b: Gc<Str>, c: Gc<Str>) -> u64 {
         object(state.heap.string_of_parts(&[a.bytes(), b.bytes(), c.bytes()]))
@@ -251,6 +299,19 @@ helpers! {
     }
     fn string_order(state, a: Gc<Str>, b: Gc<Str>) -> i64 { a.bytes().cmp(b.bytes()) as i64 }
     fn string_equal(state, a: Gc<Str>, b: Gc<Str>) -> i64 { i64::from(a == b || a.bytes() == b.bytes()) }
+    fn order(state, i: i64, f: f64) -> i64 {
+        if f.is_nan() {
+            2
+        } else if number::int_lt_float(i, f) {
+            -1
+        } else {
+            i64::from(!number::int_le_float(i, f))
+        }
+    }
+    fn loop_count(state, start: i64, limit: i64, step: i64) -> i64 {
+        let distance = if step > 0 { limit.wrapping_sub(start) } else { start.wrapping_sub(limit) };
+        (distance as u64 / step.unsigned_abs()) as i64
+    }
     fn string_part(state, s: Gc<Str>, from: i64, to: i64) -> u64 {
         object(state.heap.string(&s.bytes()[from as usize..to as usize]))
     }
@@ -270,14 +331,24 @@ helpers! {
         let mut registers = [a, b, c].into_iter();
         let cells: Vec<Gc<Cell>> = proto.upvalues.iter().map(|u| {
             if u.in_register {
-                let cell = registers.next().expect("the recorder counted them");
-                // SAFETY: the recorder passes a cell for each.
+                // Further ones get there by `capture` at once.
+                let cell = registers.next().unwrap_or(a);
+                // SAFETY: the recorder passes a cell for each of the first three.
                 unsafe { Gc::from_raw(cell) }
             } else {
                 parent.cells()[usize::from(u.index)]
             }
         }).collect();
         object(state.heap.lua_function(proto, cells.into_iter()))
+    }
+    fn capture(state, f: Gc<LuaFunction>, first: i64, a: *mut Cell, b: *mut Cell, c: *mut Cell) -> i64 {
+        let proto = f.proto();
+        let captured = proto.upvalues.iter().enumerate().filter(|(_, u)| u.in_register).skip(first as usize);
+        for ((at, _), cell) in captured.zip([a, b, c]) {
+            // SAFETY: the recorder passes a cell for each.
+            f.set_cell(&mut state.heap, at, unsafe { Gc::from_raw(cell) });
+        }
+        0
     }
     fn closing(state, register: i64) -> bool {
         let level = state.thread.frames().last().map_or(0, |f| i64::from(f.base)) + register;
@@ -299,6 +370,19 @@ helpers! {
             count
         };
         let answer = count as i64 + 1;
+        if state.outside_changes != changes || state.thread.is_hooked() { -answer } else { answer }
+    }
+    fn call_meta(state, register: i64, arguments: i64, target: i64) -> i64 {
+        let base = state.thread.frames().last().map_or(0, |f| f.base as usize);
+        let at = base + register as usize;
+        let Some(native) = state.slot(at).as_native() else { return 0 };
+        state.set_top(at + 1 + arguments as usize);
+        let changes = state.outside_changes;
+        let Ok(count) = call_plain(state, native, at) else { return 0 };
+        let result = if count > 0 { state.slot(state.top() - count) } else { Value::NIL };
+        let truth = Value::boolean(!result.is_falsy());
+        state.set_slot(base + target as usize, if target == register { truth } else { result });
+        let answer = if result.is_falsy() { 1 } else { 2 };
         if state.outside_changes != changes || state.thread.is_hooked() { -answer } else { answer }
     }
 }

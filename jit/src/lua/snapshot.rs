@@ -19,6 +19,8 @@ pub enum ExitMode {
     /// As `Continue`; the instruction at `pc` uses a list of values that ends at the state's top, and begins at the
     /// snapshot's.
     Open,
+    /// The comparison before `pc` has called its metamethod: goes on as the outcome says, which lies at the snapshot's top.
+    Finish,
     /// An error is pending in the state; the instruction at `pc` raises it.
     Raise,
 }
@@ -30,14 +32,14 @@ impl ExitMode {
             ExitMode::Reexecute => "reexec",
             ExitMode::Continue => "continue",
             ExitMode::Open => "open",
+            ExitMode::Finish => "finish",
             ExitMode::Raise => "raise",
         }
     }
     /// The mode with this name.
     pub fn by_name(name: &str) -> Option<ExitMode> {
-        [ExitMode::Reexecute, ExitMode::Continue, ExitMode::Open, ExitMode::Raise]
-            .into_iter()
-            .find(|m| m.name() == name)
+        let all = [ExitMode::Reexecute, ExitMode::Continue, ExitMode::Open, ExitMode::Finish, ExitMode::Raise];
+        all.into_iter().find(|m| m.name() == name)
     }
 }
 
@@ -60,11 +62,15 @@ pub enum FrameKind {
     Xpcall,
     /// By a tail call in such a frame.
     TailXpcall,
+    /// By `pairs`, which goes on with the metamethod's call in place of its own; its frame lies below.
+    Pairs,
+    /// By a tail call in such a frame.
+    TailPairs,
 }
 
 impl FrameKind {
     /// All kinds.
-    pub const ALL: [FrameKind; 8] = [
+    pub const ALL: [FrameKind; 10] = [
         FrameKind::Call,
         FrameKind::TailCall,
         FrameKind::Meta,
@@ -73,6 +79,8 @@ impl FrameKind {
         FrameKind::TailPcall,
         FrameKind::Xpcall,
         FrameKind::TailXpcall,
+        FrameKind::Pairs,
+        FrameKind::TailPairs,
     ];
     /// The name in the text form.
     pub const fn name(self) -> &'static str {
@@ -85,6 +93,8 @@ impl FrameKind {
             FrameKind::TailPcall => "tailpcall",
             FrameKind::Xpcall => "xpcall",
             FrameKind::TailXpcall => "tailxpcall",
+            FrameKind::Pairs => "pairs",
+            FrameKind::TailPairs => "tailpairs",
         }
     }
     /// The kind with this name.
@@ -98,6 +108,7 @@ impl FrameKind {
             FrameKind::Meta | FrameKind::TailMeta => FrameKind::TailMeta,
             FrameKind::Pcall | FrameKind::TailPcall => FrameKind::TailPcall,
             FrameKind::Xpcall | FrameKind::TailXpcall => FrameKind::TailXpcall,
+            FrameKind::Pairs | FrameKind::TailPairs => FrameKind::TailPairs,
         }
     }
     /// Whether the result finishes the caller's instruction.
@@ -106,23 +117,27 @@ impl FrameKind {
     }
     /// Whether it took another one's place.
     pub const fn is_tail(self) -> bool {
-        matches!(self, FrameKind::TailCall | FrameKind::TailMeta | FrameKind::TailPcall | FrameKind::TailXpcall)
+        self as u8 == self.tail() as u8
     }
     /// Whether errors end at the frame below it.
     pub const fn is_protected(self) -> bool {
+        self.has_frame_below() && !matches!(self, FrameKind::Pairs | FrameKind::TailPairs)
+    }
+    /// Whether a native function's frame lies below it.
+    pub const fn has_frame_below(self) -> bool {
         self.function_at() > 0
     }
     /// How far above the slot where its results go the function lies.
     pub const fn function_at(self) -> i16 {
         match self {
-            FrameKind::Pcall | FrameKind::TailPcall => 1,
+            FrameKind::Pcall | FrameKind::TailPcall | FrameKind::Pairs | FrameKind::TailPairs => 1,
             FrameKind::Xpcall | FrameKind::TailXpcall => 2,
             _ => 0,
         }
     }
     /// Number of frames that the interpreter has for it.
     pub const fn frames(self) -> usize {
-        1 + self.is_protected() as usize
+        1 + self.has_frame_below() as usize
     }
 }
 

@@ -11,7 +11,8 @@ use super::state::State;
 use super::string::Str;
 use super::table::{HashPart, Table};
 use super::thread::{Frame, FrameKind, Thread, frame_flag};
-use super::value::{Value, tag};
+use super::userdata::Userdata;
+use super::value::Value;
 
 /// Bytes of a value.
 pub const VALUE_SIZE: usize = size_of::<Value>();
@@ -108,9 +109,11 @@ pub const STATE_WORK: usize = offset_of!(State, work);
 pub const STATE_DEBT: usize = offset_of!(State, heap) + offset_of!(Heap, debt);
 /// The barrier's color, a byte.
 pub const STATE_BARRIER_COLOR: usize = offset_of!(State, heap) + offset_of!(Heap, barrier_color);
-/// The metatable of strings, or null.
-pub const STATE_STRING_META: usize =
-    offset_of!(State, type_metas) + size_of::<Option<Gc<Table>>>() * tag::STRING as usize;
+/// The metatables of all values of a type, or null, one type behind the other.
+pub const STATE_TYPE_METAS: usize = offset_of!(State, type_metas);
+const _: () = assert!(size_of::<Option<Gc<Table>>>() == 8);
+/// The metatable of a userdata, or null.
+pub const USERDATA_META: usize = offset_of!(Userdata, meta);
 /// The free runs: `start` and `end` for each class of sizes.
 pub const STATE_RUNS: usize = offset_of!(State, heap) + offset_of!(Heap, runs);
 /// Bytes of a free run's entry.

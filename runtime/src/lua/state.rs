@@ -421,7 +421,8 @@ impl State {
 }
 
 /// Functions of both kinds, and both kinds of numbers, share a metatable.
-fn type_index(t: u8) -> u8 {
+/// Where the metatable of a type's values stands among those of all types, by tag.
+pub fn type_index(t: u8) -> u8 {
     match t {
         tag::FLOAT => tag::INTEGER,
         tag::NATIVE => tag::LUA_FUNCTION,

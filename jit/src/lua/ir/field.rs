@@ -85,8 +85,10 @@ define_fields! {
     FunctionProto = "function.proto" Ptr U64 false layout::FUNCTION_PROTO;
     /// The Rust function of a native function.
     NativeFunction = "native.function" Ptr U64 false layout::NATIVE_FUNCTION;
-    /// The metatable of strings or null (the object is the state).
-    StateStringMeta = "state.stringmeta" Ptr U64 true layout::STATE_STRING_META;
+    /// The metatable of a userdata or null.
+    UserdataMeta = "userdata.meta" Ptr U64 true layout::USERDATA_META;
+    /// The metatable of all values of a type or null (the object is the state, and 8 bytes on for each type).
+    StateTypeMeta = "state.typemeta" Ptr U64 true layout::STATE_TYPE_METAS;
 }
 
 impl Field {

@@ -1,5 +1,6 @@
 //! Arithmetic and comparisons.
 
+use perilune_interpreter::lua::meta::{raw_less, raw_less_equal};
 use perilune_interpreter::lua::names::operator_event;
 use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
 use perilune_runtime::lua::event::Event;
@@ -192,20 +193,35 @@ impl Recorder {
         Ok(Next::More)
     }
 
-    /// Two numbers of different kinds, both as floats; the integer is guarded to be one exactly.
-    fn as_floats(&mut self, x: (Ref, Value), y: (Ref, Value)) -> Rec<(Ref, Ref)> {
+    /// Compares two numbers of different kinds, both as floats; the integer is guarded to be one exactly.
+    fn compare_mixed(&mut self, op: Ins, x: (Ref, Value), y: (Ref, Value), outcome: bool) -> Rec<Next> {
         for (r, actual) in [x, y] {
             if let Some(i) = actual.as_integer() {
                 // What is no float compares otherwise than the nearest one does.
                 if i.unsigned_abs() > EXACT.unsigned_abs() {
-                    return Err(Abort::Reason("comparison of a huge integer with a float"));
+                    return self.compare_exactly(op, x, y, outcome);
                 }
                 let (offset, limit) = (self.b.int(EXACT), self.b.int(2 * EXACT));
                 let moved = self.b.binary(Ins::Add, r, offset)?;
                 self.b.guard(Ins::Ule, moved, limit)?;
             }
         }
-        Ok((self.float(x.0)?, self.float(y.0)?))
+        let (a, b) = (self.float(x.0)?, self.float(y.0)?);
+        self.compare(op, a, b, outcome)
+    }
+
+    /// Compares an integer of any size and a float, in either order.
+    fn compare_exactly(&mut self, op: Ins, x: (Ref, Value), y: (Ref, Value), outcome: bool) -> Rec<Next> {
+        let (op, i, f) = if x.1.is_integer() { (op, x.0, y.0) } else { (op.swapped(), y.0, x.0) };
+        let order = self.call_helper(H::Order, &[i, f])?;
+        // What is not a number comes out as 2.
+        let (op, than) = match op {
+            Ins::Gt => (Ins::Eq, 1),
+            Ins::Ge => (Ins::Ult, 2),
+            op => (op, 0),
+        };
+        let than = self.b.int(than);
+        self.compare(op, order, than, outcome)
     }
 
     fn order(&mut self, op: Ins, x: (Ref, Value), y: (Ref, Value)) -> Rec<Next> {
@@ -245,9 +261,19 @@ impl Recorder {
             };
             return self.compare(op, x.0, y.0, holds);
         }
-        let (a, b) = self.as_floats(x, y)?;
         let (fa, fb) = (x.1.as_number().unwrap_or(f64::NAN), y.1.as_number().unwrap_or(f64::NAN));
-        self.compare(op, a, b, outcome(fa, fb))
+        if tx == ty {
+            return self.compare(op, x.0, y.0, outcome(fa, fb));
+        }
+        let less = |a, b| raw_less(a, b) == Some(true);
+        let at_most = |a, b| raw_less_equal(a, b) == Some(true);
+        let outcome = match op {
+            Ins::Lt => less(x.1, y.1),
+            Ins::Le => at_most(x.1, y.1),
+            Ins::Gt => less(y.1, x.1),
+            _ => at_most(y.1, x.1),
+        };
+        self.compare_mixed(op, x, y, outcome)
     }
 
     pub(super) fn op_order(&mut self, w: Word, op: Op) -> Rec<Next> {
@@ -290,8 +316,7 @@ impl Recorder {
         let (tx, ty) = (self.ty(x.0), self.ty(y.0));
         if tx != ty {
             if tx.is_number() && ty.is_number() {
-                let (a, b) = self.as_floats(x, y)?;
-                return self.compare(Ins::Eq, a, b, outcome);
+                return self.compare_mixed(Ins::Eq, x, y, outcome);
             }
             // Settled by the types.
             return Ok(Next::More);

@@ -6,9 +6,11 @@ use perilune_runtime::lua::function::{LuaFunction, NativeFunction, Proto, Specia
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::value::Value;
 
+use super::super::deopt::PAIRS_RESULTS;
 use super::super::helpers::H;
 use super::super::ir::{Field, Link, Op as Ins, Ref};
 use super::super::snapshot::{ExitMode, Frame, FrameKind};
+use super::native::Intrinsic;
 use super::slots::BELOW;
 use super::{Abort, Inlined, MAX_FRAMES, MAX_RECURSION, MAX_SLOTS, Next, OpenCall, Origin, RESERVE, Rec, Recorder};
 
@@ -229,12 +231,13 @@ impl Recorder {
             let result = (values.first().copied().unwrap_or(Ref::NIL), actual);
             return self.finish_instruction(inlined.caller, inlined.frame.return_pc, result);
         }
+        let mut values = values.to_vec();
         if inlined.frame.kind.is_protected() {
-            let all: Vec<Ref> = std::iter::once(Ref::TRUE).chain(values.iter().copied()).collect();
-            self.results(to, inlined.frame.wanted, &all);
-        } else {
-            self.results(to, inlined.frame.wanted, values);
+            values.insert(0, Ref::TRUE);
+        } else if inlined.frame.kind.has_frame_below() {
+            values.resize(PAIRS_RESULTS.into(), Ref::NIL);
         }
+        self.results(to, inlined.frame.wanted, &values);
         Ok(())
     }
 
@@ -331,30 +334,44 @@ impl Recorder {
 
     // ---- native functions
 
-    fn native(&mut self, a: usize, arguments: usize, wanted: i16, f: Gc<NativeFunction>) -> Rec<Next> {
-        let function = self.get(a)?;
+    /// Checks that a native function is this one, or another one of the same code: iterators and the like are made anew each time.
+    pub(super) fn guard_native(&mut self, function: Ref, f: Gc<NativeFunction>) -> Rec<()> {
         if self.is_intrinsic(f) {
             let expected = self.value_constant(Value::from(f))?;
-            self.guard_value(function, expected)?;
+            return self.guard_value(function, expected);
+        }
+        if function.is_const() {
+            return Ok(());
+        }
+        let code = self.b.fload(function, Field::NativeFunction)?;
+        let expected = self.b.ptr(f.function() as usize as u64);
+        self.guard_value(code, expected)
+    }
+
+    fn native(&mut self, a: usize, arguments: usize, wanted: i16, f: Gc<NativeFunction>) -> Rec<Next> {
+        let function = self.get(a)?;
+        self.guard_native(function, f)?;
+        if self.is_intrinsic(f) {
             if let Some(next) = self.raises_error(a, arguments, f)? {
+                return Ok(next);
+            }
+            if self.known(f) == Some(Intrinsic::Pairs)
+                && let Some(next) = self.pairs_by_metamethod(a, arguments, wanted)?
+            {
                 return Ok(next);
             }
             if let Some(values) = self.intrinsic(a, arguments, f)? {
                 self.results(self.at(a), wanted, &values);
                 return Ok(Next::More);
             }
-        } else if !function.is_const() {
-            // Iterators and the like are made anew each time, of the same code.
-            let code = self.b.fload(function, Field::NativeFunction)?;
-            let expected = self.b.ptr(f.function() as usize as u64);
-            self.guard_value(code, expected)?;
         }
         match f.special() {
             Special::None => self.full_call(a, arguments, wanted),
             Special::Pcall => self.pcall(a, arguments, wanted),
             Special::Xpcall => self.xpcall(a, arguments, wanted),
             Special::Resume | Special::Wrapped | Special::Yield => self.switch(a, arguments, wanted),
-            Special::Next | Special::IpairsNext => self.full_call(a, arguments, wanted),
+            Special::Next => self.call_next(a, arguments, wanted),
+            Special::IpairsNext => self.full_call(a, arguments, wanted),
         }
     }
 
@@ -382,31 +399,50 @@ impl Recorder {
 
     /// Calls a native function with the interpreter's frames standing: it may do anything.
     pub(super) fn full_call(&mut self, a: usize, arguments: usize, wanted: i16) -> Rec<Next> {
+        let answer = self.call_natively(H::CallNative, (a, arguments), wanted.into(), a)?;
+        if wanted < 0 {
+            // How many results there are is checked where they are used.
+            self.open_call = Some(OpenCall { to: self.at(a), answer });
+            return Ok(Next::More);
+        }
+        self.guard_done(answer, self.pc + bc::op(self.proto.word(self.pc as usize)).words() as u32)?;
+        Ok(Next::More)
+    }
+
+    /// Calls a native function, in register `a`, by a helper that takes the register, the number of arguments, and `what` is to
+    /// become of the results, which change no registers below `first`. Nothing is known of those from `a` on then.
+    pub(super) fn call_natively(
+        &mut self,
+        helper: H,
+        (a, arguments): (usize, usize),
+        what: i64,
+        first: usize,
+    ) -> Rec<Ref> {
         self.allocates = true;
         let end = self.arguments_in_memory(a, arguments);
         let saved = self.open_top.replace(end);
         self.snapshot(ExitMode::Raise, self.pc + 1);
         self.open_top = saved;
-        let clobbers = self.at(a);
+        let clobbers = self.at(first);
         self.b.sync(clobbers)?;
         let register = self.b.int(a as i64);
-        let (count, results) = (self.b.int(arguments as i64), self.b.int(wanted.into()));
-        let answer = self.call_helper(H::CallNative, &[register, count, results])?;
+        let (count, what) = (self.b.int(arguments as i64), self.b.int(what));
+        let answer = self.call_helper(helper, &[register, count, what])?;
         self.b.plain(Ins::Unsync)?;
         self.slots.stored();
         let end = self.at(usize::from(self.proto.max_stack)).max(end);
         for s in self.at(a)..end {
             self.forget_slot(s);
         }
-        if wanted < 0 {
-            // How many results there are is checked where they are used.
-            self.open_call = Some(OpenCall { to: self.at(a), answer });
-            return Ok(Next::More);
-        }
-        self.snapshot(ExitMode::Continue, self.pc + 1);
+        Ok(answer)
+    }
+
+    /// A native function has been called, and the trace need not be left for what it has done. The interpreter goes on at `pc`.
+    pub(super) fn guard_done(&mut self, answer: Ref, pc: u32) -> Rec<()> {
+        self.snapshot(ExitMode::Continue, pc);
         let zero = self.b.int(0);
         self.b.guard(Ins::Gt, answer, zero)?;
-        Ok(Next::More)
+        Ok(())
     }
 
     /// A native function has left all its results: as many as now, or the trace is left before they are used.

@@ -17,8 +17,10 @@ use super::super::ir::{Field, Op as Ins, Ref, Type};
 use super::meta::Handler;
 use super::{Abort, Next, Rec, Recorder};
 
-/// Most tables that a look-up goes through.
-const MAX_CHAIN: usize = 8;
+/// Most values that a look-up goes through.
+const MAX_CHAIN: usize = 64;
+
+const NO_TABLE: Abort = Abort::Reason("index of something else than a table");
 
 /// A table that the recording looks at: its reference and what it is.
 #[derive(Clone, Copy)]
@@ -38,7 +40,7 @@ enum Found {
 /// What `__index` leads to.
 enum Holder {
     Nothing,
-    Table(Object),
+    Value(Handler),
     Function(Handler),
 }
 
@@ -46,11 +48,11 @@ impl Recorder {
     fn object(&self, r: Ref, actual: Value) -> Rec<Object> {
         match actual.as_table() {
             Some(table) => Ok(Object { r, table }),
-            None => Err(Abort::Reason("index of something else than a table")),
+            None => Err(NO_TABLE),
         }
     }
 
-    fn constant_table(&mut self, table: Gc<Table>) -> Rec<Object> {
+    pub(super) fn constant_table(&mut self, table: Gc<Table>) -> Rec<Object> {
         let r = self.value_constant(Value::from(table))?;
         Ok(Object { r, table })
     }
@@ -65,12 +67,9 @@ impl Recorder {
         self.guard_value(shape, expected)
     }
 
-    /// Before a store under a string: nobody looks through the table, or the store must tell them. Its shape, which has been checked,
-    /// says so, unless it is in dictionary mode.
+    /// Before a store under a string to a table that nobody looks through: those who do must be told of it. Its shape, which has been
+    /// checked, says so, unless it is in dictionary mode.
     fn guard_plain(&mut self, o: Object) -> Rec<()> {
-        if o.table.is_flagged() {
-            return Err(Abort::Reason("store to a metatable"));
-        }
         if o.table.shape().is_dictionary() { self.guard_unflagged(o) } else { Ok(()) }
     }
 
@@ -140,38 +139,52 @@ impl Recorder {
     }
 
     /// What `__index` leads to, guarded.
-    fn index_holder(&mut self, o: Object) -> Rec<Holder> {
-        let Some((r, found)) = self.handler(o.r, Value::from(o.table), Event::Index)? else {
-            return Ok(Holder::Nothing);
+    fn index_holder(&mut self, (r, actual): (Ref, Value)) -> Rec<Holder> {
+        let Some((r, found)) = self.handler(r, actual, Event::Index)? else {
+            return if actual.is_table() { Ok(Holder::Nothing) } else { Err(NO_TABLE) };
         };
-        let Some(table) = found.as_table() else { return Ok(Holder::Function((r, found))) };
+        if found.is_function() {
+            return Ok(Holder::Function((r, found)));
+        }
         if self.varies() {
-            return Ok(Holder::Table(Object { r, table }));
+            return Ok(Holder::Value((r, found)));
         }
         let expected = self.value_constant(found)?;
         self.guard_value(r, expected)?;
-        Ok(Holder::Table(Object { r: expected, table }))
+        Ok(Holder::Value((expected, found)))
     }
 
-    /// `o.key`, through `__index`.
-    fn field(&mut self, mut o: Object, key: Gc<Str>) -> Rec<Found> {
+    /// What a look-up in a value leads to; `raw` looks in a table itself.
+    fn look_up(
+        &mut self,
+        mut at: (Ref, Value),
+        mut raw: impl FnMut(&mut Recorder, Object) -> Rec<(Ref, Value)>,
+    ) -> Rec<Found> {
         for _ in 0..MAX_CHAIN {
-            let (value, actual) = if self.varies() {
-                let (k, actual) = (self.value_constant(Value::from(key))?, o.table.get_str(key));
-                (self.varying_field(o, k, Self::type_of(actual)?)?, actual)
-            } else {
-                self.raw_field(o, key)?
-            };
-            if !actual.is_nil() {
-                return Ok(Found::Value(value));
+            if let Some(table) = at.1.as_table() {
+                let (value, actual) = raw(self, Object { r: at.0, table })?;
+                if !actual.is_nil() {
+                    return Ok(Found::Value(value));
+                }
             }
-            match self.index_holder(o)? {
-                Holder::Table(holder) => o = holder,
+            match self.index_holder(at)? {
+                Holder::Value(holder) => at = holder,
                 Holder::Nothing => return Ok(Found::Value(Ref::NIL)),
-                Holder::Function(handler) => return Ok(Found::Call(handler, o.r)),
+                Holder::Function(handler) => return Ok(Found::Call(handler, at.0)),
             }
         }
         Err(Abort::Reason("long __index chain"))
+    }
+
+    /// `o.key`, through `__index`.
+    fn field(&mut self, o: (Ref, Value), key: Gc<Str>) -> Rec<Found> {
+        self.look_up(o, |this, o| {
+            if !this.varies() {
+                return this.raw_field(o, key);
+            }
+            let (k, actual) = (this.value_constant(Value::from(key))?, o.table.get_str(key));
+            Ok((this.varying_field(o, k, Self::type_of(actual)?)?, actual))
+        })
     }
 
     /// Assigns what was found to a register, or calls what is to be called.
@@ -185,28 +198,9 @@ impl Recorder {
         }
     }
 
-    /// Where a field is looked up for a value: the table itself, or a string's methods.
-    fn holder_of(&mut self, r: Ref, actual: Value) -> Rec<Object> {
-        if actual.is_string() {
-            let meta = self.state().metatable_of(actual).ok_or(Abort::Reason("string without a metatable"))?;
-            let state = self.b.ptr(self.state.expose_provenance() as u64);
-            let found = self.b.fload(state, Field::StateStringMeta)?;
-            let expected = self.b.ptr(meta.address() as u64);
-            self.guard_value(found, expected)?;
-            let meta = self.constant_table(meta)?;
-            let name = self.state().heap.names.event(Event::Index);
-            let (r, found) = self.raw_field(meta, name)?;
-            let expected = self.value_constant(found)?;
-            self.guard_value(r, expected)?;
-            return self.object(expected, found);
-        }
-        self.object(r, actual)
-    }
-
     pub(super) fn op_get_field(&mut self, w: Word) -> Rec<Next> {
         let key = self.string_constant(bc::c(w))?;
-        let (r, actual) = (self.get(bc::b(w))?, self.actual(bc::b(w)));
-        let o = self.holder_of(r, actual)?;
+        let o = (self.get(bc::b(w))?, self.actual(bc::b(w)));
         let found = self.field(o, key)?;
         let key = self.value_constant(Value::from(key))?;
         self.assign_found(bc::a(w), found, key)
@@ -214,11 +208,10 @@ impl Recorder {
 
     pub(super) fn op_self(&mut self, w: Word) -> Rec<Next> {
         let key = self.string_constant(bc::c(w))?;
-        let (r, actual) = (self.get(bc::b(w))?, self.actual(bc::b(w)));
-        let o = self.holder_of(r, actual)?;
+        let o = (self.get(bc::b(w))?, self.actual(bc::b(w)));
         let found = self.field(o, key)?;
         let key = self.value_constant(Value::from(key))?;
-        self.set(bc::a(w) + 1, r);
+        self.set(bc::a(w) + 1, o.0);
         self.assign_found(bc::a(w), found, key)
     }
 
@@ -237,8 +230,7 @@ impl Recorder {
 
     pub(super) fn op_get_tab_up(&mut self, w: Word) -> Rec<Next> {
         let key = self.string_constant(bc::c(w))?;
-        let (r, actual) = self.upvalue(bc::b(w))?;
-        let o = self.object(r, actual)?;
+        let o = self.upvalue(bc::b(w))?;
         let found = self.field(o, key)?;
         let key = self.value_constant(Value::from(key))?;
         self.assign_found(bc::a(w), found, key)
@@ -246,8 +238,7 @@ impl Recorder {
 
     /// `o[key]` for a key computed at run time.
     pub(super) fn op_get_table(&mut self, w: Word) -> Rec<Next> {
-        let (r, actual) = (self.get(bc::b(w))?, self.actual(bc::b(w)));
-        let o = self.object(r, actual)?;
+        let o = (self.get(bc::b(w))?, self.actual(bc::b(w)));
         let (k, key) = match bc::op(w) {
             Op::GetI => {
                 let i = bc::c(w) as i64;
@@ -260,23 +251,12 @@ impl Recorder {
     }
 
     /// `o[key]`, through `__index`.
-    fn index(&mut self, mut o: Object, k: Ref, key: Value) -> Rec<Found> {
-        for _ in 0..MAX_CHAIN {
-            let value = self.raw_index(o, k, key)?;
-            if !o.table.get(key).is_nil() {
-                return Ok(Found::Value(value));
-            }
-            match self.index_holder(o)? {
-                Holder::Table(holder) => o = holder,
-                Holder::Nothing => return Ok(Found::Value(Ref::NIL)),
-                Holder::Function(handler) => return Ok(Found::Call(handler, o.r)),
-            }
-        }
-        Err(Abort::Reason("long __index chain"))
+    fn index(&mut self, o: (Ref, Value), k: Ref, key: Value) -> Rec<Found> {
+        self.look_up(o, |this, o| Ok((this.raw_index(o, k, key)?, o.table.get(key))))
     }
 
     /// `o[key]`; none if a function is to be called for it.
-    pub(super) fn indexed(&mut self, o: Object, k: Ref, key: Value) -> Rec<Option<Ref>> {
+    pub(super) fn indexed(&mut self, o: (Ref, Value), k: Ref, key: Value) -> Rec<Option<Ref>> {
         Ok(match self.index(o, k, key)? {
             Found::Value(value) => Some(value),
             Found::Call(..) => None,
@@ -289,9 +269,12 @@ impl Recorder {
             tag::INTEGER => self.index_integer(o, k, key.raw_integer()),
             tag::STRING => self.index_string(o, k, key),
             tag::FLOAT => {
+                let Some(actual) = number::float_to_int(key.raw_float()) else {
+                    let found = self.call_helper(H::FindFloat, &[o.r, k])?;
+                    return Ok(self.b.vload(found, 0, Self::type_of(o.table.get(key))?)?);
+                };
                 let i = self.b.f2i(k)?;
-                let actual = number::float_to_int(key.raw_float());
-                self.index_integer(o, i, actual.ok_or(Abort::Reason("key is a float"))?)
+                self.index_integer(o, i, actual)
             }
             tag::NIL => Err(Abort::Reason("key is nil")),
             _ => self.hashed_by(o, k, Self::type_of(o.table.get(key))?),
@@ -320,7 +303,7 @@ impl Recorder {
     /// `o[k] = value` for a string that is another one each time.
     fn set_computed(&mut self, o: Object, k: Ref, key: Value, value: Ref) -> Rec<Next> {
         if o.table.get(key).is_nil() || o.table.is_flagged() {
-            self.guard_no_event(o.r, o.table, Event::NewIndex)?;
+            self.guard_absent_or_unasked(o, k, key)?;
             let [k, key_tag] = self.with_tag(k);
             return self.set_by_helper([H::SetAny, H::SetAnyF], &[o.r, k, key_tag], value);
         }
@@ -328,6 +311,15 @@ impl Recorder {
         self.guard_unflagged(o)?;
         let place = self.find_string(o, k)?;
         self.set_present(o, place, 0, value)
+    }
+
+    /// No metamethod is asked for a store under a string that is another one each time.
+    fn guard_absent_or_unasked(&mut self, o: Object, k: Ref, key: Value) -> Rec<()> {
+        if o.table.get(key).is_nil() {
+            return self.guard_no_event(o.r, o.table, Event::NewIndex);
+        }
+        let place = self.find_string(o, k)?;
+        self.guard_not_nil(place, 0)
     }
 
     fn guard_value_is(&mut self, r: Ref, actual: Value) -> Rec<()> {
@@ -409,46 +401,79 @@ impl Recorder {
 
     pub(super) fn op_set_field(&mut self, w: Word) -> Rec<Next> {
         let key = self.string_constant(bc::b(w))?;
-        let (r, actual) = (self.get(bc::a(w))?, self.actual(bc::a(w)));
-        let o = self.object(r, actual)?;
+        let o = (self.get(bc::a(w))?, self.actual(bc::a(w)));
         let value = self.stored(w)?;
         self.set_string(o, key, value)
     }
 
     pub(super) fn op_set_tab_up(&mut self, w: Word) -> Rec<Next> {
         let key = self.string_constant(bc::b(w))?;
-        let (r, actual) = self.upvalue(bc::a(w))?;
-        let o = self.object(r, actual)?;
+        let o = self.upvalue(bc::a(w))?;
         let value = self.stored(w)?;
         self.set_string(o, key, value)
     }
 
-    fn set_string(&mut self, mut o: Object, key: Gc<Str>, value: Ref) -> Rec<Next> {
+    /// A store to a value, through `__newindex`: `set` executes it on a table itself, where `look` is to find nothing if a metamethod
+    /// would be asked.
+    fn store(
+        &mut self,
+        mut at: (Ref, Value),
+        (k, key): (Ref, Value),
+        value: Ref,
+        mut look: impl FnMut(&mut Recorder, Object) -> Rec<()>,
+        mut set: impl FnMut(&mut Recorder, Object) -> Rec<Next>,
+    ) -> Rec<Next> {
         for _ in 0..MAX_CHAIN {
-            if self.varies()
-                && let Some(next) = self.set_varying_field(o, key, value)?
-            {
-                return Ok(next);
-            }
-            self.guard_shape(o)?;
-            self.guard_plain(o)?;
-            if !o.table.get_str(key).is_nil() {
-                return self.set_known_field(o, key, value);
-            }
-            // Also a field that was removed: the slot is there, the field is not.
-            self.raw_field(o, key)?;
-            let k = self.value_constant(Value::from(key))?;
-            match self.handler(o.r, Value::from(o.table), Event::NewIndex)? {
-                None => return self.add_field(o, key, k, value),
-                Some((r, found)) if let Some(table) = found.as_table() => {
-                    let expected = self.value_constant(found)?;
-                    self.guard_value(r, expected)?;
-                    o = Object { r: expected, table };
+            if let Some(table) = at.1.as_table() {
+                let o = Object { r: at.0, table };
+                let meta = table.metatable().map(|m| m.event(&self.state().heap, Event::NewIndex));
+                if meta.is_none_or(|m| m.is_nil()) || !table.get(key).is_nil() {
+                    return set(self, o);
                 }
-                Some(handler) => return self.call_meta(handler, &[o.r, k, value]),
+                look(self, o)?;
             }
+            let (r, found) = self.handler(at.0, at.1, Event::NewIndex)?.ok_or(NO_TABLE)?;
+            if found.is_function() {
+                return self.call_meta((r, found), &[at.0, k, value]);
+            }
+            let expected = self.value_constant(found)?;
+            self.guard_value(r, expected)?;
+            at = (expected, found);
         }
         Err(Abort::Reason("long __newindex chain"))
+    }
+
+    fn set_string(&mut self, o: (Ref, Value), key: Gc<Str>, value: Ref) -> Rec<Next> {
+        let k = self.value_constant(Value::from(key))?;
+        let look = |this: &mut Recorder, o| this.raw_field(o, key).map(|_| ());
+        self.store(o, (k, Value::from(key)), value, look, |this, o| this.set_field(o, key, value))
+    }
+
+    /// Assigns to a field of a table itself; no metamethod is asked.
+    fn set_field(&mut self, o: Object, key: Gc<Str>, value: Ref) -> Rec<Next> {
+        if self.varies()
+            && let Some(next) = self.set_varying_field(o, key, value)?
+        {
+            return Ok(next);
+        }
+        self.guard_shape(o)?;
+        let is_there = !o.table.get_str(key).is_nil();
+        if is_there && !o.table.is_flagged() {
+            self.guard_plain(o)?;
+            return self.set_known_field(o, key, value);
+        }
+        // Also a field that was removed: the slot is there, the field is not.
+        self.raw_field(o, key)?;
+        let k = self.value_constant(Value::from(key))?;
+        if !is_there {
+            self.guard_no_event(o.r, o.table, Event::NewIndex)?;
+        }
+        if o.table.is_flagged() {
+            // Of a table that others look through they must be told.
+            return self.set_by_helper([H::SetField, H::SetFieldF], &[o.r, k], value);
+        }
+        self.guard_plain(o)?;
+        self.add_field(o, key, k, value)
     }
 
     /// Assigns to a field that the table has, as its shape tells, which has been checked.
@@ -506,8 +531,7 @@ impl Recorder {
     }
 
     pub(super) fn op_set_table(&mut self, w: Word) -> Rec<Next> {
-        let (r, actual) = (self.get(bc::a(w))?, self.actual(bc::a(w)));
-        let o = self.object(r, actual)?;
+        let o = (self.get(bc::a(w))?, self.actual(bc::a(w)));
         let (k, key) = match bc::op(w) {
             Op::SetI => {
                 let i = bc::b(w) as i64;
@@ -516,6 +540,12 @@ impl Recorder {
             _ => (self.get(bc::b(w))?, self.actual(bc::b(w))),
         };
         let value = self.stored(w)?;
+        let look = |this: &mut Recorder, o| this.raw_index(o, k, key).map(|_| ());
+        self.store(o, (k, key), value, look, |this, o| this.set_raw(o, k, key, value))
+    }
+
+    /// `o[key] = value` for a table itself; no metamethod is asked.
+    fn set_raw(&mut self, o: Object, k: Ref, key: Value, value: Ref) -> Rec<Next> {
         match key.tag() {
             tag::INTEGER => self.set_integer(o, k, key.raw_integer(), value),
             tag::STRING if !o.table.shape().is_dictionary() => {
@@ -524,14 +554,17 @@ impl Recorder {
                     return self.set_computed(o, k, key, value);
                 }
                 self.guard_value_is(k, key)?;
-                self.set_string(o, s, value)
+                self.set_field(o, s, value)
             }
             tag::NIL => Err(Abort::Reason("key is nil")),
-            tag::FLOAT => {
-                let actual = number::float_to_int(key.raw_float()).ok_or(Abort::Reason("key is a float"))?;
-                let i = self.b.f2i(k)?;
-                self.set_integer(o, i, actual, value)
-            }
+            tag::FLOAT => match number::float_to_int(key.raw_float()) {
+                Some(i) => {
+                    let k = self.b.f2i(k)?;
+                    self.set_integer(o, k, i, value)
+                }
+                None => self.set_by_float(o, k, key, value),
+            },
+            tag::STRING if o.table.is_flagged() => self.set_computed(o, k, key, value),
             _ => {
                 if key.is_string() {
                     self.guard_shape(o)?;
@@ -545,6 +578,20 @@ impl Recorder {
                 self.set_by_helper([H::SetAny, H::SetAnyF], &[o.r, payload, tag], value)
             }
         }
+    }
+
+    /// `o[key] = value` for a float without an integer's value.
+    fn set_by_float(&mut self, o: Object, k: Ref, key: Value, value: Ref) -> Rec<Next> {
+        if key.raw_float().is_nan() {
+            return Err(Abort::Reason("key is NaN"));
+        }
+        if o.table.get(key).is_nil() {
+            self.guard_no_event(o.r, o.table, Event::NewIndex)?;
+        } else {
+            let found = self.call_helper(H::FindFloat, &[o.r, k])?;
+            self.guard_not_nil(found, 0)?;
+        }
+        self.set_by_helper([H::SetFloat, H::SetFloatF], &[o.r, k], value)
     }
 
     /// `o[key] = value` for an integer key.
@@ -650,7 +697,7 @@ impl Recorder {
 
     pub(super) fn op_length(&mut self, w: Word) -> Rec<Next> {
         let (r, actual) = (self.get(bc::b(w))?, self.actual(bc::b(w)));
-        if actual.as_table().is_some()
+        if !actual.is_string()
             && let Some(handler) = self.handler(r, actual, Event::Len)?
         {
             return self.call_meta(handler, &[r, r]);

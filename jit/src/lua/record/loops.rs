@@ -3,13 +3,15 @@
 
 use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
 use perilune_runtime::lua::function::Special;
-use perilune_runtime::lua::value::tag;
+use perilune_runtime::lua::number;
+use perilune_runtime::lua::value::{Value, tag};
 
 use super::super::helpers::H;
 use super::super::ir::build::{BuildError, Builder};
 use super::super::ir::{Link, Op as Ins, Ref, Type};
 use super::super::opt::peel::peel;
 use super::super::snapshot::ExitMode;
+use super::meta::Handler;
 use super::{Abort, Next, Origin, Rec, Recorder};
 
 /// How often a recording follows the back edge of a loop that is not compiled.
@@ -203,33 +205,22 @@ impl Recorder {
         let a = bc::a(w);
         let s = self.actual(a + 2).raw_integer();
         let init = self.get(a)?;
-        let limit = match self.get(a + 1)? {
-            // A float limit is rounded towards the inside; one out of an integer's range fails the conversion.
-            r if self.ty(r) == Type::Float => {
-                let rounded = self.b.unary(if s > 0 { Ins::Floor } else { Ins::Ceil }, r)?;
-                self.b.f2i(rounded)?
-            }
-            r => r,
-        };
+        let (limit, y) = self.integer_limit(a + 1, s > 0)?;
         let x = self.actual(a).raw_integer();
-        let y = match self.actual(a + 1) {
-            v if v.is_float() && s > 0 => v.raw_float().floor() as i64,
-            v if v.is_float() => v.raw_float().ceil() as i64,
-            v => v.raw_integer(),
-        };
         let (runs, op, not) = if s > 0 { (x <= y, Ins::Le, Ins::Gt) } else { (x >= y, Ins::Ge, Ins::Lt) };
         self.b.guard(if runs { op } else { not }, init, limit)?;
         if !runs {
             return Ok(Next::More);
         }
-        let count = if s > 0 { self.b.binary(Ins::Sub, limit, init)? } else { self.b.binary(Ins::Sub, init, limit)? };
-        if s == i64::MIN {
-            return Err(Abort::Reason("loop with a huge step"));
-        }
+        let distance = if s > 0 { y.wrapping_sub(x) } else { x.wrapping_sub(y) };
         let count = if s.unsigned_abs() == 1 {
-            count
+            if s > 0 { self.b.binary(Ins::Sub, limit, init)? } else { self.b.binary(Ins::Sub, init, limit)? }
+        } else if s == i64::MIN || distance < 0 {
+            // It spans more than half of all integers.
+            self.call_helper(H::LoopCount, &[init, limit, step])?
         } else {
-            // The distance, as a signed number: true unless the loop spans more than half of all integers.
+            let count =
+                if s > 0 { self.b.binary(Ins::Sub, limit, init)? } else { self.b.binary(Ins::Sub, init, limit)? };
             let (zero, least) = (self.b.int(0), self.b.int(i64::MIN));
             self.b.guard(Ins::Ge, count, zero)?;
             let by = if s > 0 {
@@ -244,6 +235,25 @@ impl Recorder {
         self.set(a + 2, step);
         self.set(a + 3, init);
         self.enter_loop(w)
+    }
+
+    /// The limit of a loop over integers, as an integer, and what it is now: a float is rounded towards the inside.
+    fn integer_limit(&mut self, register: usize, forwards: bool) -> Rec<(Ref, i64)> {
+        let (r, actual) = (self.get(register)?, self.actual(register));
+        if self.ty(r) != Type::Float {
+            return Ok((r, actual.raw_integer()));
+        }
+        let rounded = if forwards { actual.raw_float().floor() } else { actual.raw_float().ceil() };
+        if let Some(limit) = number::float_to_int(rounded) {
+            let rounded = self.b.unary(if forwards { Ins::Floor } else { Ins::Ceil }, r)?;
+            return Ok((self.b.f2i(rounded)?, limit));
+        }
+        // Behind all integers. What is not a number counts as negative.
+        let end = 2f64.powi(63);
+        let (op, bound, limit) = if rounded > 0.0 { (Ins::Ge, end, i64::MAX) } else { (Ins::Ult, -end, i64::MIN) };
+        let bound = self.b.float(bound);
+        self.b.guard(op, r, bound)?;
+        Ok((self.b.int(limit), limit))
     }
 
     /// The first iteration of a loop begins: perhaps its trace is there.
@@ -292,39 +302,22 @@ impl Recorder {
             self.guard_value(f, expected)?;
             return self.next_element(a, wanted);
         }
-        // As the interpreter does it: a copy of the function and its arguments, and a call of that.
+        self.call_iterator(a, wanted as i16)
+    }
+
+    /// As the interpreter does it: a copy of the function and its arguments, and a call of that.
+    pub(super) fn call_iterator(&mut self, a: usize, wanted: i16) -> Rec<Next> {
         for i in (0..3).rev() {
             let value = self.get(a + i)?;
             self.set(a + 4 + i, value);
         }
-        self.iterate(a + 4, wanted as i16, self.actual(a))
+        self.iterate(a + 4, wanted, self.actual(a))
     }
 
     /// `next` on a table in a generic loop.
     fn record_next(&mut self, a: usize, wanted: usize) -> Rec<Next> {
-        let (table, key) = (self.get(a + 1)?, self.get(a + 2)?);
-        if self.ty(key) == Type::Float {
-            return Err(Abort::Reason("next behind a float"));
-        }
-        let found = match self.actual(a + 1).as_table().map(|t| t.next(self.actual(a + 2))) {
-            Some(Ok(found)) => found,
-            _ => return Err(Abort::Reason("invalid key to next")),
-        };
-        let [payload, tag] = self.with_tag(key);
-        let answer = self.call_helper(H::Next, &[table, payload, tag])?;
-        let expected = self.b.int(found.is_some().into());
-        self.guard_value(answer, expected)?;
-        let (k, v) = match found {
-            None => (Ref::NIL, Ref::NIL),
-            Some((k, v)) => {
-                let address = (&raw const self.state().scratch) as u64;
-                let scratch = self.b.ptr(address);
-                let ty = |tag| Type::from_tag(tag).ok_or(Abort::Reason("internal value"));
-                let key = self.b.vload(scratch, 0, ty(k.tag())?)?;
-                let value = if wanted > 1 { self.b.vload(scratch, 1, ty(v.tag())?)? } else { Ref::NIL };
-                (key, value)
-            }
-        };
+        let (table, key) = ((self.get(a + 1)?, self.actual(a + 1)), (self.get(a + 2)?, self.actual(a + 2)));
+        let (k, v) = self.next_entry(table, key, wanted > 1)?.unwrap_or((Ref::NIL, Ref::NIL));
         self.set(a + 4, k);
         if wanted > 1 {
             self.set(a + 5, v);
@@ -332,6 +325,46 @@ impl Recorder {
         for i in 2..wanted {
             self.set(a + 4 + i, Ref::NIL);
         }
+        Ok(Next::More)
+    }
+
+    /// The entry of a table behind a key, if there is one; its value if that is asked for.
+    fn next_entry(&mut self, table: Handler, key: Handler, with_value: bool) -> Rec<Option<(Ref, Ref)>> {
+        let found = match table.1.as_table().map(|t| t.next(key.1)) {
+            Some(Ok(found)) => found,
+            _ => return Err(Abort::Reason("invalid key to next")),
+        };
+        let answer = if self.ty(key.0) == Type::Float {
+            self.call_helper(H::NextFloat, &[table.0, key.0])?
+        } else {
+            let [payload, tag] = self.with_tag(key.0);
+            self.call_helper(H::Next, &[table.0, payload, tag])?
+        };
+        let expected = self.b.int(found.is_some().into());
+        self.guard_value(answer, expected)?;
+        let Some((k, v)) = found else { return Ok(None) };
+        let address = (&raw const self.state().scratch) as u64;
+        let scratch = self.b.ptr(address);
+        let ty = |tag| Type::from_tag(tag).ok_or(Abort::Reason("internal value"));
+        let key = self.b.vload(scratch, 0, ty(k.tag())?)?;
+        let value = if with_value { self.b.vload(scratch, 1, ty(v.tag())?)? } else { Ref::NIL };
+        Ok(Some((key, value)))
+    }
+
+    /// A call of `next`, in register `a`, on a table.
+    pub(super) fn call_next(&mut self, a: usize, arguments: usize, wanted: i16) -> Rec<Next> {
+        if !(1..=2).contains(&arguments) || !self.actual(a + 1).is_table() {
+            return self.full_call(a, arguments, wanted);
+        }
+        let (function, expected) = (self.get(a)?, self.value_constant(self.actual(a))?);
+        self.guard_value(function, expected)?;
+        let table = (self.get(a + 1)?, self.actual(a + 1));
+        let key = if arguments > 1 { (self.get(a + 2)?, self.actual(a + 2)) } else { (Ref::NIL, Value::NIL) };
+        let values = match self.next_entry(table, key, wanted != 1)? {
+            None => vec![Ref::NIL],
+            Some((k, v)) => vec![k, v],
+        };
+        self.results(self.at(a), wanted, &values);
         Ok(Next::More)
     }
 

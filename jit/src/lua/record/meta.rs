@@ -1,16 +1,23 @@
-//! Metamethods that are Lua functions: inlined calls whose result finishes the instruction that asked for them.
+//! Metamethods. Those that are Lua functions become inlined calls whose result finishes the instruction that asked for them; native
+//! ones are called, and the instruction is finished by the helper that calls them.
 
+use perilune_interpreter::lua::call::is_plain;
 use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
 use perilune_runtime::lua::event::Event;
-use perilune_runtime::lua::function::Proto;
+use perilune_runtime::lua::function::{NativeFunction, Proto};
 use perilune_runtime::lua::heap::Gc;
+use perilune_runtime::lua::state::type_index;
 use perilune_runtime::lua::table::ABSENT_SHIFT;
-use perilune_runtime::lua::value::Value;
+use perilune_runtime::lua::value::{Value, tag};
 
+use super::super::helpers::H;
 use super::super::ir::{Field, Op as Ins, Ref, Type};
-use super::super::snapshot::FrameKind;
+use super::super::snapshot::{ExitMode, FrameKind};
 use super::index::Object;
-use super::{Abort, Next, Rec, Recorder, truth};
+use super::{Abort, Next, OpenCondition, Rec, Recorder, truth};
+
+/// Most arguments of a metamethod, those that stand for themselves among them.
+const MAX_ARGUMENTS: usize = 8;
 
 /// A metamethod: its reference, and what it is.
 pub(super) type Handler = (Ref, Value);
@@ -18,19 +25,33 @@ pub(super) type Handler = (Ref, Value);
 impl Recorder {
     /// The metamethod of a value, guarded to be there or not.
     pub(super) fn handler(&mut self, r: Ref, actual: Value, event: Event) -> Rec<Option<Handler>> {
-        let Some(table) = actual.as_table() else {
-            let meta = self.state().metatable_of(actual);
-            let name = self.state().heap.names.event(event);
-            let has = meta.is_some_and(|meta| !meta.get_str(name).is_nil());
-            return if has { Err(Abort::Reason("metamethod of something else than a table")) } else { Ok(None) };
-        };
-        if self.guard_lacking(Object { r, table }, event)? {
+        if let Some(table) = actual.as_table()
+            && self.guard_lacking(Object { r, table }, event)?
+        {
             return Ok(None);
         }
-        let Some(meta) = self.guard_metatable(Object { r, table })? else { return Ok(None) };
+        let Some(meta) = self.metatable(r, actual)? else { return Ok(None) };
         let name = self.state().heap.names.event(event);
         let (r, found) = self.raw_field(meta, name)?;
         Ok(if found.is_nil() { None } else { Some((r, found)) })
+    }
+
+    /// The metatable of a value, guarded: tables and userdata have their own, all others one for each type.
+    pub(super) fn metatable(&mut self, r: Ref, actual: Value) -> Rec<Option<Object>> {
+        if let Some(table) = actual.as_table() {
+            return self.guard_metatable(Object { r, table });
+        }
+        let found = if actual.tag() == tag::USERDATA {
+            self.b.fload(r, Field::UserdataMeta)?
+        } else {
+            let state = self.state.expose_provenance() as u64;
+            let place = self.b.ptr(state + 8 * u64::from(type_index(actual.tag())));
+            self.b.fload(place, Field::StateTypeMeta)?
+        };
+        let meta = self.state().metatable_of(actual);
+        let expected = self.b.ptr(meta.map_or(0, |m| m.address() as u64));
+        self.guard_value(found, expected)?;
+        meta.map(|m| self.constant_table(m)).transpose()
     }
 
     /// If a table has a metatable that lacks the metamethod: guards that, whichever metatable it is, by what metatables' headers
@@ -59,14 +80,59 @@ impl Recorder {
     }
 
     /// Calls a metamethod for the current instruction.
-    pub(super) fn call_meta(&mut self, handler: Handler, args: &[Ref]) -> Rec<Next> {
-        let Some(f) = handler.1.as_lua_function() else { return Err(Abort::Reason("native metamethod")) };
+    pub(super) fn call_meta(&mut self, mut handler: Handler, args: &[Ref]) -> Rec<Next> {
+        let mut args = args.to_vec();
+        while !handler.1.is_function() {
+            // What can be called in its turn gets itself as the first argument.
+            let found = self.handler(handler.0, handler.1, Event::Call)?.filter(|_| args.len() < MAX_ARGUMENTS);
+            args.insert(0, handler.0);
+            handler = found.ok_or(Abort::Reason("call of something else than a function"))?;
+        }
         let register = usize::from(self.proto.max_stack);
         self.set(register, handler.0);
         for (i, arg) in args.iter().enumerate() {
             self.set(register + 1 + i, *arg);
         }
-        self.inline(register, args.len(), 1, f, self.pc + 1, FrameKind::Meta)
+        match (handler.1.as_lua_function(), handler.1.as_native()) {
+            (Some(f), _) => self.inline(register, args.len(), 1, f, self.pc + 1, FrameKind::Meta),
+            (None, Some(f)) => self.call_native_meta(handler.0, f, args.len()),
+            (None, None) => Err(Abort::Reason("call of something else than a function")),
+        }
+    }
+
+    /// Calls a native metamethod, which lies above the registers with its arguments. Its result goes where the instruction wants it.
+    fn call_native_meta(&mut self, function: Ref, f: Gc<NativeFunction>, arguments: usize) -> Rec<Next> {
+        if !is_plain(f) {
+            return Err(Abort::Reason("metamethod that may yield"));
+        }
+        self.guard_native(function, f)?;
+        let w = self.proto.word(self.pc as usize);
+        let register = usize::from(self.proto.max_stack);
+        let (target, is_condition) = match bc::op(w) {
+            Op::SetTabUp | Op::SetField | Op::SetTable | Op::SetI => (register, false),
+            Op::Eq | Op::Lt | Op::Le | Op::LtI | Op::LeI | Op::GtI | Op::GeI => (register, true),
+            _ => (bc::a(w), false),
+        };
+        let answer = self.call_natively(H::CallMeta, (register, arguments), target as i64, target)?;
+        if is_condition {
+            // Which way it goes is known when it has been executed.
+            self.open_condition = Some(OpenCondition { answer, at: self.pc, register });
+            return Ok(Next::More);
+        }
+        self.forget_slot(self.at(target));
+        self.guard_done(answer, self.pc + bc::op(w).words() as u32)?;
+        Ok(Next::More)
+    }
+
+    /// The native metamethod of a comparison has been called: the condition holds as it does now, or the trace is left.
+    pub(super) fn condition(&mut self, open: OpenCondition) -> Rec<()> {
+        let w = self.proto.word(open.at as usize);
+        let holds = bc::k(w) == (self.pc == open.at + 1);
+        let slot = self.at(open.register);
+        self.snapshot_with_top(ExitMode::Finish, open.at + 1, slot);
+        // As `H::CallMeta` answers.
+        let expected = self.b.int(if holds { 2 } else { 1 });
+        self.guard_value(open.answer, expected)
     }
 
     /// A metamethod has returned to the current frame: finishes the instruction that it was called for.
@@ -84,6 +150,27 @@ impl Recorder {
         Ok(())
     }
 
+    /// `pairs`, in register `a`, of a value with a metamethod: that is called in its place.
+    pub(super) fn pairs_by_metamethod(&mut self, a: usize, arguments: usize, wanted: i16) -> Rec<Option<Next>> {
+        if arguments == 0 {
+            return Ok(None);
+        }
+        let (r, actual) = (self.get(a + 1)?, self.actual(a + 1));
+        let Some((handler, found)) = self.handler(r, actual, Event::Pairs)? else { return Ok(None) };
+        let Some(f) = found.as_lua_function() else {
+            return match found.as_native().filter(|f| is_plain(*f)) {
+                Some(f) => {
+                    self.guard_native(handler, f)?;
+                    self.full_call(a, arguments, wanted).map(Some)
+                }
+                None => Err(Abort::Reason("metamethod that may yield")),
+            };
+        };
+        self.set(a + 1, handler);
+        self.set(a + 2, r);
+        self.inline(a + 1, 1, wanted, f, self.pc + 1, FrameKind::Pairs).map(Some)
+    }
+
     /// The function that a value's `__call` is; it takes the value's place, and that becomes its first argument.
     pub(super) fn call_of_value(&mut self, a: usize, arguments: usize) -> Rec<Value> {
         let (r, actual) = (self.get(a)?, self.actual(a));
@@ -92,9 +179,6 @@ impl Recorder {
         }
         let handler = self.handler(r, actual, Event::Call)?;
         let (f, found) = handler.ok_or(Abort::Reason("call of something else than a function"))?;
-        if found.as_lua_function().is_none() {
-            return Err(Abort::Reason("native metamethod"));
-        }
         for i in (0..=arguments).rev() {
             let value = self.get(a + i)?;
             self.set(a + i + 1, value);

@@ -139,6 +139,17 @@ struct OpenCall {
     answer: Ref,
 }
 
+/// A comparison whose native metamethod has been called.
+#[derive(Clone, Copy)]
+struct OpenCondition {
+    /// The helper's answer.
+    answer: Ref,
+    /// The place of the instruction.
+    at: u32,
+    /// Where the outcome lies.
+    register: usize,
+}
+
 /// Where a recording began.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Origin {
@@ -228,6 +239,8 @@ pub struct Recorder {
     raises: bool,
     /// A native call that leaves an open list of results, to be looked at when it has been executed.
     open_call: Option<OpenCall>,
+    /// A comparison whose outcome is to be looked at when it has been executed.
+    open_condition: Option<OpenCondition>,
     back_edges: FxHashMap<(usize, u32), u32>,
     prototypes: Rc<RefCell<Prototypes>>,
     length: u32,
@@ -308,6 +321,7 @@ impl Recorder {
             open_top: None,
             raises: false,
             open_call: None,
+            open_condition: None,
             back_edges: FxHashMap::default(),
             prototypes: setup.prototypes,
             length: 0,
@@ -495,6 +509,11 @@ impl Recorder {
 
     /// Takes a snapshot: the interpreter goes on at `pc` of the current function.
     fn snapshot(&mut self, mode: ExitMode, pc: u32) {
+        let top = self.open_top.unwrap_or(self.base + i16::from(self.proto.max_stack));
+        self.snapshot_with_top(mode, pc, top);
+    }
+
+    fn snapshot_with_top(&mut self, mode: ExitMode, pc: u32, top: i16) {
         let mut slots = std::mem::take(&mut self.taken);
         slots.clear();
         let (mut floor, mut base) = (-1, 0);
@@ -503,7 +522,6 @@ impl Recorder {
             self.collect(&mut slots, i32::from(*call_slot), frame.base.into(), base, None);
             (floor, base) = (frame.base.into(), frame.base);
         }
-        let top = self.open_top.unwrap_or(self.base + i16::from(self.proto.max_stack));
         let live = self.liveness(self.proto).at(pc as usize);
         let live = if self.open_top.is_some() { None } else { Some(&live) };
         self.collect(&mut slots, floor, top.into(), self.base, live);
@@ -554,15 +572,20 @@ impl Recorder {
             self.snapshot_here();
             self.b.plain(Ins::Room)?;
             self.begin_loop()?;
-        } else if self.frames.is_empty() && Some(self.pc) == self.head {
-            return self.close_loop();
+        } else {
+            if let Some(open) = self.open_call.take() {
+                self.open_results(open)?;
+            }
+            if let Some(open) = self.open_condition.take() {
+                self.condition(open)?;
+            }
+            if self.frames.is_empty() && Some(self.pc) == self.head {
+                return self.close_loop();
+            }
         }
         self.length += 1;
         if self.length > self.max_length {
             return Err(Abort::Reason("trace too long"));
-        }
-        if let Some(open) = self.open_call.take() {
-            self.open_results(open)?;
         }
         self.line()?;
         if can_leave(self.proto.word(self.pc as usize)) {

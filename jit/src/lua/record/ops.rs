@@ -149,18 +149,21 @@ impl Recorder {
         let proto = self.proto.functions[bc::bx(w)];
         let registers: Vec<usize> =
             proto.upvalues.iter().filter(|u| u.in_register).map(|u| usize::from(u.index)).collect();
-        if registers.len() > 3 {
-            return Err(Abort::Reason("closure of many variables"));
-        }
         let null = self.b.ptr(0);
-        let mut cells = [null; 3];
-        for (cell, register) in cells.iter_mut().zip(registers) {
-            *cell = self.get(register)?;
+        let mut cells = Vec::with_capacity(registers.len());
+        for register in registers {
+            cells.push(self.get(register)?);
         }
+        // Helpers take three at a time.
+        cells.resize(cells.len().next_multiple_of(3).max(3), null);
         self.pinned.protos.push(proto);
         let p = self.b.ptr(proto.address() as u64);
         let parent = self.function()?;
         let f = self.call_helper(H::ClosureNew, &[p, parent, cells[0], cells[1], cells[2]])?;
+        for (i, more) in cells.chunks(3).enumerate().skip(1) {
+            let first = self.b.int(3 * i as i64);
+            self.call_helper(H::Capture, &[f, first, more[0], more[1], more[2]])?;
+        }
         self.assign(bc::a(w), f)
     }
 }

@@ -41,11 +41,16 @@ impl Recorder {
         let values = (1..=count).map(|i| self.get(a + i)).collect::<Rec<Vec<_>>>()?;
         // The interpreter stretches the array over nils between values; stored one by one they would end it.
         let last = values.iter().rposition(|v| self.ty(*v) != Type::Nil).unwrap_or(0);
-        if values[..last].iter().any(|v| self.ty(*v) == Type::Nil) {
-            return Err(Abort::Reason("constructor with holes"));
+        let has_holes = values[..last].iter().any(|v| self.ty(*v) == Type::Nil);
+        if has_holes {
+            let (stored, count) = (self.b.int(first), self.b.int(last as i64 + 1));
+            self.set_by_helper([H::SetHoles, H::SetHolesF], &[table, stored, count], values[last])?;
         }
-        for (i, value) in (first + 1..).zip(values) {
-            let key = self.b.int(i);
+        for (i, value) in values.into_iter().enumerate() {
+            if has_holes && (i == last || i < last && self.ty(value) == Type::Nil) {
+                continue;
+            }
+            let key = self.b.int(first + 1 + i as i64);
             self.set_by_helper([H::SetInt, H::SetIntF], &[table, key], value)?;
         }
         Ok(Next::More)
@@ -119,16 +124,12 @@ impl Recorder {
         Ok(true)
     }
 
-    /// `getmetatable(t)` of a table whose metatable is not protected.
+    /// `getmetatable(v)`: the metatable, or what it says in its place.
     pub(super) fn get_metatable(&mut self, r: Ref, actual: Value) -> Results {
-        let Some(table) = actual.as_table() else { return Ok(None) };
-        let Some(meta) = self.guard_metatable(Object { r, table })? else { return Ok(Some(vec![Ref::NIL])) };
+        let Some(meta) = self.metatable(r, actual)? else { return Ok(Some(vec![Ref::NIL])) };
         let name = self.state().heap.names.event(Event::Metatable);
-        let (_, protected) = self.raw_field(meta, name)?;
-        if !protected.is_nil() {
-            return Err(Abort::Reason("protected metatable"));
-        }
-        Ok(Some(vec![meta.r]))
+        let (protected, actual) = self.raw_field(meta, name)?;
+        Ok(Some(vec![if actual.is_nil() { meta.r } else { protected }]))
     }
 
     pub(super) fn raw_get(&mut self, r: Ref, actual: Value, (k, key): (Ref, Value)) -> Results {
@@ -148,10 +149,10 @@ impl Recorder {
 
     /// `ipairs(t)` and `pairs(t)`: the iterator, the table, the start.
     pub(super) fn iteration(&mut self, which: Intrinsic, r: Ref, actual: Value, f: Gc<NativeFunction>) -> Results {
-        let Some(table) = actual.as_table() else { return Ok(None) };
-        if which == Intrinsic::Pairs {
-            self.guard_no_event(r, table, Event::Pairs)?;
+        if !actual.is_table() {
+            return Ok(None);
         }
+        // That pairs has no metamethod has been checked.
         if f.count() == 0 {
             return Ok(None);
         }
@@ -175,7 +176,6 @@ impl Recorder {
     /// The next element of an `ipairs` loop: the index and the value, or nil.
     pub(super) fn next_element(&mut self, a: usize, wanted: usize) -> Rec<Next> {
         let (r, actual) = (self.get(a + 1)?, self.actual(a + 1));
-        let Some(table) = actual.as_table() else { return Err(Abort::Reason("ipairs of something else than a table")) };
         let (control, i) = (self.get(a + 2)?, self.actual(a + 2));
         if self.ty(control) != Type::Int {
             return Err(Abort::Reason("index of ipairs is no integer"));
@@ -183,8 +183,9 @@ impl Recorder {
         let one = self.b.int(1);
         let k = self.b.binary(Ins::Add, control, one)?;
         let key = Value::integer(i.raw_integer().wrapping_add(1));
-        let Some(value) = self.indexed(Object { r, table }, k, key)? else {
-            return Err(Abort::Reason("__index function in ipairs"));
+        let Some(value) = self.indexed((r, actual), k, key)? else {
+            // The iterator calls a function for it.
+            return self.call_iterator(a, wanted as i16);
         };
         self.set(a + 4, if value == Ref::NIL { Ref::NIL } else { k });
         if wanted > 1 {
