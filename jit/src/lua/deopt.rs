@@ -79,6 +79,9 @@ pub fn push_frames_at(state: &mut State, at: Entered, ir: &Ir, snapshot: &Snapsh
             0 => set_pc(state, f.return_pc),
             address => set_address(state, address),
         }
+        if let Some(caller) = frames.last_mut() {
+            caller.pending = f.pending.into();
+        }
         let base = at.slot(f.base) as u32;
         let finish = if f.kind.is_meta() || f.kind.has_frame_below() { frame_flag::FINISH } else { 0 };
         let tail = if f.kind.is_tail() { frame_flag::TAIL } else { 0 };
@@ -141,6 +144,9 @@ pub fn pop_frames(state: &mut State, at: Entered) {
     let frames = thread.frames();
     while frames.len() > at.depth {
         state.nesting -= frames.pop().map_or(0, |frame| nesting_of(frame.flags));
+        if let Some(caller) = frames.last_mut() {
+            caller.pending = 0;
+        }
     }
 }
 

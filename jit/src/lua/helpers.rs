@@ -134,8 +134,12 @@ define_helpers! {
     ClosureNew = closure_new, [Ptr Function Void Void Void] -> Function, Allocating, Access::Fresh, Zero;
     /// More of a new closure's cells from registers: those from the so manieth on, up to three.
     Capture = capture, [Function Int Void Void Void] -> Int, Leaf, Access::Writes(Alias::Upvalue.bit()), Never;
-    /// Whether the top frame has variables to be closed from a register on.
-    Closing = closing, [Int] -> Bool, Leaf, Access::Reads(Alias::Lookup.bit()), Never;
+    /// The slot of the variable to be closed next, if it is one from this slot on, else -1. Slots are relative to the top frame's base.
+    Closing = closing, [Int] -> Int, Leaf, Access::Reads(Alias::Lookup.bit()), Never;
+    /// A slot's variable is to be closed.
+    CloseLater = close_later, [Int] -> Int, Leaf, Access::Writes(Alias::Lookup.bit()), Never;
+    /// The variable to be closed next is being closed.
+    CloseNext = close_next, [] -> Int, Leaf, Access::Writes(Alias::Lookup.bit()), Never;
     /// The number of extra arguments of the top frame.
     Extra = extra, [] -> Int, Leaf, Access::Reads(Alias::Slot.bit()), Never;
     /// Calls the native function in register A of the top frame with that many arguments; results as wanted. Answers one
@@ -350,9 +354,18 @@ helpers! {
         }
         0
     }
-    fn closing(state, register: i64) -> bool {
-        let level = state.thread.frames().last().map_or(0, |f| i64::from(f.base)) + register;
-        state.thread.closing().last().is_some_and(|slot| i64::from(*slot) >= level)
+    fn closing(state, level: i64) -> i64 {
+        let base = state.thread.frames().last().map_or(0, |f| i64::from(f.base));
+        state.thread.closing().last().map(|slot| i64::from(*slot) - base).filter(|slot| *slot >= level).unwrap_or(-1)
+    }
+    fn close_later(state, slot: i64) -> i64 {
+        let base = state.thread.frames().last().map_or(0, |f| i64::from(f.base));
+        state.thread.closing().push((base + slot) as u32);
+        0
+    }
+    fn close_next(state) -> i64 {
+        state.thread.closing().pop();
+        0
     }
     fn extra(state) -> i64 { state.thread.frames().last().map_or(0, |f| i64::from(f.extra)) }
     fn call_native(state, register: i64, arguments: i64, wanted: i64) -> i64 {

@@ -158,6 +158,9 @@ pub struct Frame {
     pub wanted: i16,
     /// How many extra arguments it has.
     pub varargs: u16,
+    /// What the caller's instruction goes on with when it returns: one more than the number of values that are left to be concatenated,
+    /// or that wait to be returned; 0 for neither.
+    pub pending: u16,
     /// The address of its prototype, for whoever explains the trace; 0 in IR that comes from text.
     pub proto: usize,
 }

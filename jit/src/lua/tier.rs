@@ -357,7 +357,7 @@ impl Jit {
         let compiled = unsafe { self.engine.compile(state, &self.traces, number) };
         if let Err(reason) = compiled {
             self.drop_trace(number);
-            self.failed(proto, origin, 1, &reason);
+            self.failed(proto, origin, &reason);
             return;
         }
         self.prototypes.borrow_mut().of(proto).traces.push(number);
@@ -402,32 +402,32 @@ impl Jit {
         }
     }
 
-    fn failed(&mut self, proto: Gc<Proto>, origin: Origin, weight: u32, reason: &str) {
+    fn failed(&mut self, proto: Gc<Proto>, origin: Origin, reason: &str) {
         self.aborts += 1;
         match origin {
             Origin::Loop(site) => {
                 let mut prototypes = self.prototypes.borrow_mut();
                 let count = prototypes.of(proto).penalties.entry(site).or_insert(0);
-                *count = (*count + weight).min(MAX_PENALTY);
+                *count = (*count + 1).min(MAX_PENALTY);
                 let start = self.options.hotloop.saturating_mul(1 << *count).max(4 << *count);
                 set_counter(proto, site, start);
             }
             Origin::Entry => {
                 let mut prototypes = self.prototypes.borrow_mut();
                 let known = prototypes.of(proto);
-                known.entry_penalty = (known.entry_penalty + weight).min(MAX_PENALTY);
+                known.entry_penalty = (known.entry_penalty + 1).min(MAX_PENALTY);
                 proto.hot.set(self.options.hotloop.saturating_mul(1 << known.entry_penalty).max(4));
             }
             Origin::Return { pc, open } => {
                 let mut prototypes = self.prototypes.borrow_mut();
                 if let Some((missed, threshold)) = prototypes.of(proto).returns.get_mut(&(pc, open)) {
-                    (*missed, *threshold) = (0, threshold.saturating_mul(3u32.pow(weight)).max(16));
+                    (*missed, *threshold) = (0, threshold.saturating_mul(3).max(16));
                 }
             }
             Origin::Exit { parent, exit } => {
                 if let Some(trace) = self.trace_mut(parent) {
                     let exit = &mut trace.exits[exit as usize];
-                    exit.threshold = exit.threshold.saturating_mul(3u32.pow(weight)).max(16);
+                    exit.threshold = exit.threshold.saturating_mul(3).max(16);
                     exit.count = 0;
                 }
             }
@@ -524,7 +524,7 @@ impl Jit {
             Some(Pending::Exit { trace: parent, exit, at }) => {
                 if let Err(reason) = self.begin_exit(state, (parent, exit, at)) {
                     if let Some(proto) = self.trace(parent).map(|t| t.proto) {
-                        self.failed(proto, Origin::Exit { parent, exit }, 1, reason);
+                        self.failed(proto, Origin::Exit { parent, exit }, reason);
                     }
                     return Answer::Continue;
                 }
@@ -545,7 +545,7 @@ impl Jit {
             }
             Err(abort) => {
                 let (proto, origin) = recorder.place();
-                self.failed(proto, origin, abort.weight(), &abort.to_string());
+                self.failed(proto, origin, &abort.to_string());
                 Answer::Continue
             }
         }
@@ -595,7 +595,7 @@ impl Tier for Jit {
         self.pending = None;
         if let Some(recorder) = self.recorder.take() {
             let (proto, origin) = recorder.place();
-            self.failed(proto, origin, 1, reason);
+            self.failed(proto, origin, reason);
         }
     }
 

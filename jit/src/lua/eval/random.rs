@@ -302,6 +302,7 @@ impl Recorder<'_> {
             wanted: 1,
             return_address: 0,
             varargs: 0,
+            pending: 0,
             proto: 0,
         };
         self.snapshot(ExitMode::Reexecute);

@@ -184,6 +184,7 @@ impl<'t> Parser<'t> {
             wanted: keyed(words.next(), "want")?,
             return_address: 0,
             varargs: keyed(words.next(), "va")?,
+            pending: words.next().map_or(Ok(0), |word| keyed(Some(word), "pend"))?,
             proto: 0,
         })
     }

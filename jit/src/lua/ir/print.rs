@@ -111,13 +111,17 @@ impl Ir {
             let function = self.ref_text(frame.function);
             let _ = write!(
                 out,
-                " {}(f={function} ret={} base={} want={} va={})",
+                " {}(f={function} ret={} base={} want={} va={}",
                 frame.kind.name(),
                 frame.return_pc,
                 frame.base,
                 frame.wanted,
                 frame.varargs
             );
+            if frame.pending > 0 {
+                let _ = write!(out, " pend={}", frame.pending);
+            }
+            out.push(')');
         }
         out
     }

@@ -88,7 +88,8 @@ impl Recorder {
         let caller = self.proto;
         let (varargs, address) = (extra as u16, proto.address());
         let return_address = caller.code_ptr().wrapping_add(return_pc as usize).addr();
-        let frame = Frame { kind, function, return_pc, return_address, base, wanted, varargs, proto: address };
+        let pending = std::mem::take(&mut self.pending);
+        let frame = Frame { kind, function, return_pc, return_address, base, wanted, varargs, pending, proto: address };
         let live = self.live_in_call(caller, frame);
         self.frames.push(Inlined { frame, proto, caller, call_slot, live });
         self.base = base;
@@ -170,27 +171,30 @@ impl Recorder {
         if self.frames.is_empty() {
             return self.return_from_entry(w);
         }
-        let (a, count) = match bc::op(w) {
-            Op::Return0 => (0, 0),
-            Op::Return1 => (bc::a(w), 1),
-            _ => {
-                // An inlined call has no to-be-closed variables: their declaration is not recorded.
-                let count = if bc::b(w) == 0 {
-                    let top = self.open_top.take().ok_or(Abort::Reason("open list"))?;
-                    (top - self.at(bc::a(w))) as usize
-                } else {
-                    bc::b(w) - 1
-                };
-                (bc::a(w), count)
-            }
-        };
+        let (a, count) = (bc::a(w), self.returned(w)?);
+        if let Some(next) = self.close_before_return(w, count)? {
+            return Ok(next);
+        }
+        self.open_top = None;
         let mut values = Vec::with_capacity(count);
         for i in 0..count {
             values.push(self.get(a + i)?);
         }
         let actual = if count > 0 { self.actual(a) } else { Value::NIL };
-        self.pop(&values, actual)?;
-        Ok(Next::More)
+        self.pop(&values, actual)
+    }
+
+    /// How many values a return has.
+    fn returned(&mut self, w: Word) -> Rec<usize> {
+        if let Some(count) = self.returning.take() {
+            return Ok(count);
+        }
+        match (bc::op(w), bc::b(w)) {
+            (Op::Return0, _) => Ok(0),
+            (Op::Return1, _) => Ok(1),
+            (_, 0) => Ok((self.open_top.ok_or(Abort::Reason("open list"))? - self.at(bc::a(w))) as usize),
+            (_, b) => Ok(b - 1),
+        }
     }
 
     /// The frame in which the trace was entered returns: the trace goes on wherever its caller does.
@@ -198,17 +202,10 @@ impl Recorder {
         if matches!(self.origin, Origin::Loop(_)) {
             return Err(Abort::Reason("return from the loop"));
         }
-        if bc::op(w) == Op::Return && bc::k(w) {
-            // It closes variables first.
-            return self.leave();
+        let (first, count) = (bc::a(w), self.returned(w)?);
+        if let Some(next) = self.close_before_return(w, count)? {
+            return Ok(next);
         }
-        let first = bc::a(w);
-        let count = match (bc::op(w), bc::b(w)) {
-            (Op::Return0, _) => 0,
-            (Op::Return1, _) => 1,
-            (_, 0) => self.open_top.ok_or(Abort::Reason("open list"))? - self.at(first),
-            (_, b) => b as i16 - 1,
-        };
         self.snapshot_here();
         if self.allocates {
             self.b.plain(Ins::Gcstep)?;
@@ -217,8 +214,8 @@ impl Recorder {
     }
 
     /// Leaves the innermost inlined call with these results; `actual` is what the first one is.
-    fn pop(&mut self, values: &[Ref], actual: Value) -> Rec<()> {
-        let Some(inlined) = self.frames.pop() else { return Ok(()) };
+    fn pop(&mut self, values: &[Ref], actual: Value) -> Rec<Next> {
+        let Some(inlined) = self.frames.pop() else { return Ok(Next::More) };
         let end = self.base + i16::from(self.proto.max_stack);
         self.base = self.frames.last().map_or(0, |f| f.frame.base);
         self.proto = inlined.caller;
@@ -229,7 +226,7 @@ impl Recorder {
         }
         if inlined.frame.kind.is_meta() {
             let result = (values.first().copied().unwrap_or(Ref::NIL), actual);
-            return self.finish_instruction(inlined.caller, inlined.frame.return_pc, result);
+            return self.finish_instruction(&inlined, result);
         }
         let mut values = values.to_vec();
         if inlined.frame.kind.is_protected() {
@@ -238,7 +235,7 @@ impl Recorder {
             values.resize(PAIRS_RESULTS.into(), Ref::NIL);
         }
         self.results(to, inlined.frame.wanted, &values);
-        Ok(())
+        Ok(Next::More)
     }
 
     /// Puts results where a call wants them.
@@ -283,7 +280,8 @@ impl Recorder {
             self.set_slot(to + i as i16, *value);
         }
         let register = (to - self.base) as usize;
-        let Frame { wanted, return_pc, kind, .. } = inlined.frame;
+        let Frame { wanted, return_pc, kind, pending, .. } = inlined.frame;
+        self.pending = pending;
         self.inline(register, arguments, wanted, f, return_pc, kind.tail())
     }
 
@@ -321,7 +319,7 @@ impl Recorder {
     }
 
     /// Checks that the function in a register is a closure of a prototype. Answers it.
-    fn guard_prototype(&mut self, a: usize, proto: Gc<Proto>) -> Rec<Ref> {
+    pub(super) fn guard_prototype(&mut self, a: usize, proto: Gc<Proto>) -> Rec<Ref> {
         let function = self.get(a)?;
         if !function.is_const() {
             let found = self.b.fload(function, Field::FunctionProto)?;

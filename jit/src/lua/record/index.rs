@@ -715,36 +715,4 @@ impl Recorder {
         self.guard_no_event(o.r, o.table, Event::Len)?;
         Ok(self.b.fload(o.r, Field::TableArrayLen)?)
     }
-
-    pub(super) fn op_concat(&mut self, w: Word) -> Rec<Next> {
-        let (a, n) = (bc::a(w), bc::b(w));
-        let mut parts = Vec::with_capacity(n);
-        for i in 0..n {
-            let r = self.get(a + i)?;
-            parts.push(match self.ty(r) {
-                Type::String | Type::Int => r,
-                Type::Float => self.call_helper(H::FloatToString, &[r])?,
-                _ => return Err(Abort::Reason("concatenation of something else than strings and numbers")),
-            });
-        }
-        while parts.len() > 1 {
-            let tail = parts.split_off(parts.len() - parts.len().min(4));
-            let joined = self.join(&tail)?;
-            parts.push(joined);
-        }
-        self.set(a, parts[0]);
-        Ok(Next::More)
-    }
-
-    /// Two to four strings or integers, one behind the other.
-    fn join(&mut self, parts: &[Ref]) -> Rec<Ref> {
-        let ints = (0..).zip(parts).filter(|(_, r)| self.ty(**r) == Type::Int).fold(0, |ints, (i, _)| ints | 1 << i);
-        if ints == 0 {
-            return self.call_helper([H::Concat2, H::Concat3, H::Concat4][parts.len() - 2], parts);
-        }
-        let mut args = vec![self.b.int(parts.len() as i64 | ints << 4)];
-        args.extend(parts);
-        args.resize(5, self.b.int(0));
-        self.call_helper(H::ConcatMixed, &args)
-    }
 }

@@ -56,8 +56,11 @@ impl Liveness {
     /// what the result will be assigned to, and for what it has assigned already.
     pub fn within(&self, pc: usize, w: Word) -> Registers {
         let mut live = self.at(pc);
-        if bc::op(w) == Op::SelfOp {
-            live.add(bc::a(w) + 1);
+        match bc::op(w) {
+            Op::SelfOp => live.add(bc::a(w) + 1),
+            // The values that wait may be more than there are registers.
+            Op::Return => live.add_from(0, 256),
+            _ => {}
         }
         live
     }
@@ -82,6 +85,9 @@ impl Liveness {
             let scope = variable.start as usize..(variable.end as usize).min(code.len());
             live[scope].iter_mut().for_each(|set| set.add(variable.register.into()));
         }
+        for (register, scope) in starts.iter().filter_map(|&pc| closing_scope(code, pc)) {
+            live[scope].iter_mut().for_each(|set| set.add(register));
+        }
         Liveness(live)
     }
 }
@@ -94,6 +100,16 @@ fn starts(code: &[Word]) -> Vec<usize> {
         pc += bc::op(code[pc]).words();
     }
     list
+}
+
+/// The register of a variable that an instruction marks to be closed, and how far that may reach: an error closes it from anywhere.
+fn closing_scope(code: &[Word], pc: usize) -> Option<(usize, std::ops::Range<usize>)> {
+    let w = code[pc];
+    match bc::op(w) {
+        Op::Tbc => Some((bc::a(w), pc..code.len())),
+        Op::TForPrep => Some((bc::a(w) + 3, pc..(pc + 1 + bc::bx(w)).min(code.len()))),
+        _ => None,
+    }
 }
 
 fn offset(pc: usize, distance: i64) -> Option<usize> {
@@ -193,7 +209,9 @@ fn transfer(code: &[Word], pc: usize, max: usize, set: &mut Registers) {
             set.add_from(0, a);
         }
         Op::LoadNil => set.remove_from(a, (a + b + 1).min(max)),
-        Op::SetUpval | Op::NewCell | Op::Close | Op::Tbc => set.add(a),
+        Op::SetUpval | Op::NewCell | Op::Tbc => set.add(a),
+        // To-be-closed variables are found in their slots.
+        Op::Close => set.add_from(a, max),
         Op::SetCell => {
             set.add(a);
             if !bc::k(w) {

@@ -270,16 +270,7 @@ impl Recorder {
     }
 
     pub(super) fn op_tfor_prep(&mut self, w: Word) -> Rec<Next> {
-        let closing = self.get(bc::a(w) + 3)?;
-        match self.ty(closing) {
-            Type::Nil => Ok(Next::More),
-            Type::Bool if !self.actual(bc::a(w) + 3).is_falsy() => Err(Abort::Never("to-be-closed variable")),
-            Type::Bool => {
-                self.guard_value(closing, Ref::FALSE)?;
-                Ok(Next::More)
-            }
-            _ => Err(Abort::Never("to-be-closed variable")),
-        }
+        self.close_later(bc::a(w) + 3)
     }
 
     pub(super) fn op_tfor_call(&mut self, w: Word) -> Rec<Next> {

@@ -4,7 +4,7 @@
 use perilune_interpreter::lua::call::is_plain;
 use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
 use perilune_runtime::lua::event::Event;
-use perilune_runtime::lua::function::{NativeFunction, Proto};
+use perilune_runtime::lua::function::NativeFunction;
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::state::type_index;
 use perilune_runtime::lua::table::ABSENT_SHIFT;
@@ -14,7 +14,7 @@ use super::super::helpers::H;
 use super::super::ir::{Field, Op as Ins, Ref, Type};
 use super::super::snapshot::{ExitMode, FrameKind};
 use super::index::Object;
-use super::{Abort, Next, OpenCondition, Rec, Recorder, truth};
+use super::{Abort, Inlined, Next, OpenCondition, Rec, Recorder, truth};
 
 /// Most arguments of a metamethod, those that stand for themselves among them.
 const MAX_ARGUMENTS: usize = 8;
@@ -136,8 +136,10 @@ impl Recorder {
     }
 
     /// A metamethod has returned to the current frame: finishes the instruction that it was called for.
-    pub(super) fn finish_instruction(&mut self, caller: Gc<Proto>, return_pc: u32, result: Handler) -> Rec<()> {
-        let w: Word = caller.word(return_pc as usize - 1);
+    pub(super) fn finish_instruction(&mut self, call: &Inlined, result: Handler) -> Rec<Next> {
+        // That instruction is the current one again.
+        self.pc = call.frame.return_pc - 1;
+        let w: Word = self.proto.word(self.pc as usize);
         match bc::op(w) {
             Op::SetTabUp | Op::SetField | Op::SetTable | Op::SetI => {}
             Op::Eq | Op::Lt | Op::Le | Op::LtI | Op::LeI | Op::GtI | Op::GeI => {
@@ -145,9 +147,11 @@ impl Recorder {
                     self.guard_value(result.0, Self::bool_constant(!result.1.is_falsy()))?;
                 }
             }
+            Op::Concat => return self.concat_further(bc::a(w), usize::from(call.frame.pending) - 1, result),
+            Op::Close | Op::Return => self.close_again(w, call.frame.pending),
             _ => self.set(bc::a(w), result.0),
         }
-        Ok(())
+        Ok(Next::More)
     }
 
     /// `pairs`, in register `a`, of a value with a metamethod: that is called in its place.

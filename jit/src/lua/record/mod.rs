@@ -16,12 +16,16 @@
 //! | `index`, `fields` | tables: reads, writes, lengths |
 //! | `call`, `meta` | calls, returns, varargs; metamethods |
 //! | `protect` | `pcall`, `xpcall`, and errors that end there |
+//! | `concat` | concatenation |
+//! | `close` | variables to be closed |
 //! | `native`, `tables` | native functions that become instructions |
 //! | `loops` | loops, and where traces end |
 //! | `live` | which registers a snapshot must hold |
 
 mod arith;
 mod call;
+mod close;
+mod concat;
 mod fields;
 mod index;
 pub mod live;
@@ -71,15 +75,6 @@ pub enum Abort {
     Build(BuildError),
     /// What was met.
     Reason(&'static str),
-    /// What was met and is never compiled.
-    Never(&'static str),
-}
-
-impl Abort {
-    /// How many times the site's threshold doubles.
-    pub fn weight(self) -> u32 {
-        if matches!(self, Abort::Never(_)) { 4 } else { 1 }
-    }
 }
 
 impl From<BuildError> for Abort {
@@ -92,7 +87,7 @@ impl std::fmt::Display for Abort {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Abort::Build(error) => error.fmt(f),
-            Abort::Reason(text) | Abort::Never(text) => f.write_str(text),
+            Abort::Reason(text) => f.write_str(text),
         }
     }
 }
@@ -241,6 +236,10 @@ pub struct Recorder {
     open_call: Option<OpenCall>,
     /// A comparison whose outcome is to be looked at when it has been executed.
     open_condition: Option<OpenCondition>,
+    /// What the current instruction goes on with when the function that it is about to call returns, as [`Frame::pending`] has it.
+    pending: u16,
+    /// How many values the current instruction returns, if it has closed variables for that.
+    returning: Option<usize>,
     back_edges: FxHashMap<(usize, u32), u32>,
     prototypes: Rc<RefCell<Prototypes>>,
     length: u32,
@@ -322,6 +321,8 @@ impl Recorder {
             raises: false,
             open_call: None,
             open_condition: None,
+            pending: 0,
+            returning: None,
             back_edges: FxHashMap::default(),
             prototypes: setup.prototypes,
             length: 0,

@@ -87,7 +87,7 @@ impl Recorder {
             Op::Len => self.op_length(w),
             Op::Concat => self.op_concat(w),
             Op::Close => self.close(a),
-            Op::Tbc => Err(Abort::Never("to-be-closed variable")),
+            Op::Tbc => self.close_later(a),
             Op::Jmp => Ok(Next::More),
             Op::JmpBack | Op::JJmpBack => self.op_jump_back(w),
             op @ (Op::Eq | Op::EqK | Op::EqI) => self.op_equal(w, op),
@@ -107,21 +107,6 @@ impl Recorder {
             Op::VarArg => self.op_vararg(w),
             Op::VarArgPrep => self.op_vararg_prep(w),
         }
-    }
-
-    /// Closes nothing: the declaration of a variable to be closed is not recorded. The trace's own function may have
-    /// some from before.
-    fn close(&mut self, a: usize) -> Rec<Next> {
-        if self.frames.is_empty() {
-            let level = i64::from(self.entry_base) + a as i64;
-            if self.thread.closing().last().is_some_and(|slot| i64::from(*slot) >= level) {
-                return Err(Abort::Never("to-be-closed variable"));
-            }
-            let level = self.b.int(a as i64);
-            let closing = self.call_helper(H::Closing, &[level])?;
-            self.guard_value(closing, Ref::FALSE)?;
-        }
-        Ok(Next::More)
     }
 
     fn assign(&mut self, register: usize, value: Ref) -> Rec<Next> {

@@ -64,8 +64,9 @@ impl Recorder {
             _ => return Ok(None),
         };
         let Some(at) = self.frames.iter().rposition(|i| i.frame.kind.is_protected()) else { return Ok(None) };
-        if !matches!(self.frames[at].frame.kind, FrameKind::Pcall | FrameKind::TailPcall) {
-            // The handler is to see the stack.
+        let catches = self.frames[at].frame.kind;
+        if !matches!(catches, FrameKind::Pcall | FrameKind::TailPcall) || self.closes_above(self.frames[at].call_slot) {
+            // The handler is to see the stack, and variables are closed before it goes.
             return self.leave_before_error(a, arguments);
         }
         let error = if is_error { self.error_value(a, arguments)? } else { self.failed_assertion(a, arguments)? };

@@ -487,6 +487,7 @@ impl<'a> Generator<'a> {
             base: 2,
             wanted: 1,
             varargs: 0,
+            pending: 0,
             proto: 0,
         };
         let frames = [frame, Frame { base: 5, ..frame }];
