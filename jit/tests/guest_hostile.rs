@@ -14,7 +14,7 @@ use perilune_runtime::guest::exit::Reason;
 #[test]
 fn nonsense_ends_in_an_exit() {
     let seen = guest::hostile::each_machine(|| {
-        let options = Options { threshold: 1, code_size: 1 << 20 };
+        let options = Options { threshold: 1, code_size: 1 << 20, ..Options::default() };
         let mut engine = Engine::new();
         engine.set_tier(Box::new(Translator::new(options).expect("memory for code")));
         engine

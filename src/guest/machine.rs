@@ -10,6 +10,7 @@ use perilune_runtime::guest::exit::{Reason, Reasons};
 use perilune_runtime::guest::image::{self, Start};
 use perilune_runtime::guest::machine::Machine as State;
 use perilune_runtime::guest::snapshot;
+use perilune_runtime::guest::symbol::Symbols;
 
 use super::hook::Hooks;
 use super::{Error, Exit, Register, Translation, translation};
@@ -27,6 +28,7 @@ pub struct Gpa(pub u64);
 pub struct Builder {
     memory: u64,
     translation: Translation,
+    gdb: Option<bool>,
 }
 
 impl Builder {
@@ -42,9 +44,16 @@ impl Builder {
         self
     }
 
+    /// Whether gdb is told of translated blocks, each at once, by the names that the image has for addresses. If nobody says, it is told if it
+    /// has started this program.
+    pub fn gdb(mut self, told: bool) -> Builder {
+        self.gdb = Some(told);
+        self
+    }
+
     /// Makes the machine, in the state after a reset.
     pub fn build(&self) -> Result<Machine, Error> {
-        let engine = translation::engine(self.translation)?;
+        let engine = translation::engine(self.translation, self.gdb)?;
         Ok(Machine { state: State::new(self.memory)?, engine, hooks: Hooks::default(), last: None })
     }
 }
@@ -77,12 +86,16 @@ impl Stopper {
 impl Machine {
     /// Describes a machine.
     pub fn builder() -> Builder {
-        Builder { memory: 256 << 20, translation: Translation::On }
+        Builder { memory: 256 << 20, translation: Translation::On, gdb: None }
     }
 
     /// Loads an ELF64 or multiboot 1 image, with a command line for the latter.
     pub fn load(&mut self, image: &[u8], command_line: &str) -> Result<(), Error> {
-        Ok(image::load(&mut self.state, image, command_line)?)
+        image::load(&mut self.state, image, command_line)?;
+        if translation::explains(&self.engine) {
+            self.state.symbols = Symbols::of(image);
+        }
+        Ok(())
     }
 
     /// Loads bytes at an address, and starts there.

@@ -16,16 +16,23 @@ pub enum Translation {
     After(u32),
 }
 
-/// An engine as it is wanted.
+/// An engine as it is wanted; `gdb` says whether that is told of translated blocks, if somebody has said so.
 #[cfg(feature = "jit")]
-pub(super) fn engine(translation: Translation) -> Result<Engine, Error> {
+pub(super) fn engine(translation: Translation, gdb: Option<bool>) -> Result<Engine, Error> {
+    use perilune_jit::code::publish::Telling;
     use perilune_jit::guest::{Options, Translator};
     let mut engine = Engine::new();
-    let options = match translation {
+    let mut options = Options::default();
+    match translation {
         Translation::Off => return Ok(engine),
-        Translation::On => Options::default(),
-        Translation::After(threshold) => Options { threshold, ..Options::default() },
-    };
+        Translation::On => {}
+        Translation::After(threshold) => options.threshold = threshold,
+    }
+    match gdb {
+        Some(true) => options.telling = Telling::AtOnce,
+        Some(false) => options.telling = Telling::Never,
+        None => {}
+    }
     let translator = Translator::new(options).map_err(|error| Error::Translator(error.to_string()))?;
     engine.set_tier(Box::new(translator));
     Ok(engine)
@@ -33,16 +40,32 @@ pub(super) fn engine(translation: Translation) -> Result<Engine, Error> {
 
 /// An engine that interprets.
 #[cfg(not(feature = "jit"))]
-pub(super) fn engine(_: Translation) -> Result<Engine, Error> {
+pub(super) fn engine(_: Translation, _: Option<bool>) -> Result<Engine, Error> {
     Ok(Engine::new())
+}
+
+#[cfg(feature = "jit")]
+fn translator(engine: &Engine) -> Option<&perilune_jit::guest::Translator> {
+    engine.tier().and_then(|tier| (tier as &dyn std::any::Any).downcast_ref())
+}
+
+/// Whether somebody is told of translated blocks by their names.
+#[cfg(feature = "jit")]
+pub(super) fn explains(engine: &Engine) -> bool {
+    translator(engine).is_some_and(perilune_jit::guest::Translator::explains)
+}
+
+/// Nothing is translated.
+#[cfg(not(feature = "jit"))]
+pub(super) fn explains(_: &Engine) -> bool {
+    false
 }
 
 /// What the translator has counted, with the names of statistics.
 #[cfg(feature = "jit")]
 pub(super) fn counters(engine: &Engine, state: &State) -> Vec<(String, u64)> {
     use perilune_jit::guest::{EXITS, Translator};
-    let tier = engine.tier().and_then(|tier| (tier as &dyn std::any::Any).downcast_ref::<Translator>());
-    let Some(counters) = tier.map(Translator::counters) else { return Vec::new() };
+    let Some(counters) = translator(engine).map(Translator::counters) else { return Vec::new() };
     let share = |part: u64| (u128::from(part) * 1000 / u128::from(state.cpu.time().max(1))) as u64;
     let mut all = vec![
         ("blocks translated".to_string(), counters.translated),

@@ -26,6 +26,8 @@ mode, memory mapped one to one), or with --flat any bytes.
   --stats            print instructions, blocks and exits to stderr at the end
   --translate WHEN   translate blocks of instructions to machine code: on, off, or N for those that
                      were executed N times (on)
+  --gdb              tell gdb of translated blocks even if it comes later; --gdb=off tells it nothing
+                     (on if it has started this program)
   --help, --version
 
 The status is value * 2 + 1 after the guest has written value to port F4h, 0 when it has halted for
@@ -78,6 +80,8 @@ pub struct Options {
     pub stats: bool,
     /// Whether blocks are translated.
     pub translation: Translation,
+    /// Whether gdb is told of blocks, if somebody says.
+    pub gdb: Option<bool>,
 }
 
 /// A number, decimal or with 0x, with a factor behind it.
@@ -126,6 +130,14 @@ fn translation(text: &str) -> Result<Translation, String> {
     }
 }
 
+fn gdb(parser: &mut lexopt::Parser) -> Result<bool, String> {
+    match parser.optional_value() {
+        None => Ok(true),
+        Some(text) if text == "off" => Ok(false),
+        Some(text) => Err(format!("--gdb: '{}' is not off", text.display())),
+    }
+}
+
 /// Reads the arguments.
 pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, String> {
     let mut parser = lexopt::Parser::from_args(arguments);
@@ -140,6 +152,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, Strin
         trace: Vec::new(),
         stats: false,
         translation: Translation::On,
+        gdb: None,
     };
     let mut image = None;
     while let Some(argument) = parser.next().map_err(|e| e.to_string())? {
@@ -155,6 +168,7 @@ pub fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Command, Strin
             Long("trace") => options.trace.extend(text(&mut parser)?.split(',').map(String::from)),
             Long("stats") => options.stats = true,
             Long("translate") => options.translation = translation(&text(&mut parser)?)?,
+            Long("gdb") => options.gdb = Some(gdb(&mut parser)?),
             Value(path) if image.is_none() => image = Some(path.into()),
             Value(path) => return Err(format!("one image only, but there is '{}' too", path.display())),
             other => return Err(other.unexpected().to_string()),
@@ -189,6 +203,7 @@ mod tests {
         assert!(wrong(&["a", "b"]).contains("'b'"));
         assert!(wrong(&["--memory", "much", "a"]).contains("'much'"));
         assert!(wrong(&["--serial", "here", "a"]).contains("'here'"));
+        assert!(wrong(&["--gdb=on", "a"]).contains("'on'"));
         assert!(wrong(&["--translate", "0", "a"]).contains("'0'"));
         assert!(wrong(&["--real", "a"]).contains("--flat"));
         assert!(wrong(&["--what", "a"]).contains("--what"));

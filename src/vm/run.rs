@@ -38,11 +38,11 @@ impl Write for Stdout {
 pub fn run(options: &Options) -> Result<u8, String> {
     let path = options.image.display();
     let image = fs::read(&options.image).map_err(|e| format!("{path}: {e}"))?;
-    let mut machine = Machine::builder()
-        .memory(options.memory)
-        .translation(options.translation)
-        .build()
-        .map_err(|e| e.to_string())?;
+    let mut builder = Machine::builder().memory(options.memory).translation(options.translation);
+    if let Some(told) = options.gdb {
+        builder = builder.gdb(told);
+    }
+    let mut machine = builder.build().map_err(|e| e.to_string())?;
     let loaded = match options.flat {
         Some(address) => machine.load_flat(&image, Gpa(address), if options.real { Start::Real } else { Start::Long }),
         None => machine.load(&image, &options.append),

@@ -28,40 +28,10 @@ struct Outgoing {
     to: Option<u32>,
 }
 
-/// A block with code.
+/// A block's code, and what is known of it.
 #[derive(Debug)]
-pub struct Compiled {
-    /// The number by which the dispatch loop knows it; never given again.
-    pub number: u32,
-    /// Its name.
-    pub key: Key,
-    /// The lines of its page that its bytes lie in.
-    lines: u64,
-    /// The guest-physical addresses of its bytes.
-    bytes: Range<u64>,
-    /// Those of immediate operands that could be read from memory.
-    constants: Vec<Range<u64>>,
-    /// Those of immediate operands that are.
-    literals: Vec<Range<u64>>,
-    /// The entry with flags in the host's flags.
-    host: usize,
-    /// The entry with flags in the frame.
-    pub saved: usize,
-    /// Its exits, by number.
-    pub exits: Vec<Exit>,
-    /// What helpers execute, by the number of their exit.
-    pub handlers: FxHashMap<u32, Insn>,
-    /// The group slots that it uses, as bits.
-    groups: u16,
-    outgoing: Vec<Outgoing>,
-    /// Who jumps here: slots.
-    incoming: Vec<u32>,
-    code: Code,
-}
-
-/// What a new block is made of.
-pub struct New {
-    /// Its name.
+pub struct Made {
+    /// The block's name.
     pub key: Key,
     /// The lines of its page that its bytes lie in.
     pub lines: u64,
@@ -77,21 +47,43 @@ pub struct New {
     pub host: usize,
     /// Offset of the entry with flags in the frame.
     pub saved: usize,
-    /// Its exits.
+    /// Its exits, by number.
     pub exits: Vec<Exit>,
-    /// What helpers execute.
+    /// What helpers execute, by the number of their exit.
     pub handlers: FxHashMap<u32, Insn>,
-    /// Its jumps to other blocks.
-    pub links: Vec<Link>,
     /// The group slots that it uses, as bits.
     pub groups: u16,
+}
+
+impl Made {
+    /// The address of the entry with flags in the host's flags.
+    fn host(&self) -> usize {
+        self.code.start() + self.host
+    }
+
+    /// The address of the entry with flags in the frame.
+    pub fn saved(&self) -> usize {
+        self.code.start() + self.saved
+    }
+}
+
+/// A block with code, among the others.
+#[derive(Debug)]
+pub struct Compiled {
+    /// The number by which the dispatch loop knows it; never given again.
+    pub number: u32,
+    /// What it is.
+    pub made: Made,
+    outgoing: Vec<Outgoing>,
+    /// Who jumps here: slots.
+    incoming: Vec<u32>,
 }
 
 /// What became of a write to code.
 #[derive(Debug, Default)]
 pub struct Dropped {
-    /// How many blocks were dropped.
-    pub count: u64,
+    /// The code of the blocks that were dropped; nothing leads there any more.
+    pub code: Vec<Code>,
     /// The lines of the page that are still in use.
     pub used: u64,
     /// What was written is part of a literal of a block, and what is left reads it from memory.
@@ -135,31 +127,17 @@ impl Blocks {
     }
 
     /// Enters a block at [`Blocks::next_slot`], and links it with those that are there. Answers its number.
-    pub fn enter(&mut self, arena: &Arena<Trampoline>, new: New) -> Result<u32, CodeError> {
-        let start = new.code.start();
+    pub fn enter(&mut self, arena: &Arena<Trampoline>, made: Made, links: Vec<Link>) -> Result<u32, CodeError> {
+        let start = made.code.start();
         let outgoing = |link: Link| {
             let site = start + link.site;
             Ok(Outgoing { link, site, stub: arena.target(site)?, to: None })
         };
-        let outgoing = new.links.into_iter().map(outgoing).collect::<Result<Vec<_>, CodeError>>()?;
+        let outgoing = links.into_iter().map(outgoing).collect::<Result<Vec<_>, CodeError>>()?;
         let number = self.next_number;
         self.next_number += 1;
-        let compiled = Compiled {
-            number,
-            key: new.key,
-            lines: new.lines,
-            bytes: new.bytes,
-            constants: new.constants,
-            literals: new.literals,
-            host: start + new.host,
-            saved: start + new.saved,
-            exits: new.exits,
-            handlers: new.handlers,
-            groups: new.groups,
-            outgoing,
-            incoming: Vec::new(),
-            code: new.code,
-        };
+        let (key, groups) = (made.key, made.groups);
+        let compiled = Compiled { number, made, outgoing, incoming: Vec::new() };
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.slots[slot as usize] = Some(compiled);
@@ -170,25 +148,25 @@ impl Blocks {
                 self.slots.len() as u32 - 1
             }
         };
-        self.groups |= new.groups;
-        self.by_key.insert(new.key, slot);
+        self.groups |= groups;
+        self.by_key.insert(key, slot);
         self.by_number.insert(number, slot);
-        self.by_page.entry(page(new.key)).or_default().push(slot);
+        self.by_page.entry(page(key)).or_default().push(slot);
         self.link_around(arena, slot)?;
         Ok(number)
     }
 
     /// Links a new block with the other blocks of its page, both ways.
     fn link_around(&mut self, arena: &Arena<Trampoline>, slot: u32) -> Result<(), CodeError> {
-        let Some(key) = self.get(slot).map(|block| block.key) else { return Ok(()) };
+        let Some(key) = self.get(slot).map(|block| block.made.key) else { return Ok(()) };
         let mut wanted = Vec::new();
         for other in self.by_page.get(&page(key)).into_iter().flatten() {
             let Some(block) = self.get(*other) else { continue };
             for (n, outgoing) in block.outgoing.iter().enumerate() {
                 let target = Key { rip: outgoing.link.target, ..key };
                 let target = Key { physical: key.physical & !0xfff | outgoing.link.target & 0xfff, ..target };
-                let same_view = block.key.mode == key.mode
-                    && block.key.rip & !0xfff == key.rip & !0xfff
+                let same_view = block.made.key.mode == key.mode
+                    && block.made.key.rip & !0xfff == key.rip & !0xfff
                     && (*other == slot || target == key);
                 if let Some(to) = self.by_key.get(&target).filter(|_| same_view && outgoing.to.is_none()) {
                     wanted.push((*other, n, *to));
@@ -197,7 +175,9 @@ impl Blocks {
         }
         let mut patches = Vec::new();
         for (from, n, to) in wanted {
-            let Some((host, saved)) = self.get(to).map(|block| (block.host, block.saved)) else { continue };
+            let Some((host, saved)) = self.get(to).map(|block| (block.made.host(), block.made.saved())) else {
+                continue;
+            };
             let Some(Some(block)) = self.slots.get_mut(from as usize) else { continue };
             let outgoing = &mut block.outgoing[n];
             outgoing.to = Some(to);
@@ -229,7 +209,7 @@ impl Blocks {
     /// What is known of an exit.
     pub fn exit(&self, exit: u64) -> Option<(&Compiled, Exit)> {
         let block = self.get((exit >> EXIT_BITS) as u32)?;
-        Some((block, *block.exits.get(exit as usize & ((1 << EXIT_BITS) - 1))?))
+        Some((block, *block.made.exits.get(exit as usize & ((1 << EXIT_BITS) - 1))?))
     }
 
     /// Drops the blocks that overlap bytes of a page which were written, but for those that read them from memory.
@@ -247,12 +227,12 @@ impl Blocks {
         let mut kept = Vec::new();
         for slot in slots {
             let Some(block) = self.get(slot) else { continue };
-            let reads = block.literals.iter().any(|field| contains(&field));
-            if overlaps(&block.bytes) && !reads {
-                dropped.constants.extend(block.constants.iter().find(contains).cloned());
+            let reads = block.made.literals.iter().any(|field| contains(&field));
+            if overlaps(&block.made.bytes) && !reads {
+                dropped.constants.extend(block.made.constants.iter().find(contains).cloned());
                 hit.push(slot);
             } else {
-                dropped.used |= block.lines;
+                dropped.used |= block.made.lines;
                 dropped.literal |= reads;
                 kept.push(slot);
             }
@@ -261,11 +241,11 @@ impl Blocks {
             self.by_page.insert(page, kept);
         }
         let mut patches = Vec::new();
-        dropped.count = hit.len() as u64;
         let gone: Vec<Compiled> = hit.into_iter().filter_map(|slot| self.remove(slot, &mut patches)).collect();
-        let within = |site: usize| gone.iter().any(|block| block.code.range().contains(&site));
+        let within = |site: usize| gone.iter().any(|block| block.made.code.range().contains(&site));
         patches.retain(|patch| !within(patch.site));
         arena.patch(&patches)?;
+        dropped.code = gone.into_iter().map(|block| block.made.code).collect();
         Ok(dropped)
     }
 
@@ -273,10 +253,10 @@ impl Blocks {
     fn remove(&mut self, slot: u32, patches: &mut Vec<Patch>) -> Option<Compiled> {
         let block = self.slots.get_mut(slot as usize)?.take()?;
         self.free.push(slot);
-        self.groups &= !block.groups;
-        self.by_key.remove(&block.key);
+        self.groups &= !block.made.groups;
+        self.by_key.remove(&block.made.key);
         self.by_number.remove(&block.number);
-        self.table.forget(block.key.rip, block.saved);
+        self.table.forget(block.made.key.rip, block.made.saved());
         for from in &block.incoming {
             let Some(Some(from)) = self.slots.get_mut(*from as usize) else { continue };
             for outgoing in from.outgoing.iter_mut().filter(|outgoing| outgoing.to == Some(slot)) {

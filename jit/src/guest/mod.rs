@@ -21,6 +21,7 @@
 
 pub mod block;
 mod blocks;
+mod explain;
 pub mod flags;
 pub mod frame;
 mod literal;

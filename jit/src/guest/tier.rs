@@ -1,7 +1,8 @@
 //! The translator as the dispatch loop sees it: when blocks are translated, how they are entered and left, what becomes of their exits.
 
 use super::block;
-use super::blocks::{Blocks, EXIT_BITS, New};
+use super::blocks::{Blocks, EXIT_BITS, Made};
+use super::explain;
 use super::frame::SLACK;
 use super::literal::{Rewritten, Writable};
 use super::table;
@@ -9,7 +10,9 @@ use super::trampoline::{self, Context, Helped, Left, Literal, Trampoline};
 use super::translate::{self, Exit, Why};
 use crate::code::CodeError;
 use crate::code::arena::Arena;
+use crate::code::buffer::Code;
 use crate::code::map::CodeSpace;
+use crate::code::publish::{Publisher, Telling};
 use perilune_interpreter::guest::decode;
 use perilune_interpreter::guest::exec::mark;
 use perilune_runtime::guest::cpu::gpr::RSP;
@@ -28,11 +31,13 @@ pub struct Options {
     pub threshold: u32,
     /// Bytes of machine code; when they are used up, all code is dropped.
     pub code_size: usize,
+    /// When gdb is told of blocks.
+    pub telling: Telling,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { threshold: 32, code_size: 64 << 20 }
+        Options { threshold: 32, code_size: 64 << 20, telling: explain::detect() }
     }
 }
 
@@ -75,6 +80,8 @@ pub struct Counters {
 #[derive(Debug)]
 pub struct Translator {
     options: Options,
+    // Dropped before the code that it tells of.
+    publisher: Publisher,
     // Dropped before the arena that their code lies in.
     blocks: Blocks,
     arena: Arena<Trampoline>,
@@ -111,6 +118,7 @@ impl Translator {
         let blocks = Blocks::default();
         Ok(Translator {
             options,
+            publisher: Publisher::new(options.telling, &[]),
             blocks,
             arena,
             counters: Counters::default(),
@@ -123,6 +131,11 @@ impl Translator {
     /// What has been counted.
     pub fn counters(&self) -> Counters {
         Counters { linked: self.blocks.linked, bytes: self.arena.used() as u64, ..self.counters }
+    }
+
+    /// Whether somebody is told of blocks by their names.
+    pub fn explains(&self) -> bool {
+        self.publisher.is_wanted()
     }
 
     /// Translates the block at rip; `None` if there is nothing to translate.
@@ -160,7 +173,10 @@ impl Translator {
         let lines = lines_between(first, last);
         machine.add_code((key.physical >> PAGE_SIZE.trailing_zeros()) as u32, lines);
         let code = done.buffer.publish()?;
-        let new = New {
+        if self.publisher.is_wanted() {
+            self.publisher.announce(vec![(explain::function(&machine.symbols, key.rip, &code), &code)])?;
+        }
+        let made = Made {
             key,
             lines,
             bytes: key.physical..key.physical + last + 1 - first,
@@ -171,18 +187,27 @@ impl Translator {
             saved: done.saved,
             exits: done.exits,
             handlers,
-            links: done.links,
             groups: done.groups,
         };
         self.counters.translated += 1;
-        Ok(Some(self.blocks.enter(&self.arena, new)?))
+        Ok(Some(self.blocks.enter(&self.arena, made, done.links)?))
+    }
+
+    /// Frees code to which nothing leads, when gdb has forgotten it.
+    fn withdraw(&mut self, code: Vec<Code>) {
+        if !self.publisher.is_wanted() {
+            return;
+        }
+        code.into_iter().for_each(|code| self.publisher.retire(code));
+        // A batch that cannot be told anew is forgotten as a whole.
+        self.publisher.reclaim().ok();
     }
 
     /// The code of the block at an address, if there is any and the page is in the TLB.
     fn code_at(&self, machine: &Machine, rip: u64) -> Option<usize> {
         let addend = machine.tlb.executable(rip)?;
         let physical = rip.wrapping_add(addend).wrapping_sub(machine.memory.base());
-        self.blocks.find(Key { physical, rip, mode: machine.cpu.mode }).map(|block| block.saved)
+        self.blocks.find(Key { physical, rip, mode: machine.cpu.mode }).map(|block| block.made.saved())
     }
 
     /// Runs from `entry` until the dispatch loop is needed.
@@ -217,7 +242,7 @@ impl Translator {
     fn left(&mut self, machine: &mut Machine, left: Left, salt: u64) -> Result<usize, Outcome> {
         let (again, number) = (left.exit & AGAIN != 0, left.exit & !AGAIN);
         let (block, exit) = self.blocks.exit(number).expect("exits of code that runs are known");
-        let physical = block.key.physical.wrapping_add(exit.rip.wrapping_sub(block.key.rip));
+        let physical = block.made.key.physical.wrapping_add(exit.rip.wrapping_sub(block.made.key.rip));
         let cpu = &mut machine.cpu;
         cpu.rflags = unpack(cpu.rflags, left.flags);
         cpu.budget += SLACK + i64::from(exit.unexecuted);
@@ -262,7 +287,9 @@ unsafe extern "C-unwind" fn help(owner: *mut c_void, machine: *mut Machine, exit
     // SAFETY: the machine that the code was entered with, which nobody else uses meanwhile; its registers are stored.
     let m = unsafe { &mut *machine };
     let Some((block, known)) = blocks.exit(exit) else { return Helped { exit, flags } };
-    let Some(insn) = block.handlers.get(&(exit as u32 & ((1 << EXIT_BITS) - 1))) else { return Helped { exit, flags } };
+    let Some(insn) = block.made.handlers.get(&(exit as u32 & ((1 << EXIT_BITS) - 1))) else {
+        return Helped { exit, flags };
+    };
     execute(m, insn, exit, known, flags)
 }
 
@@ -326,7 +353,7 @@ impl Tier for Translator {
         if machine.tlb.space == 0 || unmasked || machine.cpu.budget < SLACK {
             return Outcome::Interpret;
         }
-        let entry = block.saved;
+        let entry = block.made.saved();
         let seen = (machine.tlb.clears, machine.tlb.invalidations);
         if seen != self.seen {
             self.seen = seen;
@@ -342,7 +369,8 @@ impl Tier for Translator {
         let written = page + u64::from(modified.bytes.0)..page + u64::from(modified.bytes.1) + 1;
         match self.blocks.invalidate(&self.arena, modified.page, &written) {
             Ok(dropped) => {
-                self.counters.dropped += dropped.count;
+                self.counters.dropped += dropped.code.len() as u64;
+                self.withdraw(dropped.code);
                 self.rewritten.note(dropped.constants);
                 if dropped.literal {
                     memory.add_literal(written);
@@ -358,6 +386,8 @@ impl Tier for Translator {
     }
 
     fn clear(&mut self) {
+        // gdb must not know code that is about to go.
+        self.publisher = Publisher::new(self.options.telling, &[]);
         self.blocks.clear();
     }
 }

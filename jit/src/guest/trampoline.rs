@@ -7,7 +7,8 @@
 //! exit    stores the guest's registers, restores the host's; answers the number of the exit and the flags
 //! ```
 //!
-//! Blocks never move rsp, so all of the arena has one rule: the CFA is rsp plus a constant. Only what stands here has rows of its own.
+//! Blocks never move rsp, so all of the arena has one rule: the CFA is rsp plus a constant. Only what stands here has rows of its own. What
+//! blocks call has a frame of its own, so that the block is one, too, in a backtrace.
 
 use super::frame::{
     BUDGET, CONTEXT, FLAGS, FRAME_BYTES, GROUP_COUNT, GROUP_SIZE, GROUPS, HAS_XMM, HOST, HOST_MXCSR, KEY, LITERAL,
@@ -140,19 +141,22 @@ pub fn assemble(start: usize, helper: Helper) -> Result<(Trampoline, Head), Code
     let mut asm = Assembler::new(start);
     let mut frame = Frame::new();
     emit_enter(&mut asm, &mut frame);
-    let place = |asm: &mut Assembler, pushed: i32, frame: &mut Frame| {
+    let place = |asm: &mut Assembler| {
         asm.align(16, 0xcc);
-        frame.step(asm.offset().0, Change::Cfa(X86_64::RSP, TO_CFA + pushed));
         asm.offset().0
     };
-    let walk_read = place(&mut asm, 8, &mut frame);
+    let walk_read = place(&mut asm);
+    // The caller is a block, whose registers these routines keep.
+    frame.step(walk_read, Change::Remember);
+    frame.step(walk_read, Change::Cfa(X86_64::RSP, 8));
+    SAVED.iter().for_each(|(_, name)| frame.step(walk_read, Change::Restored(*name)));
     emit_walk(&mut asm, layout::TLB_READ);
-    let walk_write = place(&mut asm, 8, &mut frame);
+    let walk_write = place(&mut asm);
     emit_walk(&mut asm, layout::TLB_WRITE);
-    let helper_at = place(&mut asm, 8, &mut frame);
+    let helper_at = place(&mut asm);
     let epilogue = asm.new_dynamic_label();
     emit_helper(&mut asm, &mut frame, helper, epilogue);
-    let exit = place(&mut asm, 0, &mut frame);
+    let exit = place(&mut asm);
     emit_exit(&mut asm, &mut frame, epilogue);
     let end = asm.offset().0;
     let parts = [("enter", 0), ("walk", walk_read), ("helper", helper_at), ("exit", exit), ("", end)];
@@ -331,7 +335,7 @@ fn emit_walk(asm: &mut Assembler, tag: usize) {
 fn emit_helper(asm: &mut Assembler, frame: &mut Frame, helper: Helper, epilogue: dynasmrt::DynamicLabel) {
     let leave = asm.new_dynamic_label();
     dynasm!(asm; .arch x64; sub rsp, 8);
-    frame.step(asm.offset().0, Change::Cfa(X86_64::RSP, TO_CFA + 16));
+    frame.step(asm.offset().0, Change::Cfa(X86_64::RSP, 16));
     emit_store(asm, 16);
     dynasm!(asm
         ; .arch x64
@@ -348,11 +352,12 @@ fn emit_helper(asm: &mut Assembler, frame: &mut Frame, helper: Helper, epilogue:
     );
     emit_load(asm, 16);
     dynasm!(asm; .arch x64; add rsp, 8);
-    frame.step(asm.offset().0, Change::Cfa(X86_64::RSP, TO_CFA + 8));
+    frame.step(asm.offset().0, Change::Cfa(X86_64::RSP, 8));
     dynasm!(asm; .arch x64; ret; =>leave);
-    frame.step(asm.offset().0, Change::Cfa(X86_64::RSP, TO_CFA + 16));
+    frame.step(asm.offset().0, Change::Cfa(X86_64::RSP, 16));
     dynasm!(asm; .arch x64; add rsp, 16);
-    frame.step(asm.offset().0, Change::Cfa(X86_64::RSP, TO_CFA));
+    // In the block's place, without coming back to it.
+    frame.step(asm.offset().0, Change::Recall);
     dynasm!(asm; .arch x64; jmp =>epilogue);
 }
 
@@ -447,9 +452,10 @@ mod tests {
         for instruction in &mut Decoder::with_ip(64, &head.code, START as u64, DecoderOptions::NONE) {
             let address = instruction.ip() as usize;
             let called = [trampoline.walk_read, trampoline.walk_write, trampoline.helper];
-            if called.contains(&address) || address == trampoline.exit {
+            if called.contains(&address) {
+                stack = Stack { rsp: -8, memory: BTreeMap::new() };
+            } else if address == trampoline.exit {
                 stack = Option::clone(&block).expect("the entry comes first");
-                stack.rsp -= if address == trampoline.exit { 0 } else { 8 };
             }
             if instruction.code() == Code::Int3 {
                 continue;
@@ -465,6 +471,10 @@ mod tests {
                 stack.rsp -= if helper { 8 } else { 0 };
             } else {
                 stack.step(&instruction);
+            }
+            if stack.rsp == 0 {
+                // It has left the routine for the block that called it.
+                stack = Option::clone(&block).expect("the entry comes first");
             }
         }
         assert!(checked > 200, "{checked} instructions");

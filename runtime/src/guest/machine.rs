@@ -12,6 +12,7 @@ use super::exit::{Counters, Exit, Reasons};
 use super::memory::{self, Memory, page};
 use super::paging::{self, Accessor};
 use super::snapshot::Pages;
+use super::symbol::Symbols;
 use super::tlb::{Access, PAGE_MASK, PAGE_SIZE, Tags, Tlb};
 
 /// The most instructions between two looks at [`Machine::stop`].
@@ -49,6 +50,8 @@ pub struct Machine {
     pub end: u64,
     /// Exits that are to be reported before the next instruction ([`attention::EXIT`]).
     pub pending: VecDeque<Exit>,
+    /// What the image calls its addresses, if somebody wants to know: for debuggers.
+    pub symbols: Symbols,
 }
 
 impl Machine {
@@ -67,6 +70,7 @@ impl Machine {
             stop: Arc::default(),
             end: 0,
             pending: VecDeque::new(),
+            symbols: Symbols::default(),
         });
         machine.refresh();
         Ok(machine)

@@ -17,5 +17,6 @@ pub mod machine;
 pub mod memory;
 pub mod paging;
 pub mod snapshot;
+pub mod symbol;
 pub mod tier;
 pub mod tlb;
