@@ -66,7 +66,7 @@ impl Default for Options {
         Options {
             on: true,
             hotloop: 56,
-            hotexit: 40,
+            hotexit: 56,
             maxtrace: 2000,
             maxrecord: 1500,
             maxside: 200,
