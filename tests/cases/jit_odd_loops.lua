@@ -12,7 +12,8 @@ local spans = {
   { tiny, huge, huge }, { huge, tiny, tiny }, { tiny, huge, 1 << 62 }, { huge, tiny, -(1 << 62) }, { 1, huge, huge }, { 0, tiny, tiny },
   { huge - 1, huge, 1 }, { tiny + 1, tiny, -1 }, { huge - 1, huge, 2 }, { 1, 0, 1 }, { 1, inf, 1 }, { 1, -inf, 1 }, { 1, inf, -1 },
   { 1, -inf, -1 }, { 1, nan, 1 }, { 1, nan, -1 }, { 1, 3.7, 1 }, { 3, 0.2, -1 }, { -3, -0.2, 1 }, { 1, 1e18, 1 << 59 }, { 1, 2.0 ^ 63, huge },
-  { tiny, -2.0 ^ 63, -1 }, { 1.0, 3, 0.5 }, { 3, 1, -0.75 }, { 1, 3.0, 1 }, { 0.1, inf, 1e308 }, { 1, 3, 7 }, { 10, 1, -4 },
+  { tiny, -2.0 ^ 63, -1 }, { 1.0, nan, 1 }, { nan, 1.0, 1 }, { 1.0, nan, -1 }, { nan, nan, 0.5 }, { 1.0, 2, nan }, { 2, nan, 1.5 },
+  { 1.0, 3, 0.5 }, { 3, 1, -0.75 }, { 1, 3.0, 1 }, { 0.1, inf, 1e308 }, { 1, 3, 7 }, { 10, 1, -4 },
 }
 for round = 1, 3 do
   for _, span in ipairs(spans) do
@@ -26,8 +27,8 @@ for round = 1, 3 do
 end
 -- The same loop over all of them by turns.
 local all = 0
-for i = 1, 28 * 40 do
-  local span = spans[i % 28 + 1]
+for i = 1, #spans * 40 do
+  local span = spans[i % #spans + 1]
   all = all + count(span[1], span[2], span[3])
 end
 print(all)

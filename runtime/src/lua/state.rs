@@ -257,6 +257,11 @@ impl State {
         self.has_error
     }
 
+    /// The error that is on its way, unless that is the memory error.
+    pub fn pending_error(&self) -> Option<Value> {
+        self.has_error.then_some(self.error)
+    }
+
     /// Sets an error with this message, as it stands.
     pub fn raise_text(&mut self, message: &[u8]) -> Raised {
         match self.heap.string(message) {

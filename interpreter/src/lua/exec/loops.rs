@@ -60,6 +60,10 @@ pub(super) fn hot_loop(st: &mut State, back_edge: *const Word) -> Step {
 #[inline(never)]
 pub(super) fn hot_function(st: &mut State) -> Step {
     let Some(proto) = running_proto(st) else { return Ok(Flow::Go) };
+    if proto.is_vararg {
+        // A trace begins behind VARARGPREP.
+        super::slow::enter_varargs(st)?;
+    }
     if proto.entry_trace.get() != 0 {
         proto.hot.set(1);
         return enter(st, proto.entry_trace.get());

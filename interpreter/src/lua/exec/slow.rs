@@ -395,6 +395,19 @@ pub(super) fn vararg(st: &mut State, word: Word) -> Step {
     Ok(Flow::Go)
 }
 
+/// VARARGPREP, as the next instruction.
+pub(super) fn enter_varargs(st: &mut State) -> Result<(), Raised> {
+    let frame = top_frame(st);
+    // SAFETY: the instruction is the first one of the function, which has just been called.
+    let word = unsafe { *frame.pc };
+    // SAFETY: it is followed by another one.
+    frame.pc = unsafe { frame.pc.add(1) };
+    if st.top() > frame.base as usize + bc::a(word) {
+        vararg_prepare(st, word)?;
+    }
+    Ok(())
+}
+
 /// VARARGPREP with extra arguments.
 #[inline(never)]
 pub(super) fn vararg_prepare(st: &mut State, word: Word) -> Step {

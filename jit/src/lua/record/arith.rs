@@ -116,10 +116,11 @@ impl Recorder {
 
     fn divide(&mut self, modulo: bool, x: Ref, (y, actual): (Ref, Value)) -> Rec<Ref> {
         if self.ty(x) == Type::Int && self.ty(y) == Type::Int {
-            if actual.raw_integer() == 0 {
-                return Err(Abort::Reason("division by zero"));
-            }
             let zero = self.b.int(0);
+            if actual.raw_integer() == 0 {
+                self.guard_value(y, zero)?;
+                return Err(Abort::Fails("division by zero"));
+            }
             self.b.guard(Ins::Ne, y, zero)?;
             return Ok(self.b.binary(if modulo { Ins::Mod } else { Ins::Idiv }, x, y)?);
         }

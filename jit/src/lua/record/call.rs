@@ -14,6 +14,14 @@ use super::native::Intrinsic;
 use super::slots::BELOW;
 use super::{Abort, Inlined, MAX_FRAMES, MAX_RECURSION, MAX_SLOTS, Next, OpenCall, Origin, RESERVE, Rec, Recorder};
 
+/// How often a loop is recorded before its trace may end by a return.
+const LOOP_TRIES: u32 = 3;
+
+/// Where in a function's code its entry's trace begins: extra arguments are where they belong by then.
+pub fn entry_of(proto: Gc<Proto>) -> u32 {
+    u32::from(proto.is_vararg)
+}
+
 impl Recorder {
     /// The number of arguments of a call at register `a`.
     fn arguments(&mut self, a: usize, b: usize) -> Rec<usize> {
@@ -106,18 +114,21 @@ impl Recorder {
             self.prototypes.borrow_mut().of(self.proto).recursive = true;
             return Err(Abort::Reason("recursion"));
         }
-        self.link_to(trace, 0)
+        self.enter_varargs()?;
+        self.link_to(trace, entry_of(self.proto))
     }
 
     /// Moves the function and its fixed parameters above the extra arguments.
-    pub(super) fn op_vararg_prep(&mut self, _w: Word) -> Rec<Next> {
-        let Some(inlined) = self.frames.last().cloned() else {
-            return Err(Abort::Reason("entry of a vararg function"));
-        };
+    pub(super) fn op_vararg_prep(&mut self) -> Rec<Next> {
+        self.enter_varargs()?;
+        Ok(Next::More)
+    }
+
+    fn enter_varargs(&mut self) -> Rec<()> {
         let parameters = usize::from(self.proto.parameters);
-        let extra = usize::from(inlined.frame.varargs);
+        let extra = self.frames.last().map_or(0, |inlined| usize::from(inlined.frame.varargs));
         if extra == 0 {
-            return Ok(Next::More);
+            return Ok(());
         }
         let delta = (extra + parameters + 1) as i16;
         let function = self.get_slot(self.base - 1)?;
@@ -130,7 +141,7 @@ impl Recorder {
         self.base += delta;
         let last = self.frames.len() - 1;
         self.frames[last].frame.base = self.base;
-        Ok(Next::More)
+        Ok(())
     }
 
     pub(super) fn op_vararg(&mut self, w: Word) -> Rec<Next> {
@@ -197,9 +208,17 @@ impl Recorder {
         }
     }
 
+    /// Whether the trace may end by leaving its own function. A loop's is to go around; one that has left each time it was recorded
+    /// does not do that often.
+    fn may_leave_loop(&self) -> bool {
+        let Origin::Loop(site) = self.origin else { return true };
+        let mut prototypes = self.prototypes.borrow_mut();
+        prototypes.of(self.entry_proto).penalties.get(&site).is_some_and(|failed| *failed >= LOOP_TRIES)
+    }
+
     /// The frame in which the trace was entered returns: the trace goes on wherever its caller does.
     fn return_from_entry(&mut self, w: Word) -> Rec<Next> {
-        if matches!(self.origin, Origin::Loop(_)) {
+        if !self.may_leave_loop() {
             return Err(Abort::Reason("return from the loop"));
         }
         let (first, count) = (bc::a(w), self.returned(w)?);
@@ -252,7 +271,7 @@ impl Recorder {
     pub(super) fn op_tail_call(&mut self, w: Word) -> Rec<Next> {
         let a = bc::a(w);
         if self.frames.is_empty() {
-            if matches!(self.origin, Origin::Loop(_)) {
+            if !self.may_leave_loop() {
                 return Err(Abort::Reason("tail call from the loop"));
             }
             if self.actual(a).as_native().is_none() {
@@ -294,7 +313,7 @@ impl Recorder {
         let own = self.origin == Origin::Entry && self.entry_proto == proto;
         let trace = if own { self.number } else { proto.entry_trace.get() };
         // Extra arguments would lie where the function goes.
-        if trace == 0 || self.proto.is_vararg {
+        if trace == 0 || self.proto.is_vararg || proto.is_vararg {
             self.prototypes.borrow_mut().of(proto).recursive |= !proto.is_vararg;
             return self.leave();
         }

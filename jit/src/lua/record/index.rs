@@ -14,13 +14,15 @@ use perilune_runtime::lua::value::{Value, tag};
 
 use super::super::helpers::H;
 use super::super::ir::{Field, Op as Ins, Ref, Type};
-use super::meta::Handler;
+use super::meta::{Handler, fails};
 use super::{Abort, Next, Rec, Recorder};
 
 /// Most values that a look-up goes through.
 const MAX_CHAIN: usize = 64;
 
-const NO_TABLE: Abort = Abort::Reason("index of something else than a table");
+fn no_table(actual: Value) -> Abort {
+    fails("index of something else than a table", actual, actual)
+}
 
 /// A table that the recording looks at: its reference and what it is.
 #[derive(Clone, Copy)]
@@ -48,7 +50,7 @@ impl Recorder {
     fn object(&self, r: Ref, actual: Value) -> Rec<Object> {
         match actual.as_table() {
             Some(table) => Ok(Object { r, table }),
-            None => Err(NO_TABLE),
+            None => Err(no_table(actual)),
         }
     }
 
@@ -141,7 +143,7 @@ impl Recorder {
     /// What `__index` leads to, guarded.
     fn index_holder(&mut self, (r, actual): (Ref, Value)) -> Rec<Holder> {
         let Some((r, found)) = self.handler(r, actual, Event::Index)? else {
-            return if actual.is_table() { Ok(Holder::Nothing) } else { Err(NO_TABLE) };
+            return if actual.is_table() { Ok(Holder::Nothing) } else { Err(no_table(actual)) };
         };
         if found.is_function() {
             return Ok(Holder::Function((r, found)));
@@ -432,7 +434,7 @@ impl Recorder {
                 }
                 look(self, o)?;
             }
-            let (r, found) = self.handler(at.0, at.1, Event::NewIndex)?.ok_or(NO_TABLE)?;
+            let (r, found) = self.handler(at.0, at.1, Event::NewIndex)?.ok_or(no_table(at.1))?;
             if found.is_function() {
                 return self.call_meta((r, found), &[at.0, k, value]);
             }

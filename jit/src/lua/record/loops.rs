@@ -189,8 +189,10 @@ impl Recorder {
         let by = if self.ty(by) == Type::Int { self.b.i2f(by)? } else { by };
         let s = step.as_number().unwrap_or(0.0);
         let (x, y) = (init.as_number().unwrap_or(0.0), limit.as_number().unwrap_or(0.0));
-        let (runs, op, not) = if s > 0.0 { (x <= y, Ins::Le, Ins::Ugt) } else { (y <= x, Ins::Ge, Ins::Ult) };
-        self.b.guard(if runs { op } else { not }, i, l)?;
+        // What is not a number does not keep the first round from running.
+        let (misses, op) = if s > 0.0 { (y < x, Ins::Gt) } else { (x < y, Ins::Lt) };
+        let runs = !misses;
+        self.b.guard(if runs { op.negated(true) } else { op }, i, l)?;
         if !runs {
             return Ok(Next::More);
         }

@@ -11,7 +11,7 @@ use perilune_runtime::lua::table::ABSENT_SHIFT;
 use perilune_runtime::lua::value::{Value, tag};
 
 use super::super::helpers::H;
-use super::super::ir::{Field, Op as Ins, Ref, Type};
+use super::super::ir::{Field, Op as Ins, Ref};
 use super::super::snapshot::{ExitMode, FrameKind};
 use super::index::Object;
 use super::{Abort, Inlined, Next, OpenCondition, Rec, Recorder, truth};
@@ -21,6 +21,12 @@ const MAX_ARGUMENTS: usize = 8;
 
 /// A metamethod: its reference, and what it is.
 pub(super) type Handler = (Ref, Value);
+
+/// An operation that no metamethod does fails. What the message calls a table or a userdata, its metatable says.
+pub(super) fn fails(what: &'static str, x: Value, y: Value) -> Abort {
+    let is_named = |value: Value| matches!(value.tag(), tag::TABLE | tag::USERDATA);
+    if is_named(x) || is_named(y) { Abort::Reason(what) } else { Abort::Fails(what) }
+}
 
 impl Recorder {
     /// The metamethod of a value, guarded to be there or not.
@@ -74,7 +80,9 @@ impl Recorder {
     pub(super) fn binary_meta(&mut self, event: Event, x: (Ref, Value), y: (Ref, Value)) -> Rec<Next> {
         let handler = match self.handler(x.0, x.1, event)? {
             Some(handler) => handler,
-            None => self.handler(y.0, y.1, event)?.ok_or(Abort::Reason("operation on something else than numbers"))?,
+            None => {
+                self.handler(y.0, y.1, event)?.ok_or(fails("operation on something else than numbers", x.1, y.1))?
+            }
         };
         self.call_meta(handler, &[x.0, y.0])
     }
@@ -178,11 +186,8 @@ impl Recorder {
     /// The function that a value's `__call` is; it takes the value's place, and that becomes its first argument.
     pub(super) fn call_of_value(&mut self, a: usize, arguments: usize) -> Rec<Value> {
         let (r, actual) = (self.get(a)?, self.actual(a));
-        if self.ty(r) == Type::Nil {
-            return Err(Abort::Reason("call of something else than a function"));
-        }
         let handler = self.handler(r, actual, Event::Call)?;
-        let (f, found) = handler.ok_or(Abort::Reason("call of something else than a function"))?;
+        let (f, found) = handler.ok_or(fails("call of something else than a function", actual, actual))?;
         for i in (0..=arguments).rev() {
             let value = self.get(a + i)?;
             self.set(a + i + 1, value);

@@ -75,6 +75,8 @@ pub enum Abort {
     Build(BuildError),
     /// What was met.
     Reason(&'static str),
+    /// The instruction raises an error whose message the types of its operands tell, which have been checked.
+    Fails(&'static str),
 }
 
 impl From<BuildError> for Abort {
@@ -87,7 +89,7 @@ impl std::fmt::Display for Abort {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Abort::Build(error) => error.fmt(f),
-            Abort::Reason(text) => f.write_str(text),
+            Abort::Reason(text) | Abort::Fails(text) => f.write_str(text),
         }
     }
 }
@@ -230,8 +232,10 @@ pub struct Recorder {
     pc: u32,
     /// The first slot behind an open list of values.
     open_top: Option<i16>,
-    /// The native function that is executed now raises an error, and what follows that is recorded.
+    /// The native function that is executed now may raise an error, and what follows that is recorded.
     raises: bool,
+    /// The current instruction, which is no call of a native function, raises an error.
+    fails: bool,
     /// A native call that leaves an open list of results, to be looked at when it has been executed.
     open_call: Option<OpenCall>,
     /// A comparison whose outcome is to be looked at when it has been executed.
@@ -319,6 +323,7 @@ impl Recorder {
             pc,
             open_top: None,
             raises: false,
+            fails: false,
             open_call: None,
             open_condition: None,
             pending: 0,
@@ -350,8 +355,9 @@ impl Recorder {
 
     /// Begins at a function's entry. `entry` as for loops.
     pub fn at_entry(setup: Setup, entry: (u32, usize, Gc<Proto>)) -> Recorder {
-        let mut r = Recorder::new(setup, Origin::Entry, entry, 0);
-        r.head = Some(0);
+        let head = call::entry_of(entry.2);
+        let mut r = Recorder::new(setup, Origin::Entry, entry, head);
+        r.head = Some(head);
         r
     }
 
@@ -564,6 +570,10 @@ impl Recorder {
             return Err(Abort::Reason("left the recorded frames"));
         }
         self.pc = self.proto.index_of(pc) as u32;
+        self.raises = false;
+        if self.fails {
+            return Err(Abort::Reason("no error"));
+        }
         if !self.started {
             if self.head.is_some_and(|head| head != self.pc) {
                 // The back edge itself, which is on its way to the head.
@@ -592,11 +602,20 @@ impl Recorder {
         if can_leave(self.proto.word(self.pc as usize)) {
             self.snapshot_here();
         }
-        self.instruction()
+        match self.instruction() {
+            Err(Abort::Fails(_)) if self.catches_failure() => {
+                self.fails = true;
+                Ok(Next::More)
+            }
+            answer => answer,
+        }
     }
 
     /// An error is on its way: whether what follows it has been recorded.
     pub fn follows_error(&mut self) -> bool {
+        if std::mem::take(&mut self.fails) {
+            return self.catch_failure();
+        }
         std::mem::take(&mut self.raises)
     }
 

@@ -105,7 +105,7 @@ impl Recorder {
             Op::SetList => self.op_set_list(w),
             Op::Closure => self.closure(w),
             Op::VarArg => self.op_vararg(w),
-            Op::VarArgPrep => self.op_vararg_prep(w),
+            Op::VarArgPrep => self.op_vararg_prep(),
         }
     }
 

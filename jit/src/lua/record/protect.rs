@@ -14,7 +14,10 @@ use super::super::helpers::H;
 use super::super::ir::{Ref, Type};
 use super::super::snapshot::FrameKind;
 use super::native::Intrinsic;
-use super::{Abort, Next, Rec, Recorder, truth};
+use super::{Abort, Inlined, Next, Rec, Recorder, truth};
+
+/// What the message of an instruction's error says.
+const FAILURE: &[u8] = b"attempt to ";
 
 impl Recorder {
     /// `pcall`, in register `a`, of the function above it.
@@ -35,7 +38,10 @@ impl Recorder {
                 let function = self.get(a + 1)?;
                 let expected = self.value_constant(callee)?;
                 self.guard_value(function, expected)?;
-                self.full_call(a, arguments, wanted)
+                let next = self.full_call(a, arguments, wanted)?;
+                // It ends at once.
+                self.raises = true;
+                Ok(next)
             }
             _ => Err(Abort::Reason("protected call of something else than a function")),
         }
@@ -63,14 +69,19 @@ impl Recorder {
             Some(Intrinsic::Assert) if arguments > 0 && self.actual(a + 1).is_falsy() => false,
             _ => return Ok(None),
         };
-        let Some(at) = self.frames.iter().rposition(|i| i.frame.kind.is_protected()) else { return Ok(None) };
-        let catches = self.frames[at].frame.kind;
-        if !matches!(catches, FrameKind::Pcall | FrameKind::TailPcall) || self.closes_above(self.frames[at].call_slot) {
-            // The handler is to see the stack, and variables are closed before it goes.
-            return self.leave_before_error(a, arguments);
+        if !self.frames.iter().any(|i| i.frame.kind.is_protected()) {
+            return Ok(None);
         }
+        let Some(at) = self.catcher() else { return self.leave_before_error(a, arguments) };
         let error = if is_error { self.error_value(a, arguments)? } else { self.failed_assertion(a, arguments)? };
         let Some(error) = error else { return self.leave_before_error(a, arguments) };
+        self.catch(at, error);
+        self.raises = true;
+        Ok(Some(Next::More))
+    }
+
+    /// An error ends at the `pcall` below an inlined call: all above it goes.
+    fn catch(&mut self, at: usize, error: Ref) {
         let inlined = self.frames[at];
         let end = self.base + i16::from(self.proto.max_stack);
         self.frames.truncate(at);
@@ -81,8 +92,31 @@ impl Recorder {
             self.forget_slot(s);
         }
         self.results(inlined.call_slot, inlined.frame.wanted, &[Ref::FALSE, error]);
-        self.raises = true;
-        Ok(Some(Next::More))
+    }
+
+    /// The inlined `pcall` at which an error ends, if the trace can go on there.
+    fn catcher(&self) -> Option<usize> {
+        let at = self.frames.iter().rposition(|i| i.frame.kind.is_protected())?;
+        let Inlined { frame, call_slot, .. } = self.frames[at];
+        // The handler of `xpcall` is to see the stack, and variables are closed before it goes.
+        let is_pcall = matches!(frame.kind, FrameKind::Pcall | FrameKind::TailPcall);
+        (is_pcall && !self.closes_above(call_slot)).then_some(at)
+    }
+
+    /// Whether an error that the current instruction raises ends in the trace.
+    pub(super) fn catches_failure(&self) -> bool {
+        self.catcher().is_some()
+    }
+
+    /// The current instruction has raised the error that it raises each time: goes on where that ends, if it is what is expected.
+    pub(super) fn catch_failure(&mut self) -> bool {
+        let error = self.state().pending_error();
+        let text = error.and_then(|error| error.as_string());
+        let expected = |text: &[u8]| text.windows(FAILURE.len()).any(|part| part == FAILURE);
+        let Some((at, text)) = self.catcher().zip(text.filter(|text| expected(text.bytes()))) else { return false };
+        let Ok(error) = self.value_constant(Value::from(text)) else { return false };
+        self.catch(at, error);
+        true
     }
 
     fn leave_before_error(&mut self, a: usize, arguments: usize) -> Rec<Option<Next>> {
