@@ -18,9 +18,14 @@ mod guest {
 use std::any::Any;
 
 use guest::machine::Guest;
-use guest::proof::{difference, each_program, in_guest, in_slices, rewritten, trace, with_denied_pages};
+use guest::native::{DATA, DATA_SIZE, Registers};
+use guest::program::{ENTRY, FLOATING, Item, Program};
+use guest::proof::{
+    Outcome, difference, each_program, each_program_of, in_guest, in_slices, rewritten, trace, with_denied_pages,
+};
 use perilune_jit::guest::frame::SLACK;
 use perilune_jit::guest::{Counters, Options, Translator};
+use perilune_runtime::guest::cpu::Fx;
 
 fn translated() -> Guest {
     let options = Options { threshold: 1, ..Options::default() };
@@ -53,6 +58,70 @@ fn random_programs_do_what_the_interpreter_does() {
     });
     assert!(whole > 0);
     assert!(share(&subject) > 0.5, "{} of all instructions in translated code", share(&subject));
+}
+
+/// x87 state lives in the host's while code runs; what it remembers of its last instruction is compared, too.
+#[test]
+fn random_x87_programs_do_what_the_interpreter_does() {
+    let mut subject = translated();
+    each_program_of(FLOATING, &mut Guest::new(), 1, |guest, program| {
+        let undefined = trace(guest, program)?.steps.last()?.undefined;
+        x87_difference(&mut subject, guest, program, undefined)
+    });
+    assert!(share(&subject) > 0.2, "{} of all instructions in translated code", share(&subject));
+}
+
+/// How two runs of translated code differ from an interpreted one, what the x87 state remembers included.
+fn x87_difference(subject: &mut Guest, guest: &mut Guest, program: &Program, undefined: u64) -> Option<String> {
+    let expected = in_guest(guest, program, None);
+    let last = |outcome: &Outcome| {
+        let fx = &outcome.registers.fx;
+        (fx.opcode, fx.instruction, fx.data)
+    };
+    [(); 2].into_iter().find_map(|()| {
+        let ours = in_guest(subject, program, None);
+        let remembered = (last(&ours) != last(&expected))
+            .then(|| format!("remembers {:x?}, the other {:x?}", last(&ours), last(&expected)));
+        difference(&ours, &expected, undefined).or(remembered)
+    })
+}
+
+/// What random programs come to too rarely.
+#[test]
+fn x87_state_is_loaded_and_stored_where_it_has_to_be() {
+    const DIVISION: [&[u8]; 4] = [&[0xd9, 0xe8], &[0xd9, 0xee], &[0xde, 0xf9], &[0xd9, 0xe8]]; // fld1; fldz; fdivp; fld1
+    let unmask: &[u8] = &[0xd9, 0x2b]; // fldcw [rbx]
+    let cases: [(u16, Vec<&[u8]>, u8); 8] = [
+        (0x37f, DIVISION.to_vec(), 3),
+        (0x37b, DIVISION.to_vec(), 16),
+        (0x37f, [&[unmask], &DIVISION[..]].concat(), 16),
+        (0x37f, [&DIVISION[..1], &[unmask], &DIVISION[1..]].concat(), 16),
+        // What was raised while it was masked is pending as soon as it is not.
+        (0x37f, [&DIVISION[..3], &[unmask], &DIVISION[3..]].concat(), 16),
+        // Remembered from one block to the next: faddp [rbx]; jmp to the next instruction; nop.
+        (0x37f, vec![&[0xd8, 0x03], &[0xeb, 0x00], &[0x90]], 3),
+        // Stored for a helper and loaded again: fld1; lodsb; fld1.
+        (0x37f, vec![&[0xd9, 0xe8], &[0xac], &[0xd9, 0xe8]], 3),
+        // Flags: fld1; fldz; xor ecx, ecx; fcomi; setc cl; setz al.
+        (
+            0x37f,
+            vec![&[0xd9, 0xe8], &[0xd9, 0xee], &[0x31, 0xc9], &[0xdb, 0xf1], &[0x0f, 0x92, 0xc1], &[0x0f, 0x94, 0xc0]],
+            3,
+        ),
+    ];
+    let (mut subject, mut guest) = (translated(), Guest::new());
+    for (control, code, vector) in cases {
+        let items = code.iter().map(|bytes| Item::Plain(bytes.to_vec(), None)).collect();
+        let mut registers = Registers { gpr: [DATA; 16], rip: ENTRY, rflags: Guest::FLAGS, fx: Fx::default() };
+        registers.fx.control = control;
+        let mut memory = vec![0; DATA_SIZE + 0x2000];
+        memory[..2].copy_from_slice(&0x37bu16.to_le_bytes());
+        let program = Program { items, registers, memory };
+        assert_eq!(in_guest(&mut guest, &program, None).ending.vector, vector, "{code:x?}");
+        let wrong = x87_difference(&mut subject, &mut guest, &program, 0);
+        assert_eq!(wrong, None, "control {control:x}, {}", program.listing());
+    }
+    assert!(share(&subject) > 0.2, "{} of all instructions in translated code", share(&subject));
 }
 
 #[test]

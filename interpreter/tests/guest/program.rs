@@ -241,7 +241,10 @@ pub fn effect(guest: &Guest, now: &Step) -> Option<u64> {
 }
 
 /// Kinds of instructions, with how often each is wanted.
-const FAMILIES: [(Family, u64); 8] = [
+pub type Weights = [(Family, u64); 8];
+
+/// Of everything something.
+pub const MIXED: Weights = [
     (Family::Integer, 44),
     (Family::Shift, 9),
     (Family::Condition, 9),
@@ -252,13 +255,32 @@ const FAMILIES: [(Family, u64); 8] = [
     (Family::Old, 3),
 ];
 
+/// Mostly x87.
+pub const FLOATING: Weights = [
+    (Family::Integer, 12),
+    (Family::Shift, 2),
+    (Family::Condition, 5),
+    (Family::Multiply, 1),
+    (Family::Stack, 2),
+    (Family::Vector, 6),
+    (Family::Text, 2),
+    (Family::Old, 70),
+];
+
+/// A kind of instructions.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Family {
+pub enum Family {
+    /// Moves, sums, logic, bits.
     Integer,
+    /// Shifts and rotations.
     Shift,
+    /// SETcc and CMOVcc.
     Condition,
+    /// Multiplication and division.
     Multiply,
+    /// PUSH, POP, LEAVE.
     Stack,
+    /// SSE.
     Vector,
     /// String instructions.
     Text,
@@ -287,6 +309,7 @@ fn family(i: &Instruction) -> Option<Family> {
 
 /// What makes programs.
 pub struct Maker {
+    weights: Weights,
     heads: Vec<(Family, Vec<Vec<u8>>)>,
     info: InstructionInfoFactory,
 }
@@ -316,8 +339,8 @@ struct Draft<'m> {
 
 impl Maker {
     /// Sorts the forms into families.
-    pub fn new() -> Maker {
-        let mut heads: Vec<(Family, Vec<Vec<u8>>)> = FAMILIES.map(|(family, _)| (family, Vec::new())).to_vec();
+    pub fn new(weights: Weights) -> Maker {
+        let mut heads: Vec<(Family, Vec<Vec<u8>>)> = weights.map(|(family, _)| (family, Vec::new())).to_vec();
         for head in candidates() {
             let mut bytes = head.clone();
             bytes.resize(15, 0x11);
@@ -329,7 +352,7 @@ impl Maker {
                 heads.iter_mut().find(|(family, _)| *family == kind).expect("all are there").1.push(head);
             }
         }
-        Maker { heads, info: InstructionInfoFactory::new() }
+        Maker { weights, heads, info: InstructionInfoFactory::new() }
     }
 
     /// Makes a program of some `length` instructions. The guest is used to execute it meanwhile.
@@ -562,19 +585,20 @@ impl Draft<'_> {
 
     /// A random instruction of a random family.
     fn instruction(&mut self) {
-        let mut choice = self.random.below(FAMILIES.iter().map(|(_, weight)| weight).sum());
+        let weights = self.maker.weights;
+        let mut choice = self.random.below(weights.iter().map(|(_, weight)| weight).sum());
         let mut kind = 0;
-        while choice >= FAMILIES[kind].1 {
-            choice -= FAMILIES[kind].1;
+        while choice >= weights[kind].1 {
+            choice -= weights[kind].1;
             kind += 1;
         }
-        if FAMILIES[kind].0 == Family::Stack && self.calls > 0 {
+        if weights[kind].0 == Family::Stack && self.calls > 0 {
             return;
         }
         for _ in 0..12 {
             let heads = &self.maker.heads[kind].1;
             let head = heads[self.random.below(heads.len() as u64) as usize].clone();
-            if let Some(item) = self.form(FAMILIES[kind].0, &head)
+            if let Some(item) = self.form(weights[kind].0, &head)
                 && self.append(item)
             {
                 return;

@@ -10,7 +10,7 @@ use perilune_runtime::guest::exception::{page_fault, vector};
 use super::forms::{decoder, float_difference};
 use super::machine::Guest;
 use super::native::{Access, CODE, CONSTANT, DATA, DATA_SIZE, Ending, Host, Registers, STACK};
-use super::program::{Item, Maker, PAGES, Program, Step, Trace, effect, follow, load, parts, shrink};
+use super::program::{Item, MIXED, Maker, PAGES, Program, Step, Trace, Weights, effect, follow, load, parts, shrink};
 use super::random::{Random, setting};
 
 /// What there is after a run.
@@ -132,10 +132,20 @@ fn registers_difference(ours: &Registers, other: &Registers, undefined: u64) -> 
 /// How many programs, unless `PERILUNE_GUEST_BLOCKS` says something else.
 const PROGRAMS: u64 = 200;
 
-/// Makes programs, each from a seed of its own, and hands them to `check`; a failure is made smaller and told.
-pub fn each_program(guest: &mut Guest, share: u64, mut check: impl FnMut(&mut Guest, &Program) -> Option<String>) {
+/// Makes programs of everything, each from a seed of its own, and hands them to `check`; a failure is made smaller and told.
+pub fn each_program(guest: &mut Guest, share: u64, check: impl FnMut(&mut Guest, &Program) -> Option<String>) {
+    each_program_of(MIXED, guest, share, check);
+}
+
+/// As [`each_program`], of instructions of these kinds.
+pub fn each_program_of(
+    weights: Weights,
+    guest: &mut Guest,
+    share: u64,
+    mut check: impl FnMut(&mut Guest, &Program) -> Option<String>,
+) {
     let seed = setting("PERILUNE_GUEST_SEED", 0x1234_5678_9abc_def1);
-    let mut maker = Maker::new();
+    let mut maker = Maker::new(weights);
     for number in 0..setting("PERILUNE_GUEST_BLOCKS", PROGRAMS).div_ceil(share) {
         let mut random = Random(seed ^ (number + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
         let length = 4 + random.below(40);

@@ -8,6 +8,8 @@ use super::frame::LIMIT;
 use iced_x86::{
     Code, CpuidFeature, Decoder, DecoderError, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKind, Register,
 };
+use perilune_interpreter::guest::decode;
+use perilune_interpreter::guest::exec::{Insn, mark};
 use perilune_runtime::guest::cpu::mode;
 
 /// How an instruction is translated.
@@ -43,6 +45,8 @@ pub enum Kind {
     CallIndirect,
     /// RET.
     Return,
+    /// x87, on the host's x87.
+    X87,
     /// Executed by the interpreter's handler, called from the block.
     Helper,
     /// Left to the interpreter: the block ends before it.
@@ -60,6 +64,8 @@ pub struct Step {
     pub immediate: Option<(usize, usize)>,
     /// The host address that the immediate operand is to be read from.
     pub literal: Option<u64>,
+    /// For [`Kind::X87`]: the opcode that the state remembers of it, if it does.
+    pub opcode: Option<u16>,
 }
 
 /// The form with a memory operand of an instruction with an immediate one of the same size, for a register.
@@ -131,7 +137,11 @@ pub fn decode(bytes: &[u8], rip: u64, bits: u32) -> Block {
         let offsets = decoder.get_constant_offsets(&instruction);
         let field = (offsets.immediate_offset(), offsets.immediate_size());
         let immediate = literal_form(&instruction).map(|_| field).filter(|_| kind == Kind::Copy);
-        block.steps.push(Step { instruction, kind, immediate, literal: None });
+        let remembered = |insn: Insn| (!insn.has(mark::CONTROL)).then_some(insn.select);
+        let insn = (kind == Kind::X87)
+            .then(|| decode::decode(&bytes[block.length - instruction.len()..], instruction.ip(), bits));
+        let opcode = insn.and_then(|insn| remembered(insn.ok()?));
+        block.steps.push(Step { instruction, kind, immediate, literal: None, opcode });
         let backwards = || instruction.near_branch_target() <= instruction.ip();
         match kind {
             Kind::Jump | Kind::Call | Kind::JumpIndirect | Kind::CallIndirect | Kind::Return => break,
@@ -179,7 +189,7 @@ fn kind(instruction: &Instruction, bytes: &[u8], bits: u32) -> Kind {
         _ if instruction.flow_control() != FlowControl::Next => branch(instruction),
         _ if is_integer(instruction.mnemonic()) => integer(instruction),
         _ if bits & mode::SSE != 0 && is_vector(instruction) => Kind::Copy,
-        _ if bits & mode::X87 != 0 && is_x87(instruction) => Kind::Helper,
+        _ if bits & mode::X87 != 0 && is_x87(instruction) => x87(instruction, bits),
         _ => Kind::Leave,
     }
 }
@@ -410,7 +420,18 @@ fn is_vector(instruction: &Instruction) -> bool {
     known && operands && sizes && !left && instruction.op_count() > 0 && instruction.flow_control() == FlowControl::Next
 }
 
+/// How an x87 instruction is translated: natively, but for those that move the state as a whole, and operands of ten bytes.
+fn x87(instruction: &Instruction, bits: u32) -> Kind {
+    use Mnemonic as M;
+    let whole = matches!(instruction.mnemonic(), M::Fninit | M::Fldenv | M::Fnstenv | M::Frstor | M::Fnsave);
+    let old = matches!(instruction.mnemonic(), M::Fneni | M::Fndisi | M::Fnsetpm | M::Frstpm);
+    let simple = matches!(instruction.memory_size().size(), 0 | 2 | 4 | 8);
+    if bits & mode::SSE != 0 && simple && !whole && !old { Kind::X87 } else { Kind::Helper }
+}
+
 fn is_x87(instruction: &Instruction) -> bool {
-    let known = |f: &CpuidFeature| matches!(f, CpuidFeature::FPU | CpuidFeature::FPU387);
+    use CpuidFeature as F;
+    // FCOMI and FCMOVcc came with CMOVcc, which is integer.
+    let known = |f: &CpuidFeature| matches!(f, F::FPU | F::FPU287 | F::FPU387 | F::CMOV);
     instruction.cpuid_features().iter().all(known) && instruction.mnemonic() != Mnemonic::Wait
 }

@@ -4,7 +4,7 @@
 //! Thirteen of the guest's general registers live in host registers, in all blocks alike, so that a jump from block to block moves
 //! nothing; most have the register of the same number, so that implicit operands (RDX of MUL, CL of shifts) stay implicit. The
 //! host's rsp points to the frame that the entry makes and never moves: signals need a host stack. Two host registers are scratch: rax,
-//! which LAHF writes, and r11. The guest's SSE registers are the host's. The rest of what code needs often lies in the frame, near rsp.
+//! which LAHF writes, and r11. The guest's SSE registers are the host's, and from the first x87 instruction on its x87 state is, too. The rest of what code needs often lies in the frame, near rsp.
 //!
 //! *Page slots.* For each base register the frame remembers the page that the last access through it went to, for reads and for
 //! writes apart: the page's address and what is added to a virtual address in it. An access that is aligned and hits costs one compare;
@@ -74,8 +74,16 @@ pub const HAS_XMM: i32 = 100;
 pub const WALK: i32 = 104;
 /// The address of the literal that may be written, the size of such a write less 1, and what is added to the address.
 pub const LITERAL: i32 = 128;
+/// Whether the guest's x87 state is in the host's x87; 0 or 1, 32 bits.
+pub const X87: i32 = 152;
+/// What that state remembers of the last instruction that earlier blocks have executed: opcode (16 bits), address, address of its operand.
+pub const X87_OPCODE: i32 = 156;
+/// See [`X87_OPCODE`].
+pub const X87_INSTRUCTION: i32 = 160;
+/// See [`X87_OPCODE`].
+pub const X87_DATA: i32 = 168;
 /// The page slots.
-pub const SLOTS: i32 = 160;
+pub const SLOTS: i32 = 176;
 
 /// Bytes of a page slot: page and addend for reads, then for writes.
 pub const SLOT_SIZE: i32 = 32;

@@ -13,7 +13,8 @@
 //! *What is taken for granted, and what guards it.* The bytes of a block are unchanged: [`tier`] drops blocks whose lines were written. The
 //! mode is the one translated for: it is part of the block's name, and of the keys in the table of branch targets. A page is in the TLB: page
 //! slots and the TLB are asked at each access. The target of an indirect branch is known: the table is asked. Flags are not needed: they are
-//! kept recoverable. SSE exceptions are masked: looked at when code is entered, since only the interpreter changes MXCSR's masks. No interrupt
+//! kept recoverable. SSE exceptions are masked: looked at when code is entered, since only the interpreter changes MXCSR's masks; those
+//! of x87: when its state is loaded into the host's (`translate::x87`). No interrupt
 //! is due: the budget reaches to the next event at most.
 //!
 //! *The budget* is looked at once in each block, at the first place where the flags are safe anyway or else at its end, for the whole block;

@@ -7,7 +7,7 @@ use super::frame::SLACK;
 use super::literal::{Rewritten, Writable};
 use super::table;
 use super::trampoline::{self, Context, Helped, Left, Literal, Trampoline};
-use super::translate::{self, Exit, Why};
+use super::translate::{self, Exit, Last, Why};
 use crate::code::CodeError;
 use crate::code::arena::Arena;
 use crate::code::buffer::Code;
@@ -16,7 +16,7 @@ use crate::code::publish::{Publisher, Telling};
 use perilune_interpreter::guest::decode;
 use perilune_interpreter::guest::exec::mark;
 use perilune_runtime::guest::cpu::gpr::RSP;
-use perilune_runtime::guest::cpu::{flag, mode};
+use perilune_runtime::guest::cpu::{Cpu, flag, mode};
 use perilune_runtime::guest::machine::{Machine, canonical};
 use perilune_runtime::guest::memory::{Memory, Modified, lines_between};
 use perilune_runtime::guest::tier::{Answer, Key, Outcome, Tier};
@@ -42,11 +42,12 @@ impl Default for Options {
 }
 
 /// The kinds of exits, with the names that statistics have for them.
-pub const EXITS: [(Why, &str); 8] = [
+pub const EXITS: [(Why, &str); 9] = [
     (Why::Untranslated, "untranslated"),
     (Why::Memory, "memory"),
     (Why::Divide, "divide"),
     (Why::Budget, "budget"),
+    (Why::X87, "x87"),
     (Why::Helper, "helper"),
     (Why::Attention, "attention"),
     (Why::Link, "link"),
@@ -108,6 +109,13 @@ fn pack(rflags: u64) -> u64 {
 fn unpack(rflags: u64, packed: u64) -> u64 {
     let low = packed >> 8 & (flag::ARITHMETIC & !flag::OF);
     rflags & !flag::ARITHMETIC | low | if packed & 1 != 0 { flag::OF } else { 0 }
+}
+
+/// Lets the x87 state remember its last instruction.
+fn remember(cpu: &mut Cpu, last: Option<Last>) {
+    if let Some(Last { rip, opcode }) = last {
+        (cpu.fx.instruction, cpu.fx.opcode) = (rip, opcode);
+    }
 }
 
 impl Translator {
@@ -246,6 +254,7 @@ impl Translator {
         let cpu = &mut machine.cpu;
         cpu.rflags = unpack(cpu.rflags, left.flags);
         cpu.budget += SLACK + i64::from(exit.unexecuted);
+        remember(cpu, exit.last);
         let target = cpu.rip;
         cpu.rip = exit.rip;
         self.counters.exits[exit.why as usize] += 1;
@@ -256,7 +265,9 @@ impl Translator {
         match exit.why {
             _ if again => Err(Outcome::Dispatch),
             // What is left of a budget is interpreted, so that it ends where it should.
-            Why::Untranslated | Why::Memory | Why::Divide | Why::Helper | Why::Budget => Err(Outcome::Interpret),
+            Why::Untranslated | Why::Memory | Why::Divide | Why::X87 | Why::Helper | Why::Budget => {
+                Err(Outcome::Interpret)
+            }
             Why::Attention => Err(Outcome::Dispatch),
             Why::Link => {
                 let code = self.code_at(machine, exit.rip).ok_or(Outcome::Dispatch)?;
@@ -302,6 +313,7 @@ fn execute(
     flags: u64,
 ) -> Helped {
     m.cpu.rflags = unpack(m.cpu.rflags, flags);
+    remember(&mut m.cpu, known.last);
     let next = known.rip.wrapping_add(insn.length.into());
     let answer = |m: &Machine, exit: u64| Helped { exit, flags: pack(m.cpu.rflags) };
     loop {

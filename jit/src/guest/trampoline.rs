@@ -3,6 +3,7 @@
 //! ```text
 //! enter   saves the host's registers, makes the frame, loads the guest's registers, jumps to a block
 //! walk    asks the TLB for an access that missed its page slot; fills the slot, or answers that the interpreter must do it
+//! x87     loads the guest's x87 state into the host's, or answers that it is the interpreter's
 //! helper  stores the guest's registers, calls Rust to execute one instruction, loads them again
 //! exit    stores the guest's registers, restores the host's; answers the number of the exit and the flags
 //! ```
@@ -12,7 +13,8 @@
 
 use super::frame::{
     BUDGET, CONTEXT, FLAGS, FRAME_BYTES, GROUP_COUNT, GROUP_SIZE, GROUPS, HAS_XMM, HOST, HOST_MXCSR, KEY, LITERAL,
-    MACHINE, NO_PAGE, SEGMENTS, SLACK, SLOT_COUNT, TABLE, TEMPORARY, WALK, slot, spilled,
+    MACHINE, NO_PAGE, SEGMENTS, SLACK, SLOT_COUNT, TABLE, TEMPORARY, WALK, X87, X87_DATA, X87_INSTRUCTION, X87_OPCODE,
+    slot, spilled,
 };
 use crate::code::CodeError;
 use crate::code::arena::Head;
@@ -41,6 +43,11 @@ const SAVED: [(u8, Register); 6] = [
 /// From rsp in a block to the CFA.
 const TO_CFA: i32 = FRAME_BYTES + 8 * SAVED.len() as i32 + 8;
 const _: () = assert!(TO_CFA % 16 == 0, "rsp is a multiple of 16 in blocks");
+
+/// The bits of the x87 control word that mask exceptions.
+pub const X87_MASKS: i32 = 0x3f;
+/// The bit of its status word that says that an exception is pending.
+const X87_PENDING: i8 = -0x80;
 
 /// What compiled code is entered with, besides the machine.
 #[repr(C)]
@@ -111,6 +118,8 @@ pub struct Trampoline {
     pub walk_read: usize,
     /// Likewise for writing.
     pub walk_write: usize,
+    /// Called: ZF is set if the guest's x87 state is in the host's now. Overwrites rax and r11.
+    pub x87: usize,
     /// Called: eax has the number of an exit.
     pub helper: usize,
     /// Jumped to: eax has the number of the exit, and [`FLAGS`] is filled.
@@ -153,13 +162,15 @@ pub fn assemble(start: usize, helper: Helper) -> Result<(Trampoline, Head), Code
     emit_walk(&mut asm, layout::TLB_READ);
     let walk_write = place(&mut asm);
     emit_walk(&mut asm, layout::TLB_WRITE);
+    let x87 = place(&mut asm);
+    emit_x87(&mut asm);
     let helper_at = place(&mut asm);
     let epilogue = asm.new_dynamic_label();
     emit_helper(&mut asm, &mut frame, helper, epilogue);
     let exit = place(&mut asm);
     emit_exit(&mut asm, &mut frame, epilogue);
     let end = asm.offset().0;
-    let parts = [("enter", 0), ("walk", walk_read), ("helper", helper_at), ("exit", exit), ("", end)];
+    let parts = [("enter", 0), ("walk", walk_read), ("x87", x87), ("helper", helper_at), ("exit", exit), ("", end)];
     let part = |pair: &[(&str, usize)]| {
         let (start, size) = ((start + pair[0].1) as u64, (pair[1].1 - pair[0].1) as u64);
         Part { symbol: Symbol { name: format!("perilune_guest_{}", pair[0].0), start, size }, lines: Vec::new() }
@@ -169,6 +180,7 @@ pub fn assemble(start: usize, helper: Helper) -> Result<(Trampoline, Head), Code
         enter: start,
         walk_read: start + walk_read,
         walk_write: start + walk_write,
+        x87: start + x87,
         helper: start + helper_at,
         exit: start + exit,
     };
@@ -214,9 +226,22 @@ fn emit_store(asm: &mut Assembler, shift: i32) {
             dynasm!(asm; .arch x64; mov rcx, [rsp + shift + spilled(guest)]; mov [r11 + gpr(guest)], rcx);
         }
     }
-    let no_xmm = asm.new_dynamic_label();
+    let (no_xmm, no_x87) = (asm.new_dynamic_label(), asm.new_dynamic_label());
+    // Only modes with SSE have x87 in the host's, so that the image may have the SSE registers in it.
     dynasm!(asm
         ; .arch x64
+        ; cmp DWORD [rsp + shift + X87], 0
+        ; je =>no_x87
+        ; mov DWORD [rsp + shift + X87], 0
+        ; fxsave64 [r11 + layout::FX_IMAGE as i32]
+        ; fninit
+        ; mov ecx, [rsp + shift + X87_OPCODE]
+        ; mov [r11 + layout::X87_OPCODE as i32], cx
+        ; mov rcx, [rsp + shift + X87_INSTRUCTION]
+        ; mov [r11 + layout::X87_INSTRUCTION as i32], rcx
+        ; mov rcx, [rsp + shift + X87_DATA]
+        ; mov [r11 + layout::X87_DATA as i32], rcx
+        ; =>no_x87
         ; mov rcx, [rsp + shift + BUDGET]
         ; mov [r11 + layout::BUDGET as i32], rcx
         ; cmp DWORD [rsp + shift + HAS_XMM], 0
@@ -256,6 +281,7 @@ fn emit_enter(asm: &mut Assembler, frame: &mut Frame) {
         ; .arch x64
         ; mov eax, [rsi + offset_of!(Context, has_xmm) as i32]
         ; mov [rsp + HAS_XMM], eax
+        ; mov DWORD [rsp + X87], 0
         ; stmxcsr [rsp + HOST_MXCSR]
         ; mov [rsp + MACHINE], rdi
         ; mov [rsp + TEMPORARY], rdx
@@ -330,6 +356,40 @@ fn emit_walk(asm: &mut Assembler, tag: usize) {
         );
     }
     dynasm!(asm; .arch x64; =>no; test rsp, rsp; jmp =>done);
+}
+
+/// The routine that loads the x87 state, as its head comment has it: the host's exceptions are never unmasked, so a state that unmasks some, or has
+/// one pending, is the interpreter's. What the host remembers of the last instruction is of no use; the frame has it.
+fn emit_x87(asm: &mut Assembler) {
+    let no = asm.new_dynamic_label();
+    dynasm!(asm
+        ; .arch x64
+        ; mov r11, [rsp + 8 + MACHINE]
+        ; movzx eax, WORD [r11 + layout::X87_CONTROL as i32]
+        ; not eax
+        ; test eax, X87_MASKS
+        ; jnz =>no
+        ; test BYTE [r11 + layout::X87_STATUS as i32], X87_PENDING
+        ; jnz =>no
+        ; stmxcsr [r11 + layout::MXCSR as i32]
+    );
+    for n in 0..16u8 {
+        dynasm!(asm; .arch x64; movaps [r11 + layout::XMM as i32 + 16 * i32::from(n)], Rx(n));
+    }
+    dynasm!(asm
+        ; .arch x64
+        ; fxrstor64 [r11 + layout::FX_IMAGE as i32]
+        ; movzx eax, WORD [r11 + layout::X87_OPCODE as i32]
+        ; mov [rsp + 8 + X87_OPCODE], eax
+        ; mov rax, [r11 + layout::X87_INSTRUCTION as i32]
+        ; mov [rsp + 8 + X87_INSTRUCTION], rax
+        ; mov rax, [r11 + layout::X87_DATA as i32]
+        ; mov [rsp + 8 + X87_DATA], rax
+        ; mov DWORD [rsp + 8 + X87], 1
+        ; cmp eax, eax
+        ; =>no
+        ; ret
+    );
 }
 
 fn emit_helper(asm: &mut Assembler, frame: &mut Frame, helper: Helper, epilogue: dynasmrt::DynamicLabel) {
@@ -451,7 +511,7 @@ mod tests {
         let mut checked = 0;
         for instruction in &mut Decoder::with_ip(64, &head.code, START as u64, DecoderOptions::NONE) {
             let address = instruction.ip() as usize;
-            let called = [trampoline.walk_read, trampoline.walk_write, trampoline.helper];
+            let called = [trampoline.walk_read, trampoline.walk_write, trampoline.x87, trampoline.helper];
             if called.contains(&address) {
                 stack = Stack { rsp: -8, memory: BTreeMap::new() };
             } else if address == trampoline.exit {

@@ -30,6 +30,16 @@ pub const SEGMENT_BASE: usize = CPU + offset_of!(Cpu, segments) + offset_of!(Seg
 pub const SEGMENT_SIZE: usize = size_of::<Segment>();
 /// The x87 and SSE registers: an image that FXRSTOR takes.
 pub const FX_IMAGE: usize = FX;
+/// The x87 control word, 16 bits.
+pub const X87_CONTROL: usize = FX + offset_of!(Fx, control);
+/// The x87 status word, 16 bits.
+pub const X87_STATUS: usize = FX + offset_of!(Fx, status);
+/// The last x87 opcode, 16 bits.
+pub const X87_OPCODE: usize = FX + offset_of!(Fx, opcode);
+/// The address of the last x87 instruction.
+pub const X87_INSTRUCTION: usize = FX + offset_of!(Fx, instruction);
+/// The address of its operand.
+pub const X87_DATA: usize = FX + offset_of!(Fx, data);
 /// MXCSR, 32 bits.
 pub const MXCSR: usize = FX + offset_of!(Fx, mxcsr);
 /// XMM0: 16 of 16 bytes.

@@ -309,7 +309,7 @@ impl Translator<'_> {
 }
 
 /// Gives an instruction its operand in the host's memory.
-fn set_memory(instruction: &mut Instruction, place: Place) {
+pub(super) fn set_memory(instruction: &mut Instruction, place: Place) {
     instruction.set_segment_prefix(Register::None);
     instruction.set_memory_base(frame::register64(SCRATCH2));
     instruction.set_memory_index(place.index.map_or(Register::None, frame::register64));

@@ -5,6 +5,7 @@
 //! | `mod` | the walk over the instructions, the budget, exits |
 //! | `memory` | addresses and their checks |
 //! | `copy` | instructions that are copied with other registers; division, LEA |
+//! | `x87` | x87 instructions |
 //! | `branch` | jumps, calls, returns, and how they lead to other blocks |
 //!
 //! *Entries.* A block is entered with the flags in the host's flags (`host`) or in the frame (`saved`); where the first thing a block
@@ -16,6 +17,7 @@
 mod branch;
 mod copy;
 mod memory;
+mod x87;
 
 use super::block::{Block, Kind, Step};
 use super::flags::{self, Effect, Flags};
@@ -37,6 +39,8 @@ pub enum Why {
     Divide,
     /// The budget does not reach.
     Budget,
+    /// The x87 state unmasks exceptions, or is about to.
+    X87,
     /// A helper's instruction did not complete.
     Helper,
     /// Behind a helper, something wants attention.
@@ -58,6 +62,17 @@ pub struct Exit {
     pub unexecuted: i32,
     /// For [`Why::Target`]: what the branch has added to rsp, to be taken back if it must not complete.
     pub released: i32,
+    /// The last x87 instruction that the block has executed before, if the state remembers one.
+    pub last: Option<Last>,
+}
+
+/// What the x87 state remembers of its last instruction.
+#[derive(Clone, Copy, Debug)]
+pub struct Last {
+    /// Its address.
+    pub rip: u64,
+    /// Its opcode.
+    pub opcode: u16,
 }
 
 /// A jump to another block on the same page.
@@ -97,6 +112,8 @@ enum Cold {
     Group { label: DynamicLabel, back: DynamicLabel, group: memory::Group, exit: DynamicLabel },
     /// Leads to another block, behind a jump that was taken.
     Edge { label: DynamicLabel, state: State, target: u64 },
+    /// Loads the x87 state.
+    Load { label: DynamicLabel, back: DynamicLabel, exit: DynamicLabel },
     /// Puts a branch's target into rip and leaves.
     Target { label: DynamicLabel, exit: u32 },
 }
@@ -109,6 +126,8 @@ struct State {
     charged: i32,
     /// How many instructions have completed.
     done: i32,
+    /// The last x87 instruction, if the frame does not know of it.
+    last: Option<Last>,
 }
 
 /// A translation in progress.
@@ -133,6 +152,8 @@ pub struct Translator<'t> {
     held: Option<memory::Sum>,
     /// The last instruction was a conditional jump to the block's start that has led on to what follows, too.
     turned: bool,
+    /// The x87 state is in the host's for sure.
+    loaded: bool,
     /// The numbers of instructions whose access to memory was checked before, and where in the frame the addends lie.
     checked: Vec<(usize, i32)>,
     /// The group slots that are free, as bits.
@@ -168,7 +189,7 @@ impl<'t> Translator<'t> {
             block,
             start,
             first_exit,
-            state: State { flags: Flags::SAVED, charged: 0, done: 0 },
+            state: State { flags: Flags::SAVED, charged: 0, done: 0, last: None },
             exits: Vec::new(),
             links: Vec::new(),
             cold: Vec::new(),
@@ -181,6 +202,7 @@ impl<'t> Translator<'t> {
             groups: Vec::new(),
             held: None,
             turned: false,
+            loaded: false,
             flags_dead: starts_with_all_flags(block),
             again: None,
         };
@@ -249,6 +271,7 @@ impl<'t> Translator<'t> {
         self.checked.clear();
         self.held = None;
         self.turned = false;
+        self.loaded = false;
         for (index, step) in self.block.steps.iter().enumerate() {
             self.index = index;
             self.step(step);
@@ -261,6 +284,7 @@ impl<'t> Translator<'t> {
             let exit = self.exit(Why::Untranslated, self.block.next);
             x64::jump(self.asm(), exit);
         } else {
+            self.tell_last();
             self.edge(self.block.next);
         }
     }
@@ -270,7 +294,7 @@ impl<'t> Translator<'t> {
         if let Some((flags, label, false)) = self.again {
             self.again = Some((flags, label, true));
             self.place(label);
-            self.state = State { flags, charged: 0, done: 0 };
+            self.state = State { flags, charged: 0, done: 0, last: None };
             self.body();
         }
     }
@@ -278,6 +302,9 @@ impl<'t> Translator<'t> {
     fn step(&mut self, step: &Step) {
         if step.kind != Kind::Copy {
             self.held = None;
+        }
+        if leads_on(step.kind) {
+            self.tell_last();
         }
         match step.kind {
             Kind::Copy => self.copy(step, false),
@@ -294,6 +321,7 @@ impl<'t> Translator<'t> {
             Kind::Call => self.call(step),
             Kind::JumpIndirect | Kind::CallIndirect => self.indirect(step),
             Kind::Return => self.return_to(step),
+            Kind::X87 => self.x87(step),
             Kind::Helper => self.helper(step),
             Kind::Leave => unreachable!("blocks end before these"),
         }
@@ -310,7 +338,7 @@ impl<'t> Translator<'t> {
     /// Enters an exit into the table; answers its number.
     fn number(&mut self, why: Why, rip: u64) -> u32 {
         let unexecuted = self.state.charged - self.state.done;
-        self.exits.push(Exit { why, rip, unexecuted, released: 0 });
+        self.exits.push(Exit { why, rip, unexecuted, released: 0, last: self.state.last });
         self.first_exit + self.exits.len() as u32 - 1
     }
 
@@ -371,6 +399,9 @@ impl<'t> Translator<'t> {
         self.exit_point(step);
         self.save_flags();
         let at = self.number(Why::Helper, step.rip());
+        // The state is stored, and what it remembers with it.
+        self.loaded = false;
+        self.state.last = None;
         self.state.done += 1;
         let behind = self.number(Why::Attention, step.next());
         self.state.done -= 1;
@@ -396,6 +427,7 @@ impl<'t> Translator<'t> {
                     // An edge may want a second copy of the block.
                     self.copies();
                 }
+                Cold::Load { label, back, exit } => self.load_x87(label, back, exit),
                 Cold::Target { label, exit } => self.leave_for_target(label, exit),
             }
         }
@@ -408,6 +440,11 @@ impl<'t> Translator<'t> {
         dynasm!(self.buffer.asm; .arch x64; mov eax, exit as i32);
         x64::jump_to(&mut self.buffer.asm, self.trampoline.exit);
     }
+}
+
+/// Whether an instruction of this kind leads to other blocks.
+fn leads_on(kind: Kind) -> bool {
+    ends(kind) || matches!(kind, Kind::JumpIf | Kind::Loop)
 }
 
 /// Whether an instruction of this kind goes nowhere else but where it leads.
