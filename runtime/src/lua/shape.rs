@@ -7,13 +7,18 @@
 //! dictionary shape and keeps its named fields in its hash part.
 //!
 //! A lineage of shapes shares one growing list of keys; each sees the first `count` of them.
+//!
+//! Many programs make a metatable for each object, as in `setmetatable(object, { __index = Class })`. Such *twins*, metatables with
+//! the same fields and values, lead to one shape, which tells what a look-up through it meets, but not which metatable it is. When
+//! one of them is changed, the shapes of twins that there are by then are not trusted any more ([`Heap::trusts`]).
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::heap::{Gc, Header, Heap, Kind, OutOfMemory};
 use super::string::Str;
-use super::table::Table;
+use super::table::{Table, flag};
+use super::value::Value;
 
 /// Most fields that a shape may have.
 pub const MAX_FIELDS: u32 = 512;
@@ -124,6 +129,25 @@ impl<T: Keyed> KeyedList<T> {
 /// The shape to take when this metatable is set.
 type MetaTransition = (Option<Gc<Table>>, Gc<Shape>);
 
+/// Most fields of metatables that are taken for twins.
+const MAX_TWIN_FIELDS: usize = 4;
+/// A program that changes twins more often has no more of them.
+const MAX_GENERATIONS: u32 = 16;
+
+/// The shape to take when a metatable of this shape, with these values, is set. Both are only compared: where an object's place was
+/// taken by another one, the last twin has gone, too.
+struct TwinTransition {
+    of: Gc<Shape>,
+    values: Vec<Value>,
+    to: Gc<Shape>,
+}
+
+impl TwinTransition {
+    fn leads(&self, meta: Gc<Table>) -> bool {
+        self.of == meta.shape() && self.values.iter().enumerate().all(|(i, v)| v.same(meta.slot(i)))
+    }
+}
+
 /// A shape. The header's `flags` is 1 for the dictionary shape.
 #[repr(C)]
 pub struct Shape {
@@ -134,6 +158,11 @@ pub struct Shape {
     keys: Rc<RefCell<Keys>>,
     by_key: RefCell<KeyedList<KeyTransition>>,
     by_meta: RefCell<Vec<MetaTransition>>,
+    by_twin: RefCell<Vec<TwinTransition>>,
+    /// The shape of tables like these that are flagged.
+    flagged: Cell<Option<Gc<Shape>>>,
+    /// If the metatable is one of twins: the heap's generation of these when the shape was made; else 0.
+    twins: u32,
 }
 
 impl Shape {
@@ -151,9 +180,10 @@ impl Shape {
         self.count as usize
     }
 
-    /// The metatable of the tables of this shape; not for the dictionary shape.
-    pub fn meta(&self) -> Option<Gc<Table>> {
-        self.meta
+    /// Is the metatable of its tables one of many with the same fields and values? Then the shape does not tell which one it is.
+    #[inline(always)]
+    pub fn is_of_twins(&self) -> bool {
+        self.twins != 0
     }
 
     /// Is it the dictionary shape?
@@ -203,8 +233,8 @@ impl Shapes {
 
     pub(super) fn new(heap: &mut Heap) -> Result<Shapes, OutOfMemory> {
         let keys = Rc::new(RefCell::new(Keys::default()));
-        let root = heap.new_shape(0, None, None, keys.clone())?;
-        let dictionary = heap.new_shape(0, None, None, keys)?;
+        let root = heap.new_shape(0, None, None, keys.clone(), 0)?;
+        let dictionary = heap.new_shape(0, None, None, keys, 0)?;
         dictionary.header.flags.set(DICTIONARY);
         let all = std::mem::take(&mut heap.shapes.all);
         Ok(Shapes { roots: Some((root, dictionary)), all })
@@ -221,6 +251,8 @@ impl Shapes {
             if keep {
                 shape.by_key.borrow_mut().retain(|(_, s)| alive(s.header()));
                 shape.by_meta.borrow_mut().retain(|(_, s)| alive(s.header()));
+                shape.by_twin.borrow_mut().retain(|twins| alive(twins.of.header()) && alive(twins.to.header()));
+                shape.flagged.set(shape.flagged.get().filter(|s| alive(s.header())));
             }
             keep
         });
@@ -234,13 +266,15 @@ impl Heap {
         meta: Option<Gc<Table>>,
         parent: Option<Gc<Shape>>,
         keys: Rc<RefCell<Keys>>,
+        twins: u32,
     ) -> Result<Gc<Shape>, OutOfMemory> {
         let cell = self.allocate(size_of::<Shape>())?.cast::<Shape>();
         let header = Header::new(Kind::Shape);
-        let (by_key, by_meta) = (RefCell::default(), RefCell::default());
+        let (by_key, by_meta, by_twin) = (RefCell::default(), RefCell::default(), RefCell::default());
+        let flagged = Cell::new(None);
         // SAFETY: the cell is large enough, and ours.
         let shape = unsafe {
-            cell.write(Shape { header, count, meta, parent, keys, by_key, by_meta });
+            cell.write(Shape { header, count, meta, parent, keys, by_key, by_meta, by_twin, flagged, twins });
             Gc::from_raw(cell)
         };
         self.set_owns(shape.header());
@@ -280,7 +314,7 @@ impl Heap {
         let tip = from.keys.borrow().list.len() == from.count();
         let keys = if tip { from.keys.clone() } else { copy_keys(from) };
         keys.borrow_mut().push(key);
-        let to = self.new_shape(from.count + 1, from.meta, Some(from), keys)?;
+        let to = self.new_shape(from.count + 1, from.meta, Some(from), keys, from.twins)?;
         from.by_key.borrow_mut().push((key, to));
         Ok(Some(to))
     }
@@ -294,17 +328,61 @@ impl Heap {
         if let Some((_, to)) = from.by_meta.borrow().iter().find(|(m, _)| *m == meta) {
             return Ok(Some(*to));
         }
+        if let Some(meta) = meta
+            && let Some(to) = self.shape_of_twins(from, meta)?
+        {
+            return Ok(Some(to));
+        }
         if from.by_meta.borrow().len() >= MAX_TRANSITIONS {
             return Ok(None);
         }
-        let to = self.new_shape(from.count, meta, Some(from), from.keys.clone())?;
+        let to = self.new_shape(from.count, meta, Some(from), from.keys.clone(), 0)?;
         from.by_meta.borrow_mut().push((meta, to));
         Ok(Some(to))
     }
 
-    /// A shape like this one that no other table has.
-    pub(super) fn unique_shape(&mut self, from: Gc<Shape>) -> Result<Gc<Shape>, OutOfMemory> {
-        self.new_shape(from.count, from.meta, None, copy_keys(from))
+    /// The shape for a metatable that has a twin which was set before.
+    fn shape_of_twins(&mut self, from: Gc<Shape>, meta: Gc<Table>) -> Result<Option<Gc<Shape>>, OutOfMemory> {
+        let of = meta.shape();
+        let has_none = of.is_dictionary() || of.count() > MAX_TWIN_FIELDS || meta.metatable().is_some();
+        if has_none || self.twins > MAX_GENERATIONS {
+            return Ok(None);
+        }
+        let known = from.by_twin.borrow().iter().find(|t| t.leads(meta)).map(|t| t.to);
+        if let Some(to) = known.filter(|to| self.trusts(*to)) {
+            meta.set_flag(flag::TWIN);
+            return Ok(Some(to));
+        }
+        let transition = |to| TwinTransition { of, values: (0..of.count()).map(|i| meta.slot(i)).collect(), to };
+        let has_twin = |other: Gc<Table>| transition(from).leads(other);
+        if !from.by_meta.borrow().iter().any(|(other, _)| other.is_some_and(has_twin)) && known.is_none() {
+            return Ok(None);
+        }
+        let to = self.new_shape(from.count, None, Some(from), from.keys.clone(), self.twins)?;
+        let mut twins = from.by_twin.borrow_mut();
+        twins.retain(|t| self.trusts(t.to));
+        if twins.len() >= MAX_TRANSITIONS {
+            return Ok(None);
+        }
+        twins.push(transition(to));
+        meta.set_flag(flag::TWIN);
+        Ok(Some(to))
+    }
+
+    /// Whether what was found through a metatable of a table of this shape holds for the others: their metatables are twins still.
+    #[inline]
+    pub fn trusts(&self, shape: Gc<Shape>) -> bool {
+        shape.twins == 0 || shape.twins == self.twins
+    }
+
+    /// The shape of flagged tables that were of this shape before.
+    pub(super) fn flagged_shape(&mut self, from: Gc<Shape>) -> Result<Gc<Shape>, OutOfMemory> {
+        if let Some(to) = from.flagged.get() {
+            return Ok(to);
+        }
+        let to = self.new_shape(from.count, from.meta, Some(from), from.keys.clone(), from.twins)?;
+        from.flagged.set(Some(to));
+        Ok(to)
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A cache remembers one of two things of a read: that tables of a shape have the field (`shape`, `slot`), or that tables of a
 //! shape lack it and where `__index` leads then (`via`, `holder`, `slot`; no holder: to nil), which holds while the heap's epoch
-//! stays the same. Of a store it remembers that tables of a shape have the field, and to which shape (`next`) one is led by
+//! stays the same; of strings, which have a metatable in common, that is all (`holder`, `slot`). Of a store it remembers that tables of a shape have the field, and to which shape (`next`) one is led by
 //! adding it, if no `__newindex` stands in the way (`epoch` again). Tables in dictionary mode are not cached.
 
 use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
@@ -71,16 +71,8 @@ pub(super) fn get(st: &mut State, word: Word) -> Step {
 /// Looks a field up and lets the cache remember it. None: that is not a matter of tables alone.
 fn lookup(st: &mut State, object: Value, name: Gc<Str>) -> Result<Option<Value>, Raised> {
     let cache = cache_of(st);
-    // Strings have a metatable in common, which stands for the receiver here.
-    let (first, receiver) = match object.as_table() {
-        Some(table) => (Some(table), table.shape()),
-        None if object.tag() == tag::STRING => match st.metatable_of(object) {
-            Some(meta) => (None, meta.shape()),
-            None => return Ok(None),
-        },
-        None => return Ok(None),
-    };
-    if let Some(table) = first {
+    if let Some(table) = object.as_table() {
+        let receiver = table.shape();
         // SAFETY: the cache is the instruction's.
         let misses = unsafe {
             (*cache).misses = (*cache).misses.wrapping_add(1);
@@ -115,62 +107,56 @@ fn lookup(st: &mut State, object: Value, name: Gc<Str>) -> Result<Option<Value>,
         if slot.is_some() || receiver.is_dictionary() {
             return Ok(None);
         }
-    } else {
-        // SAFETY: the cache is the instruction's.
-        let known = unsafe { *cache };
-        if known.shape.is_none()
-            && known.via == Some(receiver)
-            && known.epoch == st.heap.epoch
-            && let Some(holder) = known.holder
-        {
-            return Ok(Some(holder.slot(known.slot as usize)).filter(|v| !v.is_nil()));
-        }
+        return inherited(st, name, Some(receiver), table.metatable());
     }
-    let meta = match first {
-        Some(table) => table.metatable(),
-        None => st.metatable_of(object),
-    };
-    inherited(st, name, receiver, first.is_some(), meta)
+    if object.tag() != tag::STRING {
+        return Ok(None);
+    }
+    // SAFETY: the state and the cache are in order, and the slot is one of a living table.
+    match unsafe { known_method(st, cache).as_ref() } {
+        Some(method) => Ok(Some(*method)),
+        None => inherited(st, name, None, st.metatable_of(object)),
+    }
 }
 
-/// Looks a field up along a chain of `__index` tables that begins at the receiver's metatable. What is in no table of the chain
-/// is nil for a table, and a matter for others otherwise.
+/// Looks a field up along a chain of `__index` tables that begins at the metatable of a table of this shape, or of a string. What
+/// is in no table of the chain is nil for a table, and a matter for others otherwise.
 fn inherited(
     st: &mut State,
     name: Gc<Str>,
-    receiver: Gc<Shape>,
-    is_table: bool,
+    receiver: Option<Gc<Shape>>,
     mut meta: Option<Gc<Table>>,
 ) -> Result<Option<Value>, Raised> {
     let cache = cache_of(st);
+    let trusted = receiver.is_none_or(|shape| st.heap.trusts(shape));
     for _ in 0..MAX_CACHED_CHAIN {
         let handler = meta.map_or(Value::NIL, |m| m.event(&st.heap, Event::Index));
         if handler.is_nil() {
-            if is_table {
+            if receiver.is_some() && trusted {
                 let epoch = st.heap.epoch;
                 remember(st, cache, |c| {
                     c.forget();
-                    c.via = Some(receiver);
+                    c.via = receiver;
                     c.epoch = epoch;
                 });
-                return Ok(Some(Value::NIL));
             }
-            return Ok(None);
+            return Ok(receiver.map(|_| Value::NIL));
         }
         let Some(holder) = handler.as_table() else { return Ok(None) };
         holder.set_flagged(&mut st.heap)?;
         let value = holder.get_short(name);
         if !value.is_nil() {
-            if !holder.shape().is_dictionary()
+            if trusted
+                && !holder.shape().is_dictionary()
                 && let Some(slot) = holder.shape().find(name)
             {
                 let epoch = st.heap.epoch;
-                if is_table {
+                if let Some(receiver) = receiver {
                     st.heap.lookups.remember(receiver, name, Some(holder), slot, epoch);
                 }
                 remember(st, cache, |c| {
                     c.forget();
-                    c.via = Some(receiver);
+                    c.via = receiver;
                     c.holder = Some(holder);
                     c.slot = slot as u32;
                     c.epoch = epoch;
@@ -232,8 +218,7 @@ pub(super) unsafe fn known_own(st: *const State, table: Gc<Table>, name: Gc<Str>
 pub(super) unsafe fn known_method(st: *const State, cache: *const InlineCache) -> *mut Value {
     // SAFETY: the cache's objects are alive.
     unsafe {
-        if let Some(meta) = (*st).type_metas[usize::from(tag::STRING)]
-            && (*cache).via == Some(meta.shape())
+        if (*cache).via.is_none()
             && (*cache).shape.is_none()
             && (*cache).epoch == (*st).heap.epoch
             && let Some(holder) = (*cache).holder
@@ -318,7 +303,7 @@ fn store(st: &mut State, table: Gc<Table>, name: Gc<Str>, value: Value) -> Resul
                 c.slot = slot as u32;
             });
         }
-        None if !table.is_flagged() && !after.is_dictionary() && after != shape => {
+        None if !table.is_flagged() && !after.is_dictionary() && after != shape && st.heap.trusts(shape) => {
             remember(st, cache, |c| {
                 c.via = Some(shape);
                 c.next = Some(after);

@@ -36,7 +36,11 @@ impl Recorder {
         {
             return Ok(None);
         }
-        let Some(meta) = self.metatable(r, actual)? else { return Ok(None) };
+        let meta = match actual.as_table().filter(|table| table.shape().is_of_twins()) {
+            Some(table) => self.twin(Object { r, table })?,
+            None => self.metatable(r, actual)?,
+        };
+        let Some(meta) = meta else { return Ok(None) };
         let name = self.state().heap.names.event(event);
         let (r, found) = self.raw_field(meta, name)?;
         Ok(if found.is_nil() { None } else { Some((r, found)) })
@@ -58,6 +62,14 @@ impl Recorder {
         let expected = self.b.ptr(meta.map_or(0, |m| m.address() as u64));
         self.guard_value(found, expected)?;
         meta.map(|m| self.constant_table(m)).transpose()
+    }
+
+    /// The metatable of a table, guarded to be there, but not which one it is: others are alike.
+    fn twin(&mut self, o: Object) -> Rec<Option<Object>> {
+        let Some(table) = o.table.metatable() else { return self.guard_metatable(o) };
+        let (meta, null) = (self.b.fload(o.r, Field::TableMeta)?, self.b.ptr(0));
+        self.b.guard(Ins::Ne, meta, null)?;
+        Ok(Some(Object { r: meta, table }))
     }
 
     /// If a table has a metatable that lacks the metamethod: guards that, whichever metatable it is, by what metatables' headers

@@ -88,7 +88,7 @@ impl Recorder {
         Ok(Some(values))
     }
 
-    /// `setmetatable(t, meta)` of a table that has none yet; `meta` is the same each time and has no finalizer.
+    /// `setmetatable(t, meta)` of a table that has none yet; `meta` has no finalizer, and is the same each time unless it is new.
     pub(super) fn set_metatable(&mut self, args: &[(Ref, Value)]) -> Results {
         let [(r, actual), (m, meta)] = args else { return Ok(None) };
         let (Some(table), Some(meta_table)) = (actual.as_table(), meta.as_table()) else { return Ok(None) };
@@ -97,11 +97,15 @@ impl Recorder {
             return Ok(None);
         }
         self.guard_metatable(Object { r: *r, table })?;
-        let expected = self.value_constant(*meta)?;
-        self.guard_value(*m, expected)?;
-        self.raw_field(Object { r: expected, table: meta_table }, gc)?;
-        if !self.take_metatable(*r, table, meta_table)? {
-            self.call_helper(H::SetMetatable, &[*r, expected])?;
+        // One that is no metatable yet was made for this table, as another one will be next time.
+        let is_new = !meta_table.is_flagged();
+        let m = if is_new { *m } else { self.value_constant(*meta)? };
+        if !is_new {
+            self.guard_value(args[1].0, m)?;
+        }
+        self.raw_field(Object { r: m, table: meta_table }, gc)?;
+        if is_new || !self.take_metatable(*r, table, meta_table)? {
+            self.call_helper(H::SetMetatable, &[*r, m])?;
         }
         Ok(Some(vec![*r]))
     }

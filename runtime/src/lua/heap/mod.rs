@@ -88,6 +88,8 @@ pub struct Heap {
     pub barrier_color: u8,
     /// Raised whenever a flagged table (see [`super::table`]) changes in what can be found in it.
     pub epoch: u32,
+    /// The generation of twins among metatables, from 1; see `shape`.
+    pub(super) twins: u32,
     /// Test mode: collect at every safepoint that follows an allocation.
     pub stress: bool,
     famine: Cell<Option<Famine>>,
@@ -116,6 +118,7 @@ impl Heap {
             dead_prototypes: Vec::new(),
             barrier_color: collect::NO_BARRIER,
             epoch: 0,
+            twins: 1,
             stress: false,
             famine: Cell::new(None),
             classes: std::array::from_fn(|_| Class::default()),
@@ -239,6 +242,11 @@ impl Heap {
     /// Says that what was found through metatables may not hold any more.
     pub fn raise_epoch(&mut self) {
         self.epoch = self.epoch.wrapping_add(1);
+    }
+
+    /// Says that metatables which were twins may not be so any more.
+    pub(super) fn distrust_twins(&mut self) {
+        self.twins = self.twins.saturating_add(1);
     }
 
     /// Fails if `bytes` more would exceed the limit.

@@ -147,7 +147,7 @@ impl Gc<Table> {
             }
         }
         if self.is_flagged() {
-            heap.raise_epoch();
+            self.distrust(heap);
         }
         Ok(())
     }

@@ -8,7 +8,7 @@
 //! Invariants: the array's last element is not nil; the key behind the array's last is not in the hash, so that the
 //! array's length is a border; a short string is a key in the shape or in the hash, never in both.
 //!
-//! A table in use as a metatable, or found through `__index`, is *flagged*. It has a shape of its own, and a change
+//! A table in use as a metatable, or found through `__index`, is *flagged*. Its shape, which only flagged tables have, says so, and a change
 //! of what can be found in it (a key added or removed, a `__` field changed, its metatable changed) raises the heap's
 //! *epoch*, which inline caches that looked through it compare.
 
@@ -46,6 +46,8 @@ pub mod flag {
     /// Its hash part lies outside of the heap. How large one is stands in the part itself, and a part inside of the heap may be
     /// gone before its dead table is.
     pub const HASH_OUTSIDE: u8 = 32;
+    /// Is a metatable that others are taken for twins of.
+    pub const TWIN: u8 = 64;
 }
 
 /// Where the bits of the events that a table lacks begin in its header's `extra`.
@@ -241,7 +243,7 @@ impl Gc<Table> {
             }
         }
         if self.is_flagged() {
-            heap.raise_epoch();
+            self.distrust(heap);
         }
         self.meta.set(meta);
         heap.barrier(self.header());
@@ -288,7 +290,7 @@ impl Gc<Table> {
     pub fn set_flagged(self, heap: &mut Heap) -> Result<(), OutOfMemory> {
         if !self.is_flagged() {
             if !self.shape.get().is_dictionary() {
-                self.shape.set(heap.unique_shape(self.shape.get())?);
+                self.shape.set(heap.flagged_shape(self.shape.get())?);
                 heap.barrier(self.header());
             }
             self.set_flag(flag::FLAGGED);
@@ -314,7 +316,15 @@ impl Gc<Table> {
     #[cold]
     fn invalidate(self, heap: &mut Heap) {
         self.header.extra.set(self.header.extra.get() & !(0xff << ABSENT_SHIFT));
+        self.distrust(heap);
+    }
+
+    /// What was found through this flagged table may not hold any more; nor is it what its twins are.
+    pub(super) fn distrust(self, heap: &mut Heap) {
         heap.raise_epoch();
+        if self.has_flag(flag::TWIN) {
+            heap.distrust_twins();
+        }
     }
 
     /// Frees what a dead table owns. Answers how many bytes these were.
