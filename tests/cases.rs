@@ -55,6 +55,7 @@ const ENGINES: &[Engine] = &[
     engine("without value numbering", &["-O-cse"], Share::Sample(8)),
     engine("without load forwarding", &["-O-fwd"], Share::Sample(8)),
     engine("without dead code elimination", &["-O-dce"], Share::Sample(8)),
+    engine("without allocation sinking", &["-O-sink"], Share::Sample(8)),
     engine("without loop peeling", &["-O-loop"], Share::Sample(8)),
 ];
 

@@ -236,6 +236,21 @@ fn traces_can_be_seen() {
 }
 
 #[test]
+#[cfg(feature = "jit")]
+fn a_loop_of_many_branches_is_compiled_to_the_last_one() {
+    // It is left by another exit each time for long, which says nothing against it.
+    let branches: String = (2..=80).map(|n| format!(" elseif x == {n} then s = s + {n}")).collect();
+    let code = format!(
+        "local s = 0 for i = 1, 60000 do local x = i % 80 + 1 if x == 1 then s = s + 1{branches} end end print(s)"
+    );
+    let output = run(&["-jv", "-e", &code]);
+    let report = text(&output.stderr);
+    let (made, given_up) = (report.matches("trace ").count(), report.matches("retire ").count());
+    assert_eq!(text(&output.stdout), "2430000\n");
+    assert!(made >= 80 && given_up == 0, "{report}");
+}
+
+#[test]
 fn errors_have_a_traceback() {
     let script =
         file("trace.lua", "local function inner() error('deep') end\nlocal function outer() inner() end\nouter()");

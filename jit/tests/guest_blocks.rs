@@ -86,6 +86,29 @@ fn x87_difference(subject: &mut Guest, guest: &mut Guest, program: &Program, und
     })
 }
 
+/// A program of these instructions, with `address` in all registers and a control word of x87 that unmasks division by 0 at [`DATA`].
+fn fixed(code: &[&[u8]], address: u64) -> Program {
+    let items = code.iter().map(|bytes| Item::Plain(bytes.to_vec(), None)).collect();
+    let registers = Registers { gpr: [address; 16], rip: ENTRY, rflags: Guest::FLAGS, fx: Fx::default() };
+    let mut memory = vec![0; DATA_SIZE + 0x2000];
+    memory[..2].copy_from_slice(&0x37bu16.to_le_bytes());
+    Program { items, registers, memory }
+}
+
+/// An address with other bits above than bit 47 is none, although the page tables would not tell.
+#[test]
+fn addresses_that_are_not_canonical_are_not_translated() {
+    let (mut subject, mut guest) = (translated(), Guest::new());
+    for (address, vector) in [(DATA, 3), (DATA | 1 << 47, 13), (DATA | 1 << 48, 13), (DATA | 1 << 63, 13)] {
+        let program = fixed(&[&[0x48, 0x8b, 0x03], &[0x48, 0x89, 0x03]], address); // mov rax, [rbx]; mov [rbx], rax
+        let expected = in_guest(&mut guest, &program, None);
+        assert_eq!(expected.ending.vector, vector, "{address:x}");
+        for _ in 0..2 {
+            assert_eq!(difference(&in_guest(&mut subject, &program, None), &expected, 0), None, "{address:x}");
+        }
+    }
+}
+
 /// What random programs come to too rarely.
 #[test]
 fn x87_state_is_loaded_and_stored_where_it_has_to_be() {
@@ -111,12 +134,8 @@ fn x87_state_is_loaded_and_stored_where_it_has_to_be() {
     ];
     let (mut subject, mut guest) = (translated(), Guest::new());
     for (control, code, vector) in cases {
-        let items = code.iter().map(|bytes| Item::Plain(bytes.to_vec(), None)).collect();
-        let mut registers = Registers { gpr: [DATA; 16], rip: ENTRY, rflags: Guest::FLAGS, fx: Fx::default() };
-        registers.fx.control = control;
-        let mut memory = vec![0; DATA_SIZE + 0x2000];
-        memory[..2].copy_from_slice(&0x37bu16.to_le_bytes());
-        let program = Program { items, registers, memory };
+        let mut program = fixed(&code, DATA);
+        program.registers.fx.control = control;
         assert_eq!(in_guest(&mut guest, &program, None).ending.vector, vector, "{code:x?}");
         let wrong = x87_difference(&mut subject, &mut guest, &program, 0);
         assert_eq!(wrong, None, "control {control:x}, {}", program.listing());

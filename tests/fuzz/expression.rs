@@ -96,7 +96,13 @@ impl Program {
 
     fn int(&mut self, depth: usize) -> String {
         let (a, b) = self.two(Type::Int, depth);
-        match self.random.below(19) {
+        match self.random.below(25) {
+            18 => format!("(- {})", self.object(depth)),
+            19 => format!("#{{{a}, nil, {b}}}"),
+            20 => format!("({} + {a})", self.random.pick(&["'10'", "'0x10'", "' -3 '"])),
+            21 => format!("P[{a} % 5]"),
+            22 => format!("(({}).count or {a})", self.object(depth)),
+            23 => format!("(rawlen(P) + (next(P) == nil and {a} or {b}))"),
             0..=3 => format!("({a} {} {b})", self.random.pick(&["+", "-", "*"])),
             4 => format!("({a} {} ({b} % 7 + 1))", self.random.pick(&["//", "%"])),
             5 => format!("({a} {} {})", self.random.pick(&["//", "%"]), self.random.pick(&["3", "-4", "16", "1000"])),
@@ -137,7 +143,8 @@ impl Program {
 
     fn string(&mut self, depth: usize) -> String {
         let a = self.expression(Type::Str, depth);
-        match self.random.below(13) {
+        match self.random.below(14) {
+            12 => format!("({a} .. {} .. {a})", self.object(depth)),
             0 | 1 => format!("({a} .. {})", self.expression(Type::Str, depth)),
             2 => format!("({a} .. {})", self.expression(Type::Int, depth)),
             3 => format!("tostring({})", self.expression(Type::Int, depth)),
@@ -161,7 +168,8 @@ impl Program {
 
     fn bool(&mut self, depth: usize) -> String {
         let compare = ["==", "~=", "<", "<=", ">", ">="];
-        match self.random.below(9) {
+        match self.random.below(10) {
+            8 => format!("({} << {})", self.object(depth), self.object(depth)),
             0..=2 => {
                 let (a, b) = self.two(Type::Int, depth);
                 format!("({a} {} {b})", self.random.pick(&compare))
@@ -187,7 +195,7 @@ impl Program {
     }
 
     /// An object of the class `C`.
-    fn object(&mut self, depth: usize) -> String {
+    pub(super) fn object(&mut self, depth: usize) -> String {
         let a = self.expression(Type::Int, depth.saturating_sub(1));
         match self.random.below(4) {
             0 => "K".into(),
@@ -214,7 +222,8 @@ impl Program {
     fn any(&mut self, depth: usize) -> String {
         let ty = self.any_type();
         let a = self.expression(ty, depth);
-        match self.random.below(10) {
+        match self.random.below(11) {
+            8 => format!("F[{} % 8 / 4]", self.expression(Type::Int, depth)),
             0 => format!("({} and {a} or nil)", self.expression(Type::Bool, depth)),
             1 => format!("({} or {a})", self.expression(Type::Any, depth)),
             2 => format!("({}).nothing", self.expression(Type::Table, depth)),

@@ -60,10 +60,16 @@ C.__lt = function(a, b) return a.x < b.x end
 C.__le = function(a, b) return a.x <= b.x end
 C.__concat = function(a, b) return 'c' end
 C.__call = function(self, v) return v end
+C.__unm, C.__shl = rawlen, rawequal
+C.__pairs = function(self) return next, {self.x, q = self.y} end
+C.__close = function(self, e) self.x = self.x + (e and 2 or 1) end
 function C.new(x) return setmetatable({x = x, y = 0.5, s = 'c', 1, 2, 3}, C) end
 function C:get(k) return self.x + k end
 function C:set(v) self.x = v return self end
-local K = C.new(5)";
+local K = C.new(5)
+local kept, F = {}, {[0.5] = 1}
+local P = setmetatable({}, {__index = function(_, k) return kept[k] or 7 end, __newindex = function(_, k, v) kept[k] = v end})
+local function extra(n, ...) if n < 1 then return select('#', ...), ... end return extra(n - 1, n, ...) end";
 
 /// A program in the making.
 pub struct Program {
@@ -188,20 +194,25 @@ impl Program {
             return self.line("show('enough')");
         }
         let ty = TYPES[self.random.below(TYPES.len())];
-        match self.random.below(if depth == 0 { 9 } else { 26 }) {
+        match self.random.below(if depth == 0 { 10 } else { 28 }) {
             0 => self.declare(ty),
             1..=4 => self.assignment(ty),
             5 | 6 => self.store(),
             7 => self.show(ty),
             8 => self.call(),
-            9 | 10 => self.branches(depth - 1),
-            11..=15 => self.any_loop(depth - 1),
-            16 | 17 if !self.in_function => self.function(depth - 1),
-            18 | 19 => self.protected(depth - 1),
-            20 => self.coroutine(depth - 1),
-            21 => self.closures(),
-            22 => self.varying(),
-            23 | 24 => self.call(),
+            9 => self.rare_store(),
+            10 | 11 => self.branches(depth - 1),
+            12..=16 => self.any_loop(depth - 1),
+            17 | 18 if !self.in_function => self.function(depth - 1),
+            19 | 20 => self.protected(depth - 1),
+            21 => self.coroutine(depth - 1),
+            22 => self.closures(),
+            23 => self.varying(),
+            24 | 25 => self.call(),
+            26 => {
+                let (name, object) = (self.name("c"), self.object(1));
+                self.block(&format!("do local {name} <close> = {object}"), "end", |p| p.statements(depth - 1));
+            }
             _ => self.block("do", "end", |p| p.statements(depth - 1)),
         }
     }
@@ -239,6 +250,31 @@ impl Program {
             _ => {
                 let any = self.expression(Type::Any, 1);
                 self.line(&format!("{table}.extra = {any}"));
+            }
+        }
+    }
+
+    /// A store that a metamethod sees, to a class, under a float; a list of any length.
+    fn rare_store(&mut self) {
+        let (int, other) = (self.expression(Type::Int, 1), self.expression(Type::Int, 1));
+        match self.random.below(6) {
+            0 => self.line(&format!("P[{int} % 5] = {other}")),
+            1 => self.line(&format!("P['k' .. {int} % 3] = {other}")),
+            2 => {
+                let any = self.expression(Type::Any, 1);
+                self.line(&format!("F[{int} % 8 / 4] = {any}"));
+            }
+            3 => self.line(&format!("C.count = (C.count or 0) + {int} % 3")),
+            4 => {
+                let name = self.name("v");
+                self.line(&format!("local {name} = extra({int} % 6, {other})"));
+                self.variables.push(Variable { name, ty: Type::Int, constant: false });
+            }
+            _ => {
+                let name = self.name("v");
+                let float = self.expression(Type::Float, 1);
+                self.line(&format!("local {name} = select('#', extra({int} % 4, {float}))"));
+                self.variables.push(Variable { name, ty: Type::Int, constant: false });
             }
         }
     }
@@ -291,7 +327,25 @@ impl Program {
         self.loops += 1;
         let i = self.name("i");
         let last = self.loop_tail();
-        match self.random.below(10) {
+        match self.random.below(12) {
+            9 => {
+                let (object, x) = (self.object(1), self.name("x"));
+                self.loop_block(
+                    &format!("for _, {x} in pairs({object}) do local {i} = math.tointeger({x}) or 1"),
+                    &i,
+                    depth,
+                    last,
+                );
+            }
+            10 => {
+                let (n, x) = (self.name("n"), self.name("x"));
+                let (start, limit) = (self.expression(Type::Float, 1), self.expression(Type::Float, 1));
+                let step = self.random.pick(&["1", "0.25", "-1", "-1e307", "1e15"]).to_string();
+                self.line(&format!("local {n} = 0"));
+                let head =
+                    format!("for {x} = {start}, {limit}, {step} do {n} = {n} + 1 if {n} > {count} then break end");
+                self.loop_block(&format!("{head} local {i} = {n}"), &i, depth, last);
+            }
             0..=4 => self.numeric_loop(&i, count, depth, last),
             5 => self.counted_loop(&i, count, depth, last, "while"),
             6 => self.counted_loop(&i, count, depth, last, "repeat"),

@@ -439,6 +439,7 @@ impl Draft<'_> {
                 17..=18 => self.indirect(),
                 19..=21 => self.patched(),
                 22..=25 => self.pointer(),
+                26..=28 => self.same_place(),
                 _ => self.instruction(),
             }
         }
@@ -564,6 +565,40 @@ impl Draft<'_> {
         self.place(at);
         self.append(Item::Plain(bytes, None));
         self.operands.push(at);
+    }
+
+    /// Some instructions with the same operand in memory, by base and index: what one has computed of the address, another one may have
+    /// overwritten.
+    fn same_place(&mut self) {
+        let (base, index, scale) = (self.base, self.scratch(), self.random.below(4) as u8);
+        let gpr = self.now.registers.gpr;
+        let sum = gpr[usize::from(base)].wrapping_add(gpr[usize::from(index)] << scale);
+        let distance = somewhere(self.random).wrapping_sub(sum) as i64;
+        let Ok(displacement) = i32::try_from(distance) else { return };
+        for _ in 0..2 + self.random.below(4) {
+            let register = self.scratch();
+            // Opcode, and what stands in the register's field if that is no register.
+            let (opcode, extension): (&[u8], Option<u8>) = match self.random.below(12) {
+                0..=2 => (&[0x8b], None),    // mov
+                3 => (&[0x03], None),        // add
+                4 => (&[0x01], None),        // add to memory
+                5 => (&[0x87], None),        // xchg
+                6 => (&[0xf7], Some(6)),     // div
+                7 => (&[0xf7], Some(7)),     // idiv
+                8 => (&[0xf7], Some(4)),     // mul
+                9 => (&[0x0f, 0xb1], None),  // cmpxchg
+                10 => (&[0x0f, 0xc1], None), // xadd
+                _ => (&[0xff], Some(6)),     // push
+            };
+            if opcode == [0xff] && self.calls > 0 {
+                continue;
+            }
+            let field = extension.unwrap_or(register);
+            let rex = 0x48 | field >> 3 << 2 | index >> 3 << 1 | base >> 3;
+            let address = [0x84 | (field & 7) << 3, scale << 6 | (index & 7) << 3 | base & 7];
+            let bytes = [&[rex], opcode, &address, &displacement.to_le_bytes()].concat();
+            self.append(Item::Plain(bytes, None));
+        }
     }
 
     /// A register gets an address.

@@ -120,6 +120,8 @@ pub mod op {
     /// Store.
     pub const MOVSD_TO: Opcode = sse(0xf2, 0x11);
     pub const MOVAPS: Opcode = sse(0, 0x28);
+    /// Stores sixteen bytes anywhere.
+    pub const MOVUPS_TO: Opcode = sse(0, 0x11);
     pub const ADDSD: Opcode = sse(0xf2, 0x58);
     pub const MULSD: Opcode = sse(0xf2, 0x59);
     pub const SUBSD: Opcode = sse(0xf2, 0x5c);
@@ -354,6 +356,12 @@ pub fn xchg(asm: &mut Assembler, a: u8, b: u8) {
 /// Emits `push qword rm`.
 pub fn push(asm: &mut Assembler, operand: Rm) {
     rm(asm, one(0xff).dword(), 6, operand);
+}
+
+/// Emits `push imm32`, sign-extended.
+pub fn push_imm(asm: &mut Assembler, imm: i32) {
+    asm.push(0x68);
+    asm.push_i32(imm);
 }
 
 /// Emits `pop qword rm`.

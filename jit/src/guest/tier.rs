@@ -20,7 +20,7 @@ use perilune_runtime::guest::cpu::{Cpu, flag, mode};
 use perilune_runtime::guest::machine::{Machine, canonical};
 use perilune_runtime::guest::memory::{Memory, Modified, lines_between};
 use perilune_runtime::guest::tier::{Answer, Key, Outcome, Tier};
-use perilune_runtime::guest::tlb::{PAGE_MASK, PAGE_SIZE};
+use perilune_runtime::guest::tlb::{Access, PAGE_MASK, PAGE_SIZE};
 use rustc_hash::FxHashMap;
 use std::ffi::c_void;
 
@@ -122,7 +122,7 @@ impl Translator {
     /// A translator, with an arena of its own.
     pub fn new(options: Options) -> Result<Translator, CodeError> {
         let space = CodeSpace::reserve()?;
-        let arena = Arena::with_head(&space, options.code_size, |start| trampoline::assemble(start, help))?;
+        let arena = Arena::with_head(&space, options.code_size, |start| trampoline::assemble(start, help, fill))?;
         let blocks = Blocks::default();
         Ok(Translator {
             options,
@@ -302,6 +302,31 @@ unsafe extern "C-unwind" fn help(owner: *mut c_void, machine: *mut Machine, exit
         return Helped { exit, flags };
     };
     execute(m, insn, exit, known, flags)
+}
+
+/// Walks the page tables for an access that missed the TLB, if it may hit afterwards: what compiled code calls.
+unsafe extern "C-unwind" fn fill(machine: *mut Machine, address: u64, argument: u32, slot: *mut [u64; 2]) -> u64 {
+    // SAFETY: the machine that the code was entered with, which nobody else uses meanwhile; its registers are stored.
+    let m = unsafe { &mut *machine };
+    let write = argument & trampoline::WRITES != 0;
+    let (last, aligned) = (u64::from(argument & 0xff), u64::from(argument >> 8 & 0xff));
+    if address & aligned != 0 || (address & PAGE_MASK) + last > PAGE_MASK || !canonical(address) {
+        return 0;
+    }
+    // A fault is the interpreter's, which will find it again.
+    let cr2 = m.cpu.cr2;
+    let access = if write { Access::Write } else { Access::Read };
+    let found = m.translate(address, access);
+    m.cpu.cr2 = cr2;
+    let addend = if write { m.tlb.writable(address, last + 1) } else { m.tlb.readable(address, last + 1) };
+    match addend {
+        Some(addend) if found.is_ok() && m.cpu.attention == 0 => {
+            // SAFETY: the slot is a place in the frame, which nobody else uses meanwhile.
+            unsafe { *slot = [address & !PAGE_MASK, addend] };
+            1
+        }
+        _ => 0,
+    }
 }
 
 /// One instruction; a repeated one as often as budget and attention let it.

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! enter   saves the host's registers, makes the frame, loads the guest's registers, jumps to a block
-//! walk    asks the TLB for an access that missed its page slot; fills the slot, or answers that the interpreter must do it
+//! walk    asks the TLB for an access that missed its page slot; fills the slot, or goes on to fill
+//! fill    stores the guest's registers, calls Rust to walk the page tables, loads them; or answers that the interpreter must do it
 //! x87     loads the guest's x87 state into the host's, or answers that it is the interpreter's
 //! helper  stores the guest's registers, calls Rust to execute one instruction, loads them again
 //! exit    stores the guest's registers, restores the host's; answers the number of the exit and the flags
@@ -20,7 +21,7 @@ use crate::code::CodeError;
 use crate::code::arena::Head;
 use crate::code::x64::Assembler;
 use dynasmrt::x64::Rq;
-use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
+use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use perilune_runtime::guest::cpu::seg;
 use perilune_runtime::guest::layout;
 use perilune_runtime::guest::machine::Machine;
@@ -108,6 +109,13 @@ pub struct Helped {
 /// instruction, and the flags.
 pub type Helper = unsafe extern "C-unwind" fn(*mut c_void, *mut Machine, u64, u64) -> Helped;
 
+/// What the routine that fills the TLB calls: the machine, the address, what [`walk_argument`] makes with [`WRITES`], and the page slot. Answers 1
+/// if the slot is filled, else 0.
+pub type Filler = unsafe extern "C-unwind" fn(*mut Machine, u64, u32, *mut [u64; 2]) -> u64;
+
+/// The bit of an argument that says that the access writes.
+pub const WRITES: u32 = 1 << 31;
+
 type Enter = unsafe extern "C-unwind" fn(*mut Machine, *const Context, usize) -> Left;
 
 /// Where the parts are.
@@ -146,7 +154,7 @@ impl Trampoline {
 }
 
 /// Assembles the head of an arena at `start`.
-pub fn assemble(start: usize, helper: Helper) -> Result<(Trampoline, Head), CodeError> {
+pub fn assemble(start: usize, helper: Helper, filler: Filler) -> Result<(Trampoline, Head), CodeError> {
     let mut asm = Assembler::new(start);
     let mut frame = Frame::new();
     emit_enter(&mut asm, &mut frame);
@@ -159,9 +167,12 @@ pub fn assemble(start: usize, helper: Helper) -> Result<(Trampoline, Head), Code
     frame.step(walk_read, Change::Remember);
     frame.step(walk_read, Change::Cfa(X86_64::RSP, 8));
     SAVED.iter().for_each(|(_, name)| frame.step(walk_read, Change::Restored(*name)));
-    emit_walk(&mut asm, layout::TLB_READ);
+    let fill = asm.new_dynamic_label();
+    emit_walk(&mut asm, layout::TLB_READ, fill);
     let walk_write = place(&mut asm);
-    emit_walk(&mut asm, layout::TLB_WRITE);
+    emit_walk(&mut asm, layout::TLB_WRITE, fill);
+    let fill_at = place(&mut asm);
+    emit_fill(&mut asm, &mut frame, filler, fill);
     let x87 = place(&mut asm);
     emit_x87(&mut asm);
     let helper_at = place(&mut asm);
@@ -170,7 +181,15 @@ pub fn assemble(start: usize, helper: Helper) -> Result<(Trampoline, Head), Code
     let exit = place(&mut asm);
     emit_exit(&mut asm, &mut frame, epilogue);
     let end = asm.offset().0;
-    let parts = [("enter", 0), ("walk", walk_read), ("x87", x87), ("helper", helper_at), ("exit", exit), ("", end)];
+    let parts = [
+        ("enter", 0),
+        ("walk", walk_read),
+        ("fill", fill_at),
+        ("x87", x87),
+        ("helper", helper_at),
+        ("exit", exit),
+        ("", end),
+    ];
     let part = |pair: &[(&str, usize)]| {
         let (start, size) = ((start + pair[0].1) as u64, (pair[1].1 - pair[0].1) as u64);
         Part { symbol: Symbol { name: format!("perilune_guest_{}", pair[0].0), start, size }, lines: Vec::new() }
@@ -301,7 +320,7 @@ fn emit_enter(asm: &mut Assembler, frame: &mut Frame) {
 }
 
 /// The routine that asks the TLB, as its head comment has it; `tag` is the field for the kind of access.
-fn emit_walk(asm: &mut Assembler, tag: usize) {
+fn emit_walk(asm: &mut Assembler, tag: usize, fill: DynamicLabel) {
     let (miss, done, no) = (asm.new_dynamic_label(), asm.new_dynamic_label(), asm.new_dynamic_label());
     let entries = layout::TLB_ENTRIES as i32;
     let index_mask = ((ENTRIES - 1) * layout::TLB_ENTRY_SIZE) as i32;
@@ -355,7 +374,57 @@ fn emit_walk(asm: &mut Assembler, tag: usize) {
             ; jmp =>done
         );
     }
-    dynasm!(asm; .arch x64; =>no; test rsp, rsp; jmp =>done);
+    dynasm!(asm
+        ; .arch x64
+        ; =>no
+        ; mov rcx, [rsp + 8 + WALK]
+        ; mov rdx, [rsp + 8 + WALK + 8]
+        ; mov rbx, [rsp + 8 + WALK + 16]
+    );
+    if tag == layout::TLB_WRITE {
+        dynasm!(asm; .arch x64; or r11d, WRITES as i32);
+    }
+    dynasm!(asm; .arch x64; jmp =>fill);
+}
+
+/// The end of both walks: has Rust fill the TLB and the slot. Blocks rely on the x87 state being where it is, so while it is in the host's,
+/// the interpreter does it.
+fn emit_fill(asm: &mut Assembler, frame: &mut Frame, filler: Filler, fill: DynamicLabel) {
+    let no = asm.new_dynamic_label();
+    dynasm!(asm
+        ; .arch x64
+        ; =>fill
+        ; cmp DWORD [rsp + 8 + X87], 0
+        ; jne =>no
+        ; sub rsp, 8
+    );
+    frame.step(asm.offset().0, Change::Cfa(X86_64::RSP, 16));
+    dynasm!(asm; .arch x64; mov [rsp + 16 + WALK], rax; mov [rsp + 16 + WALK + 8], r11);
+    emit_store(asm, 16);
+    dynasm!(asm
+        ; .arch x64
+        ; mov rdi, r11
+        ; mov rsi, [rsp + 16 + WALK]
+        ; mov edx, [rsp + 16 + WALK + 8]
+        ; mov ecx, edx
+        ; and ecx, !WRITES as i32
+        ; shr ecx, 16
+        ; lea rcx, [rsp + rcx + 16]
+        ; mov rax, QWORD filler as usize as i64
+        ; call rax
+        ; mov [rsp + 16 + WALK + 16], rax
+        ; mov r11, [rsp + 16 + MACHINE]
+    );
+    emit_load(asm, 16);
+    dynasm!(asm
+        ; .arch x64
+        ; mov rax, [rsp + 16 + WALK]
+        ; mov r11, [rsp + 16 + WALK + 8]
+        ; cmp DWORD [rsp + 16 + WALK + 16], 1
+        ; lea rsp, [rsp + 8]
+    );
+    frame.step(asm.offset().0, Change::Cfa(X86_64::RSP, 8));
+    dynasm!(asm; .arch x64; =>no; ret);
 }
 
 /// The routine that loads the x87 state, as its head comment has it: the host's exceptions are never unmasked, so a state that unmasks some, or has
@@ -392,7 +461,7 @@ fn emit_x87(asm: &mut Assembler) {
     );
 }
 
-fn emit_helper(asm: &mut Assembler, frame: &mut Frame, helper: Helper, epilogue: dynasmrt::DynamicLabel) {
+fn emit_helper(asm: &mut Assembler, frame: &mut Frame, helper: Helper, epilogue: DynamicLabel) {
     let leave = asm.new_dynamic_label();
     dynasm!(asm; .arch x64; sub rsp, 8);
     frame.step(asm.offset().0, Change::Cfa(X86_64::RSP, 16));
@@ -421,7 +490,7 @@ fn emit_helper(asm: &mut Assembler, frame: &mut Frame, helper: Helper, epilogue:
     dynasm!(asm; .arch x64; jmp =>epilogue);
 }
 
-fn emit_exit(asm: &mut Assembler, frame: &mut Frame, epilogue: dynasmrt::DynamicLabel) {
+fn emit_exit(asm: &mut Assembler, frame: &mut Frame, epilogue: DynamicLabel) {
     emit_store(asm, 0);
     dynasm!(asm; .arch x64; =>epilogue; mov rdx, [rsp + FLAGS]);
     frame.step(asm.offset().0, Change::Remember);
@@ -452,6 +521,10 @@ mod tests {
         Helped { exit, flags }
     }
 
+    unsafe extern "C-unwind" fn nothing(_: *mut Machine, _: u64, _: u32, _: *mut [u64; 2]) -> u64 {
+        0
+    }
+
     /// What rsp is, from the CFA, and where the caller's registers are in memory.
     #[derive(Clone)]
     struct Stack {
@@ -476,7 +549,10 @@ mod tests {
                 Code::Add_rm64_imm32 | Code::Add_rm64_imm8 if instruction.op0_register() == Hardware::RSP => {
                     self.rsp += instruction.immediate(1) as i64;
                 }
-                Code::Test_rm64_r64 => {}
+                Code::Lea_r64_m if instruction.op0_register() == Hardware::RSP => {
+                    assert_eq!(instruction.memory_base(), Hardware::RSP, "{instruction}");
+                    self.rsp += instruction.memory_displacement64() as i64;
+                }
                 Code::Call_rm64 => assert_eq!(self.rsp % 16, 0, "{instruction}"),
                 _ => assert_ne!(instruction.op0_register(), Hardware::RSP, "{instruction}"),
             }
@@ -494,7 +570,7 @@ mod tests {
 
     #[test]
     fn the_frame_is_described_at_every_instruction() {
-        let (trampoline, head) = assemble(START, never).unwrap();
+        let (trampoline, head) = assemble(START, never, nothing).unwrap();
         let section = cfi::eh_frame(&head.frame, START as u64, LENGTH).unwrap();
         let check = |stack: &Stack, address: usize, what: &str| {
             let at = format!("{:#x} ({what})", address - START);

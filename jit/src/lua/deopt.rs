@@ -1,7 +1,8 @@
 //! Deoptimization: from a snapshot and the values at an exit to the interpreter's frames.
 //!
-//! It cannot fail: the entry of a trace has made sure that the stack has room for the deepest snapshot. It allocates
-//! nothing in the heap, collects nothing and raises nothing before the frames stand.
+//! It cannot fail: the entry of a trace has made sure that the stack has room for the deepest snapshot. It collects nothing
+//! and raises nothing before the frames stand, and what it allocates, to build what the trace has left unbuilt, may exceed the
+//! memory limit: the next allocation notices.
 
 use perilune_interpreter::lua::call::{nesting_of, place_results};
 use perilune_interpreter::lua::coroutine::{self, SwitchCall};
@@ -11,6 +12,7 @@ use perilune_runtime::lua::bytecode::{self as bc, Op};
 use perilune_runtime::lua::function::Proto;
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::state::State;
+use perilune_runtime::lua::table::Table;
 use perilune_runtime::lua::thread::{Frame, FrameKind, frame_flag};
 use perilune_runtime::lua::tier::Outcome;
 use perilune_runtime::lua::value::Value;
@@ -18,7 +20,7 @@ use perilune_runtime::lua::value::Value;
 use super::ir::{Ir, Ref};
 use super::record::live::{Liveness, Registers};
 use super::returns::{FIXED, ReturnPlace};
-use super::snapshot::{ExitMode, Snapshot};
+use super::snapshot::{ExitMode, Snapshot, TableParts};
 
 /// The number of results of `pairs`.
 pub const PAIRS_RESULTS: u16 = 3;
@@ -53,13 +55,7 @@ impl Entered {
 /// Writes the modified slots of a snapshot to the stack.
 pub fn store_slots(state: &mut State, at: Entered, ir: &Ir, snapshot: &Snapshot, values: &dyn Values) {
     for s in ir.snapshots.slots(snapshot) {
-        let payload = match ir.constant(s.value) {
-            Some(c) => c.payload(),
-            None => values.payload(s.value),
-        };
-        // SAFETY: the value is of its type: the trace has computed or checked it.
-        let value = unsafe { Value::from_raw(ir.ty(s.value).tag(), payload) };
-        state.set_slot(at.slot(s.slot), value);
+        state.set_slot(at.slot(s.slot), value_at(ir, s.value, values));
     }
 }
 
@@ -258,9 +254,58 @@ pub fn set_results(state: &mut State, first: u8, count: u16) {
     state.set_top(base + usize::from(first) + usize::from(count));
 }
 
+/// The values of an exit together with the objects that were built for it.
+struct WithBuilt<'a> {
+    values: &'a dyn Values,
+    built: Vec<(Ref, Gc<Table>)>,
+}
+
+impl Values for WithBuilt<'_> {
+    fn payload(&self, r: Ref) -> u64 {
+        match self.built.iter().find(|(object, _)| *object == r) {
+            Some((_, table)) => table.address() as u64,
+            None => self.values.payload(r),
+        }
+    }
+}
+
+/// A value as it is at an exit.
+fn value_at(ir: &Ir, r: Ref, values: &dyn Values) -> Value {
+    let payload = ir.constant(r).map_or_else(|| values.payload(r), |c| c.payload());
+    // SAFETY: the value is of its type: the trace has computed or checked it.
+    unsafe { Value::from_raw(ir.ty(r).tag(), payload) }
+}
+
+/// Builds the unbuilt objects of a snapshot. Those that refer to one another may do so in any way, so all are made first.
+fn build<'a>(state: &mut State, ir: &Ir, snapshot: &Snapshot, values: &'a dyn Values) -> WithBuilt<'a> {
+    let (snapshots, heap) = (&ir.snapshots, &mut state.heap);
+    let tables = || {
+        let objects = snapshots.objects(snapshot).iter();
+        objects.filter_map(|o| Some((o.object, TableParts::new(snapshots.parts(o))?)))
+    };
+    let built = tables().map(|(object, parts)| (object, heap.overdrawn_table(parts.slots.len()))).collect();
+    let values = WithBuilt { values, built };
+    let pointer = |r: Ref| ir.constant(r).map_or(0, |c| c.payload() as usize);
+    for ((_, parts), (_, table)) in tables().zip(&values.built) {
+        // SAFETY: constants of the trace, which keeps shape and metatable alive.
+        let (shape, meta) = unsafe {
+            let shape = Gc::from_raw(std::ptr::with_exposed_provenance_mut(pointer(parts.shape)));
+            let meta = pointer(parts.meta);
+            (shape, (meta != 0).then(|| Gc::from_raw(std::ptr::with_exposed_provenance_mut(meta))))
+        };
+        table.assemble(shape, meta, parts.slots.iter().map(|r| value_at(ir, *r, &values)));
+    }
+    values
+}
+
 /// Rebuilds the frames, and says how the interpreter goes on.
 pub fn restore(state: &mut State, at: Entered, ir: &Ir, snapshot: &Snapshot, values: &dyn Values) -> Outcome {
-    store_slots(state, at, ir, snapshot, values);
+    if ir.snapshots.objects(snapshot).is_empty() {
+        store_slots(state, at, ir, snapshot, values);
+    } else {
+        let values = build(state, ir, snapshot, values);
+        store_slots(state, at, ir, snapshot, &values);
+    }
     push_frames(state, at, ir, snapshot);
     match snapshot.mode {
         ExitMode::Reexecute | ExitMode::Continue | ExitMode::Open => Outcome::Continue,

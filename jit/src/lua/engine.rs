@@ -16,7 +16,7 @@ use super::deopt::{
 };
 use super::entry::{self, Left};
 use super::eval;
-use super::ir::{Ir, Link, Ref, Type};
+use super::ir::{Ir, Link, Op, Ref, Type};
 use super::machine::{Machine, MachineOptions, StressCounts};
 use super::options::Options;
 use super::record::Origin;
@@ -278,6 +278,7 @@ unsafe fn evaluate(state: *mut State, mut number: u32, mut at: Entered) -> Optio
         let result = unsafe { eval::run(ir, &mut host, values) };
         let exit = result.snapshot();
         let ended = matches!(result.exit, eval::Exit::End { .. });
+        let collects = matches!(result.exit, eval::Exit::Guard { at, .. } if ir.insts[at].op == Op::Gcstep);
         let left = Evaluated { result, ir };
         if ended && ir.link.leads_on() {
             // SAFETY: the state and its compiler are alive, and the evaluator has returned.
@@ -290,7 +291,7 @@ unsafe fn evaluate(state: *mut State, mut number: u32, mut at: Entered) -> Optio
         // SAFETY: the compiler is alive.
         let side = unsafe { (*jit).trace(number) }.and_then(|t| t.exits[exit].side);
         match side {
-            Some(side) if !host.forced => {
+            Some(side) if !host.forced && !collects => {
                 number = side;
                 parent = Some(left);
             }
@@ -300,8 +301,13 @@ unsafe fn evaluate(state: *mut State, mut number: u32, mut at: Entered) -> Optio
                     *failed += usize::from(host.forced);
                 }
                 // SAFETY: the state is alive, and the evaluator has returned.
-                let outcome = restore(unsafe { &mut *state }, at, ir, ir.snapshots.get(exit), &left);
-                return Some(Left { trace: number, snapshot: exit, at, outcome, counts: !host.forced });
+                let state = unsafe { &mut *state };
+                let outcome = restore(state, at, ir, ir.snapshots.get(exit), &left);
+                if collects && state.heap.debt > 0 {
+                    clear_dead(state, ir.snapshots.get(exit).pc, &mut None);
+                    state.collect_step();
+                }
+                return Some(Left { trace: number, snapshot: exit, at, outcome, counts: !host.forced && !collects });
             }
         }
     }
@@ -389,8 +395,10 @@ impl eval::Host for Host {
         pop_frames(self.state_mut(), self.at);
     }
 
-    fn collection_due(&self) -> bool {
-        self.state_mut().heap.debt > 0
+    fn collection_due(&mut self, bytes: isize) -> bool {
+        let heap = &mut self.state_mut().heap;
+        heap.debt += bytes;
+        heap.debt > 0
     }
 
     fn collect(&mut self) -> bool {

@@ -323,6 +323,38 @@ pub(super) unsafe extern "C-unwind" fn barrier(state: *mut State, word: *const u
     }
 }
 
+/// A request of compiled code for free cells.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Refill {
+    /// The class of their size.
+    pub class: usize,
+    /// The memory limit does not hold: where the request is made nothing may fail.
+    pub must_succeed: bool,
+}
+
+impl Refill {
+    /// As a word.
+    pub fn encode(self) -> i32 {
+        (self.class << 1 | usize::from(self.must_succeed)) as i32
+    }
+
+    fn decode(word: u64) -> Refill {
+        Refill { class: (word >> 1) as usize, must_succeed: word & 1 != 0 }
+    }
+}
+
+/// Finds free cells of a class that has none at hand. Leaves the address of the first one, or 0 if there is no memory.
+///
+/// # Safety
+/// Called by compiled code; `word` points to a [`Refill`].
+pub(super) unsafe extern "C-unwind" fn refill(state: *mut State, word: *mut u64) {
+    // SAFETY: the caller's promise.
+    let (heap, word) = unsafe { (&mut (*state).heap, &mut *word) };
+    let Refill { class, must_succeed } = Refill::decode(*word);
+    let found = if must_succeed { Ok(heap.overdraw(|heap| heap.next_cell(class))) } else { heap.next_cell(class) };
+    *word = found.map_or(0, |cell| cell.expose_provenance() as u64);
+}
+
 /// Rounds down, for processors without an instruction for it.
 ///
 /// # Safety

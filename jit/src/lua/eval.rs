@@ -22,8 +22,8 @@ pub trait Host {
     fn push_frames(&mut self, ir: &Ir, snapshot: &Snapshot, values: &Values<'_>);
     /// Pops the frames that `push_frames` has pushed.
     fn pop_frames(&mut self);
-    /// Whether a step of the collector is due.
-    fn collection_due(&self) -> bool;
+    /// Whether a step of the collector is due, when so many bytes more count as allocated.
+    fn collection_due(&mut self, bytes: isize) -> bool;
     /// Makes a step of the collector. False: the trace must leave.
     fn collect(&mut self) -> bool;
     /// Objects that the trace has in hand, which the collector must not take before the matching [`Host::release`].
@@ -338,7 +338,10 @@ impl Machine<'_> {
             Op::Unsync => self.host.pop_frames(),
             Op::Interrupt => return !self.host.interrupted(),
             Op::Room => return self.host.has_room(usize::from(inst.a.0)),
-            Op::Gcstep if self.host.collection_due() => {
+            Op::Gcstep if self.host.collection_due(self.ir.has_unbuilt().into()) => {
+                if self.needs_unbuilt(at) {
+                    return false;
+                }
                 self.sync(at);
                 self.host.keep(self.objects());
                 let go_on = self.host.collect();
@@ -349,6 +352,12 @@ impl Machine<'_> {
             _ => {}
         }
         true
+    }
+
+    /// Whether the stack cannot be made right here, since objects are missing.
+    fn needs_unbuilt(&self, at: usize) -> bool {
+        let snapshot = self.ir.snapshots.for_inst(at).map(|number| self.ir.snapshots.get(number));
+        snapshot.is_some_and(|snapshot| !self.ir.snapshots.objects(snapshot).is_empty())
     }
 
     /// Stores the slots of the snapshot that applies, and pushes its frames.

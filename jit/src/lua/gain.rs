@@ -13,6 +13,7 @@ use super::page;
 use super::record::Origin;
 use super::sites::{set_counter, unpatch_loop};
 use super::tier::{Jit, MAX_PENALTY};
+use super::trace::Exit;
 
 /// So many instructions have to be executed in compiled code for entering and leaving it to pay. They take some 1 us in the
 /// interpreter; a way in and out takes 0.2, and compiled code that is not in the caches is hardly faster than the interpreter.
@@ -22,6 +23,8 @@ const TRIAL: u32 = 1000;
 /// For each such sum that was spent and not gained code has to be twice as hot. It is the price of 1500 recorded instructions with
 /// the usual thresholds, which take some 3 ms to compile; benchmarks of a few hundred lines come to half of that.
 const ALLOWANCE: i64 = 720_000;
+/// How many times as hot as at first code may have to be for a growing tree to be waited for.
+const MAX_WAITING: u32 = 4;
 /// How often that is doubled.
 const MAX_DOUBLINGS: i64 = 6;
 /// The price of a recorded instruction for each exit that it takes until a side trace is recorded: who wants side traces after fewer
@@ -37,6 +40,10 @@ pub struct Gain {
     work: u64,
     /// Number of side traces in the tree when the counting began.
     sides: u32,
+    /// How often it was left by an exit that is on its way to a side trace.
+    warming: u32,
+    /// It was not given up for that: what the tree that grows has not gained yet is no loss from then on.
+    spared: bool,
 }
 
 /// What was spent and not gained, in executed instructions.
@@ -72,29 +79,47 @@ impl Account {
 
 impl Jit {
     /// A root trace was entered from the interpreter, and compiled code left after some instructions, those before the last trace
-    /// that was gone on in. If it is left too soon each time, and no more side traces come that would change that, it is
-    /// given up.
+    /// that was gone on in. If it is left too soon each time, and no more side traces come, or are about to come, that would
+    /// change that, it is given up.
     pub(super) fn watch_gain(&mut self, entered: u32, before: u64, left: Left) {
         let Some(last) = self.trace(left.trace) else { return };
         // An end that leads on has been counted, though there was nothing to go on in.
         let counted = last.ir.link.leads_on() && left.snapshot + 1 == last.exits.len();
         let last = if counted { 0 } else { last.work(left.snapshot) };
-        let recording = self.is_recording();
+        let (recording, warming) = (self.is_recording(), self.is_warming(left));
         let Some(trace) = self.trace_mut(entered) else { return };
         let work = before + u64::from(last);
         let gain = &mut trace.gain;
         gain.entries += 1;
         gain.work += work;
-        let Gain { entries, work: done, sides } = *gain;
+        gain.warming += u32::from(warming);
+        let Gain { entries, work: done, sides, warming: leavings, spared } = *gain;
+        let soon = done < u64::from(BREAK_EVEN) * u64::from(entries) && sides == trace.sides;
+        let grows = leavings >= entries / 2;
         let tried = entries >= TRIAL && !recording;
         if tried {
-            *gain = Gain { sides: trace.sides, ..Gain::default() };
+            *gain = Gain { sides: trace.sides, spared: spared || soon && grows, ..Gain::default() };
         }
-        let useless = tried && sides == trace.sides && done < u64::from(BREAK_EVEN) * u64::from(entries);
-        self.account.earn(work);
+        if !(spared && warming) {
+            self.account.earn(work);
+        }
+        let useless = tried && soon && !grows;
         if useless {
             self.retire(entered);
         }
+    }
+
+    /// Whether the exit by which compiled code was left will become a side trace when it has been taken some times more: as long as most
+    /// are such, a tree of many branches is still growing.
+    fn is_warming(&self, left: Left) -> bool {
+        let root = self.trace(left.trace).and_then(|trace| self.trace(trace.root));
+        let grows = root.is_some_and(|root| root.sides < self.options().maxside);
+        let exit = self.trace(left.trace).and_then(|trace| trace.exits.get(left.snapshot));
+        let (hot, patience) = (self.options().hotexit, self.account.patience());
+        let waits = |exit: &Exit| exit.threshold == hot && exit.count < hot.saturating_mul(patience);
+        // Where code has to be much hotter than usual, nobody waits for it.
+        let grows = grows && patience <= MAX_WAITING;
+        grows && exit.is_some_and(|exit| exit.side.is_none() && waits(exit))
     }
 
     /// Drops a root trace and its tree for good; its loop belongs to the interpreter again.

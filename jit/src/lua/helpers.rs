@@ -50,6 +50,8 @@ macro_rules! define_helpers {
 define_helpers! {
     /// A new table with room for named fields and elements. The third argument is the shape that it has, for the optimizer.
     TableNew = table_new, [Int Int Ptr] -> Table, Allocating, Access::Fresh, Zero;
+    /// `TableNew` where nothing may fail: what the parent trace has left unbuilt.
+    TableBuilt = table_built, [Int Int Ptr] -> Table, Allocating, Access::Fresh, Never;
     /// `t[k] = v` with an integer key.
     SetInt = set_int, [Table Int Void Int] -> Int, Allocating, Access::Writes(TABLE), NonZero;
     /// `SetInt` of a float.
@@ -219,6 +221,9 @@ macro_rules! helpers {
 
 helpers! {
     fn table_new(state, named: i64, elements: i64, shape: u64) -> u64 { object(state.heap.table(named as usize, elements as usize)) }
+    fn table_built(state, named: i64, elements: i64, shape: u64) -> u64 {
+        state.heap.overdrawn_table(named as usize).address() as u64
+    }
     fn set_int(state, t: Gc<Table>, k: i64, v: u64, tag: u64) -> i64 {
         let result = t.set_int(&mut state.heap, k, value(v, tag)).map_err(SetError::from);
         status(state, result)

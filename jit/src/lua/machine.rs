@@ -240,6 +240,7 @@ impl Machine {
         let lines = if shows_lines { Some(Box::new(Lines::new(&arena)?)) } else { None };
         let functions = ThunkFunctions {
             barrier: entry::barrier as *const () as usize,
+            refill: entry::refill as *const () as usize,
             floor: entry::floor as *const () as usize,
             ceil: entry::ceil as *const () as usize,
         };

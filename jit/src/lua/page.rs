@@ -208,29 +208,34 @@ fn exits(trace: &Trace, code: Option<&MachineTrace>) -> Vec<String> {
         let exit = code?.exits.iter().find(|exit| exit.snapshot == number)?;
         exit.locations.iter().find(|(known, _)| *known == r).map(|(_, location)| location.to_string())
     };
+    let place = |r: Ref, number: usize| match trace.ir.constant(r) {
+        Some(c) => constant(c),
+        None if trace.ir.is_unbuilt(r) => format!("unbuilt %{}", r.index()),
+        None => places(r, number).unwrap_or_else(|| format!("%{}", r.index())),
+    };
     let show = |number: usize| {
         let snapshot = snapshots.get(number);
         let (proto, pc) = trace.innermost(number);
         let frames = snapshots.frames(snapshot);
         let names: Vec<String> =
             (0..=frames.len()).rev().map(|depth| quote(&declared_name(&trace.place(number, depth).0))).collect();
+        let objects = snapshots.objects(snapshot).iter().map(|unbuilt| {
+            let parts: Vec<String> = snapshots.parts(unbuilt).iter().map(|r| place(*r, number)).collect();
+            quote(&format!("{} = {{{}}}", place(unbuilt.object, number), parts.join(" ")))
+        });
         let slots = snapshots.slots(snapshot).iter().map(|slot| {
             let depth = frames.partition_point(|frame| frame.base <= slot.slot);
             let base = depth.checked_sub(1).map_or(0, |inner| frames[inner].base);
             let (owner, pc) = trace.place(number, depth);
             let name = name(owner, slot.slot - base, pc);
-            let value = match trace.ir.constant(slot.value) {
-                Some(c) => constant(c),
-                None => places(slot.value, number).unwrap_or_else(|| format!("%{}", slot.value.index())),
-            };
-            quote(&format!("{name} = {value} ({})", trace.ir.ty(slot.value).name()))
+            quote(&format!("{name} = {} ({})", place(slot.value, number), trace.ir.ty(slot.value).name()))
         });
         format!(
             "{{\"mode\":{},\"line\":{},\"frames\":[{}],\"slots\":[{}]}}",
             quote(snapshot.mode.name()),
             proto.line(pc),
             names.join(","),
-            slots.collect::<Vec<_>>().join(",")
+            slots.chain(objects).collect::<Vec<_>>().join(",")
         )
     };
     (0..snapshots.len()).map(show).collect()

@@ -4,6 +4,9 @@
 //! lists the modified slots (those whose content in memory is not what the program would see) with the references of
 //! their values, and the frames of inlined calls. Slots that are not listed are right in memory. A slot and its value
 //! take four bytes; entries and frames lie in pools, and snapshots in a row with the same frames share them.
+//!
+//! A value may be an *unbuilt object*: one that the trace has not made, since nothing but exits would see it
+//! ([`super::opt::sink`]). The snapshot says of what parts it consists at that point; the exit builds it.
 #![forbid(unsafe_code)]
 
 use super::ir::Ref;
@@ -174,7 +177,37 @@ pub struct SlotValue {
     pub value: Ref,
 }
 
-/// A snapshot. Its slots and frames lie in the pools of [`Snapshots`].
+/// An object that the trace has not made, as it is at an exit.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Unbuilt {
+    /// The instruction that stands for it, an `unbuilt`.
+    pub object: Ref,
+    first_part: u32,
+    part_count: u16,
+}
+
+/// The parts of an unbuilt table: constants, and the values of all its slots.
+#[derive(Clone, Copy, Debug)]
+pub struct TableParts<'a> {
+    /// Its shape.
+    pub shape: Ref,
+    /// Its metatable; a pointer to null if there is none.
+    pub meta: Ref,
+    /// The values of its slots; there are no others. May be unbuilt objects in their turn.
+    pub slots: &'a [Ref],
+}
+
+impl<'a> TableParts<'a> {
+    /// From the parts in their order.
+    pub fn new(parts: &'a [Ref]) -> Option<TableParts<'a>> {
+        match parts {
+            [shape, meta, slots @ ..] => Some(TableParts { shape: *shape, meta: *meta, slots }),
+            _ => None,
+        }
+    }
+}
+
+/// A snapshot. Its slots, frames and unbuilt objects lie in the pools of [`Snapshots`].
 #[derive(Clone, Copy, Debug)]
 pub struct Snapshot {
     /// Index of the first instruction that it applies to.
@@ -189,6 +222,10 @@ pub struct Snapshot {
     slot_count: u16,
     /// Where the slots begin in the pool.
     first_slot: u32,
+    /// Number of unbuilt objects.
+    object_count: u16,
+    /// Where the unbuilt objects begin in the pool.
+    first_object: u32,
     /// Where the innermost frame goes on: an index into its prototype's code.
     pub pc: u32,
     /// First slot that is dead, relative to the base at the trace's entry.
@@ -201,11 +238,19 @@ pub struct Snapshots {
     list: Vec<Snapshot>,
     slots: Vec<SlotValue>,
     frames: Vec<Frame>,
+    objects: Vec<Unbuilt>,
+    parts: Vec<Ref>,
 }
 
 impl Default for Snapshots {
     fn default() -> Snapshots {
-        Snapshots { list: Vec::with_capacity(32), slots: Vec::with_capacity(256), frames: Vec::new() }
+        Snapshots {
+            list: Vec::with_capacity(32),
+            slots: Vec::with_capacity(256),
+            frames: Vec::new(),
+            objects: Vec::new(),
+            parts: Vec::new(),
+        }
     }
 }
 
@@ -249,6 +294,29 @@ impl Snapshots {
     pub fn frames(&self, snapshot: &Snapshot) -> &[Frame] {
         &self.frames[snapshot.frame_range()]
     }
+    /// The unbuilt objects that a snapshot refers to, directly or as parts of one another, in ascending order.
+    pub fn objects(&self, snapshot: &Snapshot) -> &[Unbuilt] {
+        let first = snapshot.first_object as usize;
+        &self.objects[first..first + usize::from(snapshot.object_count)]
+    }
+    /// The parts of an unbuilt object.
+    pub fn parts(&self, unbuilt: &Unbuilt) -> &[Ref] {
+        let first = unbuilt.first_part as usize;
+        &self.parts[first..first + usize::from(unbuilt.part_count)]
+    }
+    /// Says which unbuilt objects snapshot `number` refers to, in ascending order, and what they consist of.
+    pub fn set_objects<'a>(&mut self, number: usize, objects: impl Iterator<Item = (Ref, &'a [Ref])>) {
+        let first = self.objects.len();
+        for (object, parts) in objects {
+            let first_part = self.parts.len() as u32;
+            self.parts.extend_from_slice(parts);
+            self.objects.push(Unbuilt { object, first_part, part_count: parts.len() as u16 });
+        }
+        debug_assert!(self.objects[first..].is_sorted_by_key(|o| o.object));
+        let snapshot = &mut self.list[number];
+        snapshot.first_object = first as u32;
+        snapshot.object_count = (self.objects.len() - first) as u16;
+    }
     /// The number of the snapshot that applies to the instruction with this index.
     pub fn for_inst(&self, index: usize) -> Option<usize> {
         self.list.partition_point(|s| s.at as usize <= index).checked_sub(1)
@@ -267,7 +335,8 @@ impl Snapshots {
     /// All references that a snapshot holds.
     pub fn refs(&self, snapshot: &Snapshot) -> impl Iterator<Item = Ref> {
         let slots = self.slots(snapshot).iter().map(|s| s.value);
-        slots.chain(self.frames(snapshot).iter().map(|f| f.function).filter(|r| !r.is_none()))
+        let functions = self.frames(snapshot).iter().map(|f| f.function).filter(|r| !r.is_none());
+        slots.chain(functions).chain(self.objects(snapshot).iter().flat_map(|o| self.parts(o)).copied())
     }
 
     /// Keeps the snapshots whose numbers `keep` approves. Instructions that use a snapshot must not lose it.
@@ -281,7 +350,8 @@ impl Snapshots {
 
     /// Whether the last snapshot says just this.
     pub fn last_equals(&self, resume: Resume, slots: &[SlotValue], frames: impl FrameList) -> bool {
-        let same = |s: &Snapshot| s.resume() == resume && self.slots(s) == slots && self.last_frames_equal(s, frames);
+        let alike = |s: &Snapshot| s.resume() == resume && s.object_count == 0 && self.slots(s) == slots;
+        let same = |s: &Snapshot| alike(s) && self.last_frames_equal(s, frames);
         self.list.last().is_some_and(same)
     }
 
@@ -321,21 +391,11 @@ impl Snapshots {
             first_frame,
             slot_count: slots.len() as u16,
             first_slot,
+            object_count: 0,
+            first_object: 0,
             pc: resume.pc,
             top: resume.top,
         });
-    }
-
-    /// Replaces every reference.
-    pub fn map_refs(&mut self, mut f: impl FnMut(Ref) -> Ref) {
-        for slot in &mut self.slots {
-            slot.value = f(slot.value);
-        }
-        for frame in &mut self.frames {
-            if !frame.function.is_none() {
-                frame.function = f(frame.function);
-            }
-        }
     }
 }
 

@@ -25,11 +25,12 @@ use super::gain::Account;
 use super::ir::Link;
 use super::lines;
 use super::machine::StressCounts;
+use super::opt::Passes;
 use super::options::{Options, Verbosity};
 use super::page::{self, Page};
 use super::prototypes::Prototypes;
 use super::record::native::Intrinsics;
-use super::record::{Inherited, MAX_FRAMES, Next, Origin, Recorder, Setup};
+use super::record::{Inheritance, MAX_FRAMES, Next, Origin, Recorder, Setup};
 use super::returns::{FIXED, ReturnPlace, ReturnTraces};
 use super::sites::{patch_loop, set_counter};
 use super::snapshot::{ExitMode, Frame};
@@ -188,18 +189,20 @@ impl Jit {
     }
 
     fn setup(&self, state: *mut State) -> Setup {
+        let (passes, lines) = (self.options.passes, self.engine.is_debugged());
         Setup {
             state,
             intrinsics: self.intrinsics.clone(),
             prototypes: self.prototypes.clone(),
-            passes: self.options.passes,
+            // Who looks at each line wants to look into tables.
+            passes: Passes { sink: passes.sink && !lines, ..passes },
             omit: self.options.omit,
             number: self.next_number(),
             max_length: self.options.maxrecord,
             allocates: false,
             room: 0,
             varies: false,
-            lines: self.engine.is_debugged(),
+            lines,
             begun: false,
             keep_recorded: self.options.verbosity == Verbosity::Dump || self.page.is_some(),
         }
@@ -312,20 +315,9 @@ impl Jit {
             let Some(function) = function.as_lua_function() else { return Err("no function") };
             inlined.push((*f, function.proto()));
         }
-        let inherited: Vec<Inherited> = trace
-            .ir
-            .snapshots
-            .slots(&snapshot)
-            .iter()
-            .map(|s| Inherited {
-                slot: s.slot,
-                parent: s.value,
-                ty: trace.ir.ty(s.value),
-                constant: trace.ir.constant(s.value).map(|c| c.payload()),
-            })
-            .collect();
+        let inheritance = Inheritance::new(&trace.ir, &snapshot);
         let entry = (at.base, at.depth, trace.proto);
-        let recorder = Recorder::at_exit(setup, from, exit, entry, &inlined, &inherited, snapshot.resume())
+        let recorder = Recorder::at_exit(setup, from, exit, entry, &inlined, &inheritance, snapshot.resume())
             .map_err(|_| "cannot begin")?;
         self.recorder = Some(Box::new(recorder));
         Ok(())

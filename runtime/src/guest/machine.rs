@@ -154,7 +154,9 @@ impl Machine {
         let found = self.walk(va, access, by)?;
         let facts = self.memory.facts(found.physical);
         if facts & (page::RAM | page::ROM) != 0 && !self.watches_page(va) {
-            let write = access == Access::Write && found.writable && facts & page::RAM != 0;
+            // Nothing is left to be noted for writes to a page that is dirty already.
+            let known = facts & (page::DIRTY | page::CODE) == page::DIRTY;
+            let write = found.writable && facts & page::RAM != 0 && (access == Access::Write || known);
             let held = write && !self.memory.prepare_write(found.physical);
             // A user page under SMAP can be reached while AC is set only: no entry that outlives it.
             let lasting = self.cpu.cpl == 3 || self.cpu.cr4 & cr4::SMAP == 0 || !self.cpu.has(flag::AC);

@@ -153,6 +153,8 @@ fn walk(cpu: &Cpu, memory: &Memory, va: u64) -> Result<Path, u32> {
                     3 => long,
                     _ => false,
                 };
+        // The bit for reserved bits always comes with the one for present: entries that are not present are not looked at (SDM volume 3,
+        // section 4.7). QEMU answers 8 alone.
         if (pae || long) && reserved(value, level, leaf, long, nxe) {
             return Err(page_fault::PRESENT | page_fault::RESERVED);
         }

@@ -6,7 +6,7 @@ use std::mem::offset_of;
 
 use super::frames::Frames;
 use super::function::{Cell, InlineCache, LuaFunction, NativeFunction, Proto};
-use super::heap::{FreeRun, Gc, Header, Heap};
+use super::heap::{FreeRun, Gc, Header, Heap, Kind};
 use super::state::State;
 use super::string::Str;
 use super::table::{HashPart, Table};
@@ -49,6 +49,17 @@ pub const TABLE_HASH: usize = offset_of!(Table, hash);
 pub const HASH_MASK: usize = HashPart::MASK_OFFSET;
 /// The metatable, or null.
 pub const TABLE_META: usize = offset_of!(Table, meta);
+
+/// Bytes of a table; behind it lie its slots, if they are in its own cell.
+pub const TABLE_SIZE: usize = size_of::<Table>();
+/// The first four bytes of a new table's header.
+pub const NEW_TABLE: i32 = Kind::Table as i32;
+// A new table is all zeros but for its header, shape and slots.
+const _: () = assert!(HEADER_KIND == 0 && HEADER_EXTRA == 4 && TABLE_ARRAY == 8);
+const _: () =
+    assert!(TABLE_LEN == TABLE_ARRAY + 8 && TABLE_CAPACITY == TABLE_LEN + 4 && TABLE_SHAPE == TABLE_ARRAY + 16);
+const _: () = assert!(TABLE_META == TABLE_HASH + 8 && TABLE_SIZE == TABLE_META + 8 && TABLE_SLOTS == TABLE_SHAPE + 8);
+const _: () = assert!(super::value::tag::NIL == 0);
 
 /// Number of bytes of a string, 64 bits.
 pub const STRING_LEN: usize = Str::LEN_OFFSET;
@@ -118,3 +129,7 @@ pub const USERDATA_META: usize = offset_of!(Userdata, meta);
 pub const STATE_RUNS: usize = offset_of!(State, heap) + offset_of!(Heap, runs);
 /// Bytes of a free run's entry.
 pub const RUN_SIZE: usize = size_of::<FreeRun>();
+/// A free run's next cell.
+pub const RUN_START: usize = offset_of!(FreeRun, start);
+/// The end of a free run.
+pub const RUN_END: usize = offset_of!(FreeRun, end);

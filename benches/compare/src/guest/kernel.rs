@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The kernels.
-pub const NAMES: [&str; 8] = ["integer", "memory", "calls", "indirect", "doubles", "x87", "movs", "modify"];
+pub const NAMES: [&str; 9] = ["integer", "memory", "pages", "calls", "indirect", "doubles", "x87", "movs", "modify"];
 
 /// The folder of what is built; it goes when this is dropped.
 pub struct Workshop {

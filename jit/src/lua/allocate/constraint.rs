@@ -109,6 +109,9 @@ fn find_shape(ir: &Ir, inst: &Inst, features: Features) -> Shape {
         return if float { float_arithmetic(inst, features) } else { int_arithmetic(ir, inst, features) };
     }
     match inst.op {
+        Op::Call if is_in_place(ir, inst) => {
+            Shape { needs_dst: true, tie: Tie::Early, temp: true, vector_temp: true, ..PLAIN }
+        }
         Op::I2f => Shape { wants: [Want::Mem, Want::No, Want::No], ..unary(inst) },
         Op::F2i => Shape { needs_dst: true, tie: Tie::Early, vector_temp: true, ..unary(inst) },
         Op::Call | Op::Sync | Op::Unsync => call(ir, inst),
@@ -117,10 +120,15 @@ fn find_shape(ir: &Ir, inst: &Inst, features: Features) -> Shape {
     }
 }
 
+/// Whether code does at once what a call would do.
+pub fn is_in_place(ir: &Ir, inst: &Inst) -> bool {
+    ir.small_table(inst).is_some()
+}
+
 /// Whether an operation may need registers for itself; those that do are few.
 pub fn may_take_temps(op: Op) -> bool {
     use Op::*;
-    matches!(op, F2i | Interrupt | Room | Barrier | Aload | Atag | Asettag | Sync | Shl | Shr | Sar | Mod)
+    matches!(op, F2i | Call | Interrupt | Room | Barrier | Aload | Atag | Asettag | Sync | Shl | Shr | Sar | Mod)
 }
 
 fn unary(inst: &Inst) -> Shape {

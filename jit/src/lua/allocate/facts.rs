@@ -1,6 +1,7 @@
 //! What the passes of the allocator know of a trace beforehand: uses, calls, phis.
 #![forbid(unsafe_code)]
 
+use super::constraint::is_in_place;
 use crate::lua::ir::{Ir, Link, Op, Ref};
 
 /// What is known of a trace before the first pass.
@@ -57,10 +58,13 @@ impl Facts {
                 Op::Unsync => standing = false,
                 _ => {}
             }
-            if matches!(inst.op, Op::Call | Op::Sync | Op::Unsync) {
+            let in_place = is_in_place(ir, inst);
+            if matches!(inst.op, Op::Call | Op::Sync | Op::Unsync) && !in_place {
                 facts.calls.push(at as u16);
             }
-            if inst.op == Op::Call {
+            if in_place {
+                // Its arguments are constants.
+            } else if inst.op == Op::Call {
                 used.extend(ir.call_args(inst).iter().map(|r| (facts.index(*r) as u32, at as u16)));
             } else {
                 used.extend(inst.refs().map(|r| (facts.index(r) as u32, at as u16)));
@@ -113,15 +117,8 @@ impl Facts {
 
     fn snapshot_used(&mut self, ir: &Ir, at: usize) {
         if let Some(number) = self.snapshots[at] {
-            let (consts, snapshot) = (self.consts, ir.snapshots.get(number.into()));
-            let last = &mut self.last[consts..];
-            let mut used = |r: Ref| {
-                if r.is_inst() {
-                    last[r.index()] = at as u16;
-                }
-            };
-            ir.snapshots.slots(snapshot).iter().for_each(|s| used(s.value));
-            ir.snapshots.frames(snapshot).iter().for_each(|f| used(f.function));
+            let last = &mut self.last[self.consts..];
+            ir.located(ir.snapshots.get(number.into())).for_each(|r| last[r.index()] = at as u16);
         }
     }
 

@@ -133,7 +133,7 @@ impl<'a> Scan<'a> {
         for at in (0..self.ir.insts.len()).rev() {
             self.locked = 0;
             match self.ir.insts[at].op {
-                Op::Nop | Op::Carg | Op::Phi => {}
+                Op::Nop | Op::Carg | Op::Phi | Op::Unbuilt => {}
                 Op::Pval => self.out.insts[at].live = true,
                 Op::Loop => self.head(at),
                 _ => self.inst(at),
@@ -375,7 +375,8 @@ impl<'a> Scan<'a> {
         if inst.op == Op::Sync {
             self.root(at);
         }
-        if inst.op == Op::Call {
+        let calls_helper = inst.op == Op::Call && !constraint::is_in_place(ir, inst);
+        if calls_helper {
             if inst.needs_snapshot() {
                 // It is left when the call has been made: the registers of its arguments hold them no more.
                 assigned.exit = self.point(at, shape.call);
@@ -385,7 +386,7 @@ impl<'a> Scan<'a> {
             self.operands(at, &shape, dst, &mut assigned);
         }
         let taken = self.temps(at, &shape, dst, &mut assigned);
-        if inst.needs_snapshot() && inst.op != Op::Call {
+        if inst.needs_snapshot() && !calls_helper {
             let early = if shape.tie == Tie::Early { dst } else { 0 };
             let calls = if inst.op == Op::Sync { 0 } else { shape.call };
             assigned.exit = self.point(at, taken | early | calls | shape.clobbers);
@@ -542,9 +543,7 @@ impl<'a> Scan<'a> {
         self.locations.clear();
         self.points_seen += 1;
         if snapshot < ir.snapshots.len() {
-            let snapshot = ir.snapshots.get(snapshot);
-            ir.snapshots.slots(snapshot).iter().for_each(|s| self.locate(s.value, forbidden));
-            ir.snapshots.frames(snapshot).iter().for_each(|f| self.locate(f.function, forbidden));
+            ir.located(ir.snapshots.get(snapshot)).for_each(|r| self.locate(r, forbidden));
         }
         let synced = self.facts.synced.get(at).copied().unwrap_or(false);
         let is_exit = ir.insts.get(at).is_some_and(|inst| inst.op != Op::Sync);
@@ -557,12 +556,10 @@ impl<'a> Scan<'a> {
 
     /// Adds the place of a value to those of the point at hand.
     fn locate(&mut self, r: Ref, forbidden: u32) {
-        if r.is_inst() {
-            let seen = &mut self.seen[r.index()];
-            if std::mem::replace(seen, self.points_seen) != self.points_seen {
-                let location = self.location(r, forbidden);
-                self.locations.push((r, location));
-            }
+        let seen = &mut self.seen[r.index()];
+        if std::mem::replace(seen, self.points_seen) != self.points_seen {
+            let location = self.location(r, forbidden);
+            self.locations.push((r, location));
         }
     }
 

@@ -94,7 +94,10 @@ impl Emitter<'_> {
 
     pub(super) fn collection_check(&mut self, assigned: &Assigned) {
         let debt = Mem::at(x64::CONTEXT, layout::STATE_DEBT as i32);
-        encode::group1(self.asm, Group1::Cmp, Rm::Mem(debt), 0);
+        match self.ir.has_unbuilt() {
+            true => encode::group1(self.asm, Group1::Add, Rm::Mem(debt), 1),
+            false => encode::group1(self.asm, Group1::Cmp, Rm::Mem(debt), 0),
+        }
         self.exit_if(Condition::Greater, assigned.exit);
     }
 

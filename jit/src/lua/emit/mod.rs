@@ -11,6 +11,7 @@
 //! | --- | --- |
 //! | `arithmetic` | numbers |
 //! | `memory` | loads and stores, the write barrier |
+//! | `objects` | new tables |
 //! | `guard` | comparisons, interrupt and collection checks, exits |
 //! | `call` | calls of helpers, the stores and frames of full calls |
 //! | `frames` | the ends of traces that go on in another frame |
@@ -24,6 +25,7 @@ mod frames;
 mod guard;
 mod memory;
 mod moves;
+mod objects;
 pub mod thunks;
 
 use crate::code::encode::{self, Group1, Mem, Rm, op};
@@ -133,7 +135,12 @@ pub fn bound(ir: &Ir, allocation: &Allocation, stress: bool) -> usize {
     let entries: usize = allocation.points.iter().map(|p| p.locations.len()).sum();
     let moves = allocation.after.len() + allocation.entry.len() + allocation.back_edge.len() + entries;
     let inst = if stress { 96 } else { 80 };
-    1024 + ir.insts.len() * inst + moves * 24 + ir.consts.len() * 8 + stubs_bound(allocation.points.len())
+    let tables = ir.insts.iter().filter(|inst| ir.small_table(inst).is_some()).count();
+    1024 + tables * 256
+        + ir.insts.len() * inst
+        + moves * 24
+        + ir.consts.len() * 8
+        + stubs_bound(allocation.points.len())
 }
 
 /// Emits the code of a trace.
@@ -180,6 +187,8 @@ struct Emitter<'a> {
 enum Cold {
     /// Tells the collector that an object it has seen was changed.
     Barrier { object: u8, here: DynamicLabel, back: DynamicLabel },
+    /// Finds more free cells.
+    Refill { request: i32, cell: u8, here: DynamicLabel, back: DynamicLabel },
 }
 
 impl Emitter<'_> {
@@ -271,12 +280,15 @@ impl Emitter<'_> {
         let inst = &self.ir.insts[at];
         self.can_be_forced = self.ir.can_be_forced(inst);
         match inst.op {
-            Op::Nop | Op::Carg | Op::Phi | Op::Pval | Op::Loop => {}
+            Op::Nop | Op::Carg | Op::Phi | Op::Pval | Op::Unbuilt | Op::Loop => {}
             op if op.is_compare() => self.compare(inst, assigned),
             Op::F2i => self.float_to_int(inst, assigned),
             Op::I2f => self.int_to_float(assigned),
             Op::Padd => self.add(assigned),
-            Op::Call => self.call(at, inst, assigned),
+            Op::Call => match self.ir.small_table(inst) {
+                Some(table) => self.small_table(inst, table, assigned),
+                None => self.call(at, inst, assigned),
+            },
             Op::Sync => self.sync(assigned),
             Op::Unsync => self.unsync(),
             Op::Gcstep => self.collection_check(assigned),
@@ -311,6 +323,13 @@ impl Emitter<'_> {
                     self.asm.dynamic_label(here);
                     encode::push(self.asm, Rm::Reg(object));
                     self.call_to(self.around.thunks.barrier);
+                    x64::jump(self.asm, back);
+                }
+                Cold::Refill { request, cell, here, back } => {
+                    self.asm.dynamic_label(here);
+                    encode::push_imm(self.asm, request);
+                    self.call_to(self.around.thunks.refill);
+                    encode::pop(self.asm, Rm::Reg(cell));
                     x64::jump(self.asm, back);
                 }
             }

@@ -20,6 +20,8 @@ pub struct Thunks {
     pub abs_mask: usize,
     /// The write barrier for the pushed object, which it pops.
     pub barrier: usize,
+    /// Finds free cells: a [`Refill`](crate::lua::entry::Refill) is pushed, and the first cell's address stays on the stack, or 0.
+    pub refill: usize,
     /// Rounds the pushed double down; it stays on the stack.
     pub floor: usize,
     /// Rounds the pushed double up; it stays on the stack.
@@ -32,6 +34,8 @@ pub struct Thunks {
 pub struct ThunkFunctions {
     /// The write barrier's slow path.
     pub barrier: usize,
+    /// Replaces the word, a request for free cells, by the address of the first one.
+    pub refill: usize,
     /// Rounds the word, a double, down.
     pub floor: usize,
     /// Rounds the word, a double, up.
@@ -47,8 +51,9 @@ impl Thunks {
         for word in [1 << 63, 0, !(1 << 63), 0u64] {
             asm.push_u64(word);
         }
-        let [barrier, floor, ceil] =
-            [(functions.barrier, 8), (functions.floor, 0), (functions.ceil, 0)].map(|(function, popped)| {
+        let ThunkFunctions { barrier, refill, floor, ceil } = functions;
+        let [barrier, refill, floor, ceil] =
+            [(barrier, 8), (refill, 0), (floor, 0), (ceil, 0)].map(|(function, popped)| {
                 asm.align(16, 0xcc);
                 let offset = asm.offset().0;
                 thunk(asm, function, popped);
@@ -60,6 +65,7 @@ impl Thunks {
             sign_mask: start,
             abs_mask: start + 16,
             barrier: start + barrier,
+            refill: start + refill,
             floor: start + floor,
             ceil: start + ceil,
             _code: code,

@@ -51,7 +51,7 @@ impl Host for Plain {
     fn pop_frames(&mut self) {
         assert!(self.frames.pop().is_some());
     }
-    fn collection_due(&self) -> bool {
+    fn collection_due(&mut self, _: isize) -> bool {
         self.due > 0
     }
     fn collect(&mut self) -> bool {

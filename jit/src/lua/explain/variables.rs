@@ -32,6 +32,8 @@ const THREAD: usize = 19;
 const CELL: usize = 20;
 const LENGTH: usize = 21;
 const PROTO_POINTER: usize = 22;
+/// A table that the trace has not made.
+const UNBUILT: usize = 23;
 
 const TEXT: (u64, u64) = (layout::STRING_LEN as u64, layout::STRING_DATA as u64);
 
@@ -85,6 +87,7 @@ pub const TYPES: &[types::Type] = &[
     ),
     types::Type::Unsigned("length", 4),
     types::Type::Pointer(PROTO),
+    types::Type::Unit("unbuilt table"),
 ];
 
 /// The types of what lies in slots of the stack, as far as the trace has found them there or stored it.
@@ -272,6 +275,7 @@ impl Explained<'_> {
 
     fn ty(&self, stretch: &Stretch, slot: i16, local: &LocalVariable) -> usize {
         match self.value(stretch, slot) {
+            Some(r) if self.trace.ir.is_unbuilt(r) => UNBUILT,
             Some(r) if self.trace.ir.ty(r) == Type::Cell => VALUE,
             Some(r) => self.trace.ir.ty(r) as usize,
             None if local.in_cell => VALUE,
@@ -301,6 +305,9 @@ impl Explained<'_> {
             };
             return vec![(stretch.code.clone(), place)];
         };
+        if self.trace.ir.is_unbuilt(r) {
+            return vec![(stretch.code.clone(), Expression::constant(0))];
+        }
         let ty = self.trace.ir.ty(r);
         if let Some(constant) = self.trace.ir.constant(r) {
             let place = match ty {

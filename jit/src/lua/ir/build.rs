@@ -104,8 +104,11 @@ impl Builder {
     pub fn ir(&self) -> &Ir {
         &self.ir
     }
-    /// The finished IR: dead stores and dead code are gone.
+    /// The finished IR: what need not be allocated is not, dead stores and dead code are gone.
     pub fn finish(mut self) -> Ir {
+        if self.passes.sink {
+            opt::sink::sink(&mut self.ir, self.passes.dce);
+        }
         if self.passes.dse {
             opt::dse::dse(&mut self.ir);
         }
@@ -264,6 +267,14 @@ impl Builder {
         }
         self.ir.snapshots.push(self.ir.insts.len(), resume, slots, frames);
         self.snapshot_used = false;
+    }
+
+    /// Adds unbuilt objects, with their parts, to the snapshot that was just taken.
+    pub fn objects(&mut self, objects: impl Iterator<Item = (Ref, Vec<Ref>)>) {
+        let objects: Vec<(Ref, Vec<Ref>)> = objects.collect();
+        if let Some(last) = self.ir.snapshots.len().checked_sub(1).filter(|_| !objects.is_empty()) {
+            self.ir.snapshots.set_objects(last, objects.iter().map(|(object, parts)| (*object, &parts[..])));
+        }
     }
 
     /// Emits an instruction. The result is [`Ref::NONE`] if it is a guard that was found unnecessary.

@@ -25,10 +25,11 @@ pub mod parse;
 pub mod print;
 pub mod verify;
 
-use super::snapshot::Snapshots;
+use super::snapshot::{Snapshot, Snapshots};
 pub use field::{Field, Width};
 pub use helper::{Access, Args, Class, Failure, Helper};
 pub use op::{Alias, Effect, Op, Operand, TypeRule};
+use perilune_runtime::lua::table::MAX_INLINE;
 use perilune_runtime::lua::value::tag;
 
 /// A reference to a constant or to an instruction's result.
@@ -398,6 +399,15 @@ impl Link {
     }
 }
 
+/// A table without array, whose slots lie in its own cell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SmallTable {
+    /// How many slots there are.
+    pub slots: usize,
+    /// The shape that it is made with, a constant.
+    pub shape: Ref,
+}
+
 /// The IR of a trace.
 #[derive(Clone, Debug)]
 pub struct Ir {
@@ -464,6 +474,16 @@ impl Ir {
     pub fn helper(&self, call: &Inst) -> &'static Helper {
         &self.helpers[call.b.0 as usize]
     }
+    /// The table that an instruction makes, if all of it lies in one cell of the heap.
+    pub fn small_table(&self, inst: &Inst) -> Option<SmallTable> {
+        if inst.op != Op::Call || !self.helper(inst).makes_table() {
+            return None;
+        }
+        let args = self.call_args(inst);
+        let slots = self.int(args[0]).filter(|slots| (0..=MAX_INLINE as i64).contains(slots))?;
+        (self.int(args[1]) == Some(0) && args[2].is_const())
+            .then_some(SmallTable { slots: slots as usize, shape: args[2] })
+    }
     /// Whether an exit here without need does no harm: the interpreter executes again what had no effects.
     pub fn can_be_forced(&self, inst: &Inst) -> bool {
         inst.can_exit()
@@ -484,6 +504,20 @@ impl Ir {
             at = Ref::NONE;
             (!last.is_none()).then_some(last)
         }))
+    }
+    /// Whether a reference names an object that is not made.
+    pub fn is_unbuilt(&self, r: Ref) -> bool {
+        r.is_inst() && self.inst(r).op == Op::Unbuilt
+    }
+    /// Whether there are such objects. Programs that wait for a finalizer, and allocate meanwhile, must not wait for ever: so a
+    /// collection comes all the same, if later.
+    pub fn has_unbuilt(&self) -> bool {
+        self.insts.iter().any(|inst| inst.op == Op::Unbuilt)
+    }
+    /// The results that a snapshot refers to and that have places where it is read: all but unbuilt objects. Not each is named
+    /// once only.
+    pub fn located<'a>(&'a self, snapshot: &'a Snapshot) -> impl Iterator<Item = Ref> + 'a {
+        self.snapshots.refs(snapshot).filter(|r| r.is_inst() && !self.is_unbuilt(*r))
     }
     /// The index of the `loop` instruction, if there is one.
     pub fn loop_index(&self) -> Option<usize> {

@@ -126,6 +126,9 @@ macro_rules! for_each_inst {
             Sload = "sload" [Slot No No] Any Load(Alias::Slot);
             /// The value that reference `a` of the parent trace had at the exit where this side trace starts.
             Pval = "pval" [Imm No No] Any Pure;
+            /// Stands for an object that is not made: snapshots name it and say of what it consists. Never dropped, since a `gcstep`
+            /// counts a byte where there is one.
+            Unbuilt = "unbuilt" [No No No] Any Control;
 
             /// `a == b`.
             Eq = "eq" [Ref Ref No] Compare Guard;
@@ -242,7 +245,7 @@ macro_rules! for_each_inst {
             Loop = "loop" [No No No] Void Control;
             /// Value `a` on entry to the loop, `b` after an iteration. Phis stand at the end of the trace.
             Phi = "phi" [Ref Ref No] Any Control;
-            /// Collects a step when the collector is due; leaves when a step would have to do more than mark or sweep.
+            /// Collects a step when the collector is due, as it is after many iterations of a loop that would have allocated; leaves when a step would have to do more than mark or sweep.
             Gcstep = "gcstep" [No No No] Void Control;
             /// Leaves when the stack has fewer than `a` slots above the base: what the trace may build on it.
             Room = "room" [Imm No No] Void Control;

@@ -150,7 +150,15 @@ impl<'t> Parser<'t> {
 
     fn snapshot(&mut self, text: &str) -> Parsed<()> {
         let (head, rest) = text.split_once('[').ok_or("expected '['")?;
-        let (slots, frames) = rest.split_once(']').ok_or("expected ']'")?;
+        let (slots, mut frames) = rest.split_once(']').ok_or("expected ']'")?;
+        let mut objects: Vec<(Ref, Vec<Ref>)> = Vec::new();
+        while let Some(rest) = frames.trim_start().strip_prefix('{') {
+            let (object, rest) = rest.split_once('}').ok_or("expected '}'")?;
+            let (name, parts) = object.split_once(':').ok_or("expected ':'")?;
+            let parts = parts.split_whitespace().map(|word| self.reference(word)).collect::<Parsed<_>>()?;
+            objects.push((self.reference(name)?, parts));
+            frames = rest;
+        }
         let mut head = head.split_whitespace();
         let mode = head.next().and_then(ExitMode::by_name).ok_or("unknown mode")?;
         let pc = keyed(head.next(), "pc")?;
@@ -167,7 +175,12 @@ impl<'t> Parser<'t> {
         for frame in frames.split_inclusive(')').map(str::trim).filter(|f| !f.is_empty()) {
             list.push(self.frame(frame)?);
         }
-        self.ir.snapshots.push(self.ir.insts.len(), Resume { mode, pc, top }, &entries, list.iter().copied());
+        if !objects.is_sorted_by(|a, b| a.0 < b.0) {
+            return Err("unbuilt objects must ascend".to_owned());
+        }
+        let snapshots = &mut self.ir.snapshots;
+        snapshots.push(self.ir.insts.len(), Resume { mode, pc, top }, &entries, list.iter().copied());
+        snapshots.set_objects(snapshots.len() - 1, objects.iter().map(|(object, parts)| (*object, &parts[..])));
         Ok(())
     }
 

@@ -9,7 +9,8 @@
 //! ```
 //!
 //! `%n` is the result of instruction `n`, counted from 0 with dropped instructions (they are not printed). A `!` marks
-//! a guard. A snapshot stands before the first instruction that it applies to. Constants stand where they are used:
+//! a guard. A snapshot stands before the first instruction that it applies to; behind its slots are the unbuilt objects with
+//! their parts: `{%8: ptr:0x10 ptr:0x0 %2 nil}` is a table of shape 0x10, without metatable, with two slots. Constants stand where they are used:
 //! `nil`, `true`, `12`, `1.5`, `nan:0x7ff8000000000000`, `table:0x5580`, `ptr:0x5580`.
 #![forbid(unsafe_code)]
 
@@ -107,6 +108,10 @@ impl Ir {
             self.snapshots.slots(snapshot).iter().map(|s| format!("{}={}", s.slot, self.ref_text(s.value))).collect();
         let mut out =
             format!("snap {} pc={} top={} [{}]", snapshot.mode.name(), snapshot.pc, snapshot.top, slots.join(" "));
+        for unbuilt in self.snapshots.objects(snapshot) {
+            let parts: Vec<String> = self.snapshots.parts(unbuilt).iter().map(|r| self.ref_text(*r)).collect();
+            let _ = write!(out, " {{{}: {}}}", self.ref_text(unbuilt.object), parts.join(" "));
+        }
         for frame in self.snapshots.frames(snapshot) {
             let function = self.ref_text(frame.function);
             let _ = write!(

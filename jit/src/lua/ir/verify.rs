@@ -7,7 +7,8 @@ use super::helper::Class;
 use super::op::TypeRule;
 use super::parse::fixed_type;
 use super::print::names_result;
-use super::{Failure, Field, Helper, Inst, Ir, Link, Op, Operand, Ref, Type};
+use super::{Const, Failure, Field, Helper, Inst, Ir, Link, Op, Operand, Ref, Type};
+use crate::lua::snapshot::{Snapshot, TableParts};
 
 /// The first rule that an IR breaks.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,8 +53,12 @@ impl Verifier<'_> {
     fn inst(&mut self, at: usize, inst: &Inst) -> Checked {
         self.operands(at, inst)?;
         self.types(inst)?;
+        require(!inst.refs().any(|r| self.ir.is_unbuilt(r)), || "an unbuilt object as an operand".to_owned())?;
         if inst.needs_snapshot() {
             require(self.ir.snapshots.for_inst(at).is_some(), || "no snapshot applies".to_owned())?;
+        }
+        if inst.op == Op::Sync {
+            self.stores_nothing_unbuilt(at)?;
         }
         require(!inst.op.is_compare() || inst.ty.is_guard(), || "a comparison must be a guard".to_owned())?;
         require(inst.op != Op::F2i || inst.ty.is_guard(), || "f2i must be a guard".to_owned())?;
@@ -180,6 +185,9 @@ impl Verifier<'_> {
             let left = phi.a.is_inst() && phi.a.index() < loop_at;
             require(left, || "the left side of a phi must be computed before the loop".to_owned())?;
         }
+        if ir.link.leads_on() {
+            self.stores_nothing_unbuilt(ir.insts.len())?;
+        }
         let mut last = 0;
         for snapshot in ir.snapshots.iter() {
             require(snapshot.at >= last, || "snapshots out of order".to_owned())?;
@@ -190,7 +198,35 @@ impl Verifier<'_> {
             for s in ir.snapshots.slots(snapshot) {
                 require(ir.ty(s.value).is_value(), || format!("slot {} holds no Lua value", s.slot))?;
             }
+            self.objects(snapshot)?;
         }
         Ok(())
+    }
+
+    /// The unbuilt objects of a snapshot: each that is referred to is there, is a table, and says of what it consists. What code
+    /// stores on the stack cannot be one.
+    fn objects(&self, snapshot: &Snapshot) -> Checked {
+        let (ir, objects) = (self.ir, self.ir.snapshots.objects(snapshot));
+        for r in ir.snapshots.refs(snapshot).filter(|r| ir.is_unbuilt(*r)) {
+            let is_told = objects.iter().any(|o| o.object == r);
+            require(is_told, || format!("a snapshot does not say of what %{} consists", r.index()))?;
+        }
+        for unbuilt in objects {
+            require(ir.is_unbuilt(unbuilt.object), || "an object that is built among the unbuilt".to_owned())?;
+            let parts = TableParts::new(ir.snapshots.parts(unbuilt)).ok_or("parts are missing")?;
+            let is_pointer = |r: Ref| matches!(ir.constant(r), Some(Const::Ptr(_)));
+            let ok = ir.ty(unbuilt.object) == Type::Table && is_pointer(parts.shape) && is_pointer(parts.meta);
+            require(ok, || "an unbuilt object without shape and metatable".to_owned())?;
+            let values = parts.slots.iter().all(|r| ir.ty(*r).is_value());
+            require(values, || "a slot of an unbuilt table holds no Lua value".to_owned())?;
+        }
+        Ok(())
+    }
+
+    /// Whether code stores the slots of the snapshot that applies to an instruction.
+    fn stores_nothing_unbuilt(&self, at: usize) -> Checked {
+        let snapshot = self.ir.snapshots.for_inst(at).map(|number| self.ir.snapshots.get(number));
+        let stored = snapshot.is_some_and(|snapshot| !self.ir.snapshots.objects(snapshot).is_empty());
+        require(!stored, || "an unbuilt object is stored on the stack".to_owned())
     }
 }

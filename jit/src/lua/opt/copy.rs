@@ -26,6 +26,8 @@ pub(super) fn copy_into(ir: &Ir, b: &mut Builder) -> Result<(), BuildError> {
                 ir.snapshots.slots(snapshot).iter().map(|s| SlotValue { value: map(s.value), ..*s }).collect();
             let frames = ir.snapshots.frames(snapshot).iter();
             b.snapshot(snapshot.resume(), &slots, frames.map(|f| Frame { function: map(f.function), ..*f }));
+            let objects = ir.snapshots.objects(snapshot).iter();
+            b.objects(objects.map(|o| (map(o.object), ir.snapshots.parts(o).iter().map(|r| map(*r)).collect())));
             next += 1;
         }
     };

@@ -35,6 +35,7 @@ fn overwritten_by(ir: &Ir, at: usize, store: &Inst) -> Option<usize> {
         }
         match inst.op.effect() {
             Effect::Load(c) if c == class => return None,
+            Effect::Control if inst.op == Op::Unbuilt => {}
             Effect::Call | Effect::Control => return None,
             Effect::Store(_) if inst.op == store.op && same_place(store, inst) => return Some(later),
             _ => {}

@@ -173,10 +173,11 @@ pub fn tag_is_known(b: &Builder, store: &Inst) -> bool {
     load(b, &probe) != Found::Nothing
 }
 
-/// Whether a write barrier for this object has been executed and the collector has not run since.
+/// Whether a write barrier for this object has been executed, or the object was made, and the collector has not run since.
 pub fn barrier_is_done(b: &Builder, object: Ref) -> bool {
     let ir = b.ir();
-    for at in b.effects_on_colors() {
+    let is_new = is_fresh(ir, object);
+    for at in b.effects_on_colors().take_while(|at| !is_new || *at > object.index()) {
         let inst = &ir.insts[at];
         match inst.op {
             Op::Barrier if inst.a == object => return true,
@@ -186,7 +187,7 @@ pub fn barrier_is_done(b: &Builder, object: Ref) -> bool {
             _ => {}
         }
     }
-    false
+    is_new
 }
 
 /// An earlier call of the same helper with the same arguments whose answer still holds.

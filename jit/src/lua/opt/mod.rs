@@ -1,5 +1,6 @@
 //! The optimizer. `fold`, `cse` and `fwd` work on each instruction as it is emitted, be it recorded or copied by a
-//! pass; `peel` copies the body of a loop through them; `dse` and `dce` remove what is left unused.
+//! pass; `peel` copies the body of a loop through them; `sink` leaves the making of objects to exits; `dse` and `dce` remove what
+//! is left unused.
 #![forbid(unsafe_code)]
 
 pub mod copy;
@@ -8,6 +9,7 @@ pub mod dse;
 pub mod fold;
 pub mod forward;
 pub mod peel;
+pub mod sink;
 #[cfg(test)]
 mod tests;
 
@@ -24,17 +26,20 @@ pub struct Passes {
     pub dse: bool,
     /// Dead code.
     pub dce: bool,
+    /// Allocation sinking.
+    pub sink: bool,
     /// Loop peeling. Without it a loop's body stands once, links to its own start and loads its slots again there.
     pub peel: bool,
 }
 
 impl Passes {
     /// All passes.
-    pub const ALL: Passes = Passes { fold: true, cse: true, fwd: true, dse: true, dce: true, peel: true };
+    pub const ALL: Passes = Passes { fold: true, cse: true, fwd: true, dse: true, dce: true, sink: true, peel: true };
     /// No pass.
-    pub const NONE: Passes = Passes { fold: false, cse: false, fwd: false, dse: false, dce: false, peel: false };
+    pub const NONE: Passes =
+        Passes { fold: false, cse: false, fwd: false, dse: false, dce: false, sink: false, peel: false };
     /// The passes' names.
-    pub const NAMES: [&'static str; 6] = ["fold", "cse", "fwd", "dse", "dce", "loop"];
+    pub const NAMES: [&'static str; 7] = ["fold", "cse", "fwd", "dse", "dce", "sink", "loop"];
 
     /// The switch of the pass with this name.
     pub fn by_name(&mut self, name: &str) -> Option<&mut bool> {
@@ -44,6 +49,7 @@ impl Passes {
             "fwd" => &mut self.fwd,
             "dse" => &mut self.dse,
             "dce" => &mut self.dce,
+            "sink" => &mut self.sink,
             "loop" => &mut self.peel,
             _ => return None,
         })

@@ -5,6 +5,7 @@
 mod fold;
 mod forward;
 mod peel;
+mod sink;
 mod text;
 
 use super::Passes;

@@ -2,7 +2,7 @@
 //! that is assigned nil keeps its slot.
 
 use super::super::heap::{Gc, Heap, OutOfMemory};
-use super::super::shape::MAX_COMPUTED_FIELDS;
+use super::super::shape::{MAX_COMPUTED_FIELDS, Shape};
 use super::super::string::Str;
 use super::super::value::Value;
 use super::{Table, array::release_buffer, flag};
@@ -46,12 +46,23 @@ impl Gc<Table> {
     /// Adds the field that leads to the shape `to`, as an inline cache knows it. There must be room for its slot. The barrier is left to
     /// the caller, whatever the value is: the shape is a reference, too.
     #[inline(always)]
-    pub fn add_slot(self, to: Gc<super::Shape>, value: Value) {
+    pub fn add_slot(self, to: Gc<Shape>, value: Value) {
         let slot = to.count() - 1;
         debug_assert!(slot < self.slot_capacity());
         // SAFETY: the caller has seen that there is room.
         unsafe { *self.slots.get().add(slot) = value };
         self.shape.set(to);
+    }
+
+    /// Gives a table that was just made its shape, its metatable, and the values of its slots, for all of which it has room.
+    pub fn assemble(self, shape: Gc<Shape>, meta: Option<Gc<Table>>, values: impl ExactSizeIterator<Item = Value>) {
+        assert!(values.len() <= self.slot_capacity() && shape.count() <= self.slot_capacity());
+        for (slot, value) in values.enumerate() {
+            // SAFETY: there is room.
+            unsafe { *self.slots.get().add(slot) = value };
+        }
+        self.shape.set(shape);
+        self.meta.set(meta);
     }
 
     /// Assigns to a short string. `computed`: the key does not stand in the program.

@@ -116,8 +116,8 @@ impl<'a> Generator<'a> {
     }
 
     /// A side trace that begins with these values, and may lead to its root.
-    pub(super) fn side(mut self, inherited: &[Inherited], root: u32) -> Emitted<Ir> {
-        for i in inherited {
+    pub(super) fn side(mut self, inherited: &[(i16, Inherited)], root: u32) -> Emitted<Ir> {
+        for (slot, i) in inherited {
             let value = match (i.ty, i.constant) {
                 (Type::Nil, _) => Ref::NIL,
                 (Type::Bool, Some(payload)) => Builder::bool(payload != 0),
@@ -125,7 +125,7 @@ impl<'a> Generator<'a> {
                 (Type::Float, Some(payload)) => self.b.float(f64::from_bits(payload)),
                 _ => self.b.pval(i.parent, i.ty)?,
             };
-            self.assign(i.slot, value);
+            self.assign(*slot, value);
             match i.ty {
                 Type::Int => self.ints.push(value),
                 Type::Float => self.floats.push(value),

@@ -17,7 +17,7 @@ use crate::lua::engine::Engine;
 use crate::lua::ir::verify::verify;
 use crate::lua::ir::{Ir, Type};
 use crate::lua::options::Options;
-use crate::lua::record::{Inherited, Origin, Pinned, Recorded};
+use crate::lua::record::{Inheritance, Origin, Pinned, Recorded};
 use crate::lua::snapshot::ExitMode;
 use crate::lua::tier::Jit;
 use crate::lua::trace::Trace;
@@ -204,14 +204,8 @@ fn check(seed: u64, random_registers: bool) -> usize {
         if !is_place || is_last || trace.exits[exit].side.is_some() {
             continue;
         }
-        let inherit = |s: &crate::lua::snapshot::SlotValue| Inherited {
-            slot: s.slot,
-            parent: s.value,
-            ty: ir.ty(s.value),
-            constant: ir.constant(s.value).map(|c| c.payload()),
-        };
-        let inherited: Vec<Inherited> = ir.snapshots.slots(&snapshot).iter().map(inherit).collect();
-        assert!(inherited.iter().all(|i| matches!(i.ty, Type::Nil | Type::Bool | Type::Int | Type::Float)));
+        let inherited = Inheritance::new(&ir, &snapshot).slots;
+        assert!(inherited.iter().all(|(_, i)| matches!(i.ty, Type::Nil | Type::Bool | Type::Int | Type::Float)));
         let origin = Origin::Exit { parent: ROOT, exit: exit as u32 };
         if let Ok(side) = next.side(&inherited, ROOT) {
             number += u32::from(pair.add(number, &side, origin));
