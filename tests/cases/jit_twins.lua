@@ -41,19 +41,16 @@ print(sum(cs))
 
 -- Stores that lead to new fields, until one asks.
 local log = {}
-local function mark(list, key)
-  for i = 1, #list do list[i][key] = i end
-end
 local es = make(C, 100)
-mark(es, "a")
+for i = 1, #es do es[i].a = i end
 getmetatable(es[30]).__newindex = function(t, k, v) log[#log + 1] = k .. v rawset(t, k, -v) end
-mark(es, "b")
+for i = 1, #es do es[i].b = i end
 print(es[29].b, es[30].b, es[31].b, table.concat(log, " "))
 getmetatable(es[40]).__newindex = log
-mark(es, "c")
+for i = 1, #es do es[i].c = i end
 print(es[39].c, es[40].c, es[41].c, rawget(es[40], "c"), log.c, table.concat(log, " "))
 getmetatable(es[30]).__newindex = nil
-mark(es, "d")
+for i = 1, #es do es[i].d = i end
 print(es[29].d, es[30].d, es[31].d, es[40].d, log.d)
 
 -- Twins that are looked through further, and a metatable of a metatable.
