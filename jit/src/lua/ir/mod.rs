@@ -2,7 +2,7 @@
 //!
 //! A [`Ref`] below [`Ref::BIAS`] names a constant, any other an instruction, whose result it stands for. References
 //! point backwards only, except the second operand of a `phi`. Instructions are never moved: dropping one leaves a
-//! `nop`, so that positions (which [`Snapshot`](super::snapshot::Snapshot)s use, too) stay valid.
+//! `nop`, so that positions (which [`Snapshot`]s use, too) stay valid.
 //!
 //! Slots are relative to the Lua base at the trace's entry, in `sload`s and in snapshots alike, also inside inlined
 //! calls. Written slots live in snapshots only; `sync` is the one instruction that stores them.
