@@ -184,11 +184,11 @@ fn variables_of_recursive_functions_and_coroutines_are_what_the_interpreter_has(
 }
 
 /// Starts the command line in the background and runs gdb's commands when it has run for a moment.
-fn attached(script: &str, commands: &[&str]) -> Option<String> {
+fn attached(arguments: &[&str], commands: &[&str]) -> Option<String> {
     if !session::is_there("a gdb session with a running program") {
         return None;
     }
-    let mut program = Command::new(PERILUNE).arg(script).stdout(Stdio::piped()).spawn().unwrap();
+    let mut program = Command::new(PERILUNE).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
     // It says when it has compiled code.
     let mut line = String::new();
     BufReader::new(program.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -200,20 +200,64 @@ fn attached(script: &str, commands: &[&str]) -> Option<String> {
 }
 
 #[test]
+fn interpreted_lines_are_stopped_at_when_gdb_has_come_later() {
+    let script = format!("{FOLDER}attach.lua");
+    // In the file there is a line with compiled code behind the one that has none.
+    let (stop, compiled) = (format!("break {script}:3"), format!("break {script}:11"));
+    let commands = [
+        &stop,
+        "info breakpoints",
+        "continue",
+        "bt",
+        "next",
+        "info locals",
+        "finish",
+        &compiled,
+        "continue",
+        "bt",
+        "kill",
+    ];
+    let at = |line: usize| format!("at {script}:{line}\n");
+    for arguments in [vec![script.as_str(), "200000"], vec!["-joff", &script, "300"]] {
+        let Some(transcript) = attached(&arguments, &commands) else { return };
+        assert_has(
+            &transcript,
+            &[
+                "rare (k=",
+                &at(3),
+                &format!("main_chunk () {}", at(21)),
+                "4\t  local copy",
+                "name = \"k",
+                &format!("main_chunk () {}", at(21)),
+                &format!("work (n=1000) {}", at(11)),
+                &format!("main_chunk () {}", at(16)),
+            ],
+        );
+        assert!(!transcript.contains("Error in re-setting"), "{transcript}");
+    }
+}
+
+#[test]
 fn gdb_attaches_to_a_running_script_and_reads_its_core() {
     let script = format!("{FOLDER}endless.lua");
     let core = std::env::temp_dir().join(format!("perilune-core-{}", std::process::id()));
     let (stop, dump) = (format!("break {script}:6"), format!("gcore {}", core.display()));
-    // Lines are known at once, variables when the program has noticed gdb.
-    let commands = [&stop, "continue", "bt", "ignore 1 20000", "continue", "bt", "info locals", &dump, "kill"];
-    let Some(transcript) = attached(&script, &commands) else { return };
+    // Lines are known at once, all variables when the program has noticed gdb.
+    let commands = [&stop, "continue", "bt", "ignore 1 3000", "continue", "bt", "info locals", &dump, "kill"];
+    let Some(transcript) = attached(&[&script], &commands) else { return };
     let before = transcript.split("Will ignore").next().unwrap();
-    assert_frames(before, &[&format!("work () at {script}:6"), "exec::run (", " main (", "_start ("]);
+    assert_frames(before, &[&format!(") at {script}:6"), "exec::run (", " main (", "_start ("]);
     let here = format!("work (n=...) at {script}:6");
-    assert_frames(&transcript, &[&here, "exec::run (", " main (", "_start ("]);
-    let locals = ["acc = 0", "i = 1", "square = 1"];
-    assert_has(&transcript, &[&here, locals[0]]);
-    locals.iter().for_each(|local| assert_has(&transcript, &[local]));
+    assert_frames(
+        &transcript,
+        &[&here, &format!("main_chunk () at {script}:12"), "exec::run (", " main (", "_start ("],
+    );
+    let locals = ["acc = ", "i = ", "square = "].map(|local| {
+        let line = transcript.lines().rev().find(|line| line.starts_with(local));
+        line.unwrap_or_else(|| panic!("{local}is missing in:\n{transcript}"))
+    });
+    let value = |n: usize| locals[n].split(' ').next_back().unwrap().parse::<u64>().unwrap();
+    assert_eq!(value(1) * value(1), value(2), "{transcript}");
 
     let commands = ["bt", "info locals"];
     let read = session::gdb_on(&[PERILUNE, core.to_str().unwrap()], &commands, |_| {});
@@ -234,12 +278,15 @@ fn nothing_is_told_where_nothing_is_wanted() {
 fn traces_of_functions_that_are_gone_are_forgotten() {
     let script = format!("{FOLDER}gone.lua");
     let stop = "break perilune_interpreter::lua::lib::os::getenv";
-    let symbols = "info functions -n ^work_";
-    let Some(transcript) = gdb(&script, &[stop, "run", symbols, "continue", symbols, "kill"]) else { return };
-    let (before, after) = transcript.split_once("Continuing.").unwrap_or((&transcript, ""));
-    let before = before.matches("work_").count();
-    assert!(before >= 70, "{transcript}");
+    let symbols = "info functions -n ^[wi][od][rl][ke]_";
+    let commands = [stop, "run", symbols, "echo \\nlater\\n", "continue", symbols, "kill"];
+    let Some(transcript) = gdb(&script, &commands) else { return };
+    let (before, after) = transcript.split_once("\nlater\n").unwrap_or((&transcript, ""));
+    assert!(before.matches("work_").count() >= 70, "{transcript}");
     assert!(after.matches("work_").count() < 70, "{transcript}");
+    // Of functions that were never run there are only lines. Those that the program has had in hand last may be there still.
+    assert!(before.matches("idle_").count() >= 20, "{transcript}");
+    assert!(after.matches("idle_").count() < 3, "{transcript}");
 }
 
 /// The script that `perilune --gdb-script` prints, as a file for gdb.

@@ -58,6 +58,23 @@ fn the_map_names_functions_and_lines() {
 }
 
 #[test]
+fn call_chains_pass_through_compiled_code() {
+    if !is_there("perf with call chains") {
+        return;
+    }
+    let folder = Folder::new("chains");
+    let program = env!("CARGO_BIN_EXE_perilune");
+    let record =
+        ["record", "-q", "-k", "1", "-e", "cpu-clock", "--call-graph", "dwarf,16384", "-F", "199", "-o", "data"];
+    run(&folder.0, &[&record[..], &[program, "--perf=jitdump", SCRIPT]].concat());
+    run(&folder.0, &["inject", "-j", "-i", "data", "-o", "injected"]);
+    let samples = run(&folder.0, &["script", "-i", "injected", "-F", "ip,sym", "--no-inline"]);
+    let chains: Vec<&str> = samples.split("\n\n").filter(|chain| chain.contains("trace_1 busy busy.lua:5")).collect();
+    let whole = chains.iter().filter(|chain| chain.contains("cli::main") && chain.contains("_start")).count();
+    assert!(!chains.is_empty() && whole * 10 >= chains.len() * 9, "{whole} of {}:\n{samples}", chains.len());
+}
+
+#[test]
 fn the_dump_has_lines() {
     if !is_there("perf with a dump") {
         return;

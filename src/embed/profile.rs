@@ -87,7 +87,7 @@ impl Lua {
                     }
                 }
             }));
-            state.hot_loop = if state.tier.is_none() { ITERATIONS } else { state.hot_loop };
+            state.hot_loop = state.hot_loop.min(ITERATIONS);
             (state.interrupt.clone(), state.activity.clone())
         });
         let clock = std::thread::spawn(move || {

@@ -50,6 +50,20 @@ impl Frame {
         self.steps.push(Step { offset, change });
     }
 
+    /// The changes that hold behind the last step: without what was done between a [`Change::Remember`] and its [`Change::Recall`].
+    pub fn settled(&self) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let mut remembered = Vec::new();
+        for step in &self.steps {
+            match step.change {
+                Change::Remember => remembered.push(changes.len()),
+                Change::Recall => changes.truncate(remembered.pop().unwrap_or_default()),
+                change => changes.push(change),
+            }
+        }
+        changes
+    }
+
     /// All steps, by offset.
     pub fn steps(&self) -> &[Step] {
         &self.steps

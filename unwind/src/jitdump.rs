@@ -1,9 +1,11 @@
 //! The file by which `perf inject -j` turns compiled code into ELF files with symbols, source lines and the code itself:
-//! `jit-PID.dump` in the current folder.
+//! `jit-PID.dump` in the current folder. How to unwind the code is said, too, so that call chains pass through it.
 //!
 //! The format is that of Linux, tools/perf/Documentation/jitdump-specification.txt. perf learns of the file by a page of it that is
 //! mapped executable, and orders its records by the monotonic clock (`perf record -k 1`).
 
+use crate::cfi::{self, Unwinding};
+use crate::frame::Frame;
 use crate::lines::Function;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -19,8 +21,11 @@ const HEADER_SIZE: u32 = 40;
 const MACHINE: u32 = 62;
 const CODE_LOAD: u32 = 0;
 const DEBUG_INFO: u32 = 2;
+const UNWINDING_INFO: u32 = 4;
 /// Bytes in front of each record: its kind, its size and the time.
 const PREFIX_SIZE: usize = 16;
+/// Bytes at the end of each piece of code that are never run: perf maps what unwinds the code there.
+pub const GAP: usize = 128;
 
 /// The open file of this process.
 #[derive(Debug)]
@@ -29,11 +34,13 @@ pub struct JitDump {
     /// How many pieces of code were written.
     count: u64,
     marker: usize,
+    /// The rules behind its last step hold in all code.
+    frame: Frame,
 }
 
 impl JitDump {
-    /// Creates `jit-PID.dump` in a folder.
-    pub fn create(folder: &Path) -> io::Result<JitDump> {
+    /// Creates `jit-PID.dump` in a folder, for code in which the rules behind the frame's last step hold.
+    pub fn create(folder: &Path, frame: Frame) -> io::Result<JitDump> {
         let path = folder.join(format!("jit-{}.dump", std::process::id()));
         // As in `perf`: do not follow where others may lead.
         let mut file = OpenOptions::new()
@@ -57,12 +64,13 @@ impl JitDump {
         if marker == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        Ok(JitDump { file, count: 0, marker: marker as usize })
+        Ok(JitDump { file, count: 0, marker: marker as usize, frame })
     }
 
-    /// Adds a function with its lines and its code, under a name.
+    /// Adds a function with its lines and its code, which ends with a [`GAP`], under a name.
     pub fn add(&mut self, function: &Function, name: &str, code: &[u8], files: &[String]) -> io::Result<()> {
         let start = function.symbol.start;
+        let code = &code[..code.len().saturating_sub(GAP)];
         let mut lines = Vec::new();
         lines.extend(start.to_le_bytes());
         lines.extend((function.rows.len() as u64).to_le_bytes());
@@ -84,8 +92,18 @@ impl JitDump {
         load.push(0);
         load.extend(code);
         self.count += 1;
-        // Lines come before the code that they belong to.
+        // Lines and frames come before the code that they belong to.
         self.record(DEBUG_INFO, &lines)?;
+        let Unwinding { frames, header } = cfi::unwinding(&self.frame, code.len() as u32).map_err(io::Error::other)?;
+        let size = (frames.len() + header.len()) as u64;
+        debug_assert!(size as usize + 8 <= GAP);
+        let mut unwinding = Vec::new();
+        for word in [size, header.len() as u64, size] {
+            unwinding.extend(word.to_le_bytes());
+        }
+        unwinding.extend(frames.into_iter().chain(header));
+        unwinding.resize(unwinding.len().next_multiple_of(8), 0);
+        self.record(UNWINDING_INFO, &unwinding)?;
         self.record(CODE_LOAD, &load)
     }
 

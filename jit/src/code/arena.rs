@@ -48,6 +48,7 @@ pub(super) struct Shared {
     _frames: FrameRegistration,
     holes: RefCell<Holes>,
     range: Range<usize>,
+    frame: Frame,
     /// The first byte behind the head.
     first: usize,
     pub(super) space: Rc<CodeSpace>,
@@ -100,6 +101,7 @@ impl<H> Arena<H> {
             _frames: frames,
             holes: RefCell::new(holes),
             range,
+            frame,
             first,
             space: Rc::clone(space),
         };
@@ -119,6 +121,11 @@ impl<H> Arena<H> {
     /// What stands at its start.
     pub fn head(&self) -> &H {
         &self.head
+    }
+
+    /// The frame in its head; the rules behind its last step hold in all other code.
+    pub fn frame(&self) -> &Frame {
+        &self.shared.frame
     }
 
     /// All addresses of the arena.

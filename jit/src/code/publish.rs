@@ -13,6 +13,7 @@
 
 use super::CodeError;
 use super::buffer::Code;
+use perilune_unwind::frame::Frame;
 use perilune_unwind::gdb::{self, Entry};
 use perilune_unwind::jitdump::JitDump;
 use perilune_unwind::lines::{Batch, Function};
@@ -70,6 +71,12 @@ impl Drop for Activation {
 struct Told {
     functions: Vec<Function>,
     entry: Option<Entry>,
+}
+
+/// What gdb was told, and is not to know any more when this is dropped.
+#[derive(Debug)]
+pub struct Outdated {
+    _told: BTreeMap<usize, Told>,
 }
 
 /// Keeps the outside informed about the code of one owner, and its dropped code until it may go.
@@ -130,6 +137,11 @@ impl Telling {
     pub fn detect() -> Telling {
         if gdb::is_attached() { Telling::AtOnce } else { Telling::Batches }
     }
+
+    /// Whether a debugger has come to a process in which nobody has told it of everything.
+    pub fn is_outdated(self) -> bool {
+        self == Telling::Batches && gdb::is_attached()
+    }
 }
 
 impl Publisher {
@@ -138,21 +150,12 @@ impl Publisher {
         Publisher { telling, types, ..Publisher::default() }
     }
 
-    /// Whether a debugger is there or is to be served as if it were.
-    pub fn is_debugged(&self) -> bool {
-        self.telling == Telling::AtOnce
-    }
-
-    /// Whether a debugger has come. Then all that was told is forgotten: it is to be told anew, with all details.
-    pub fn looks_for_debugger(&mut self) -> bool {
-        if self.telling != Telling::Batches || !gdb::is_attached() {
-            return false;
-        }
-        self.telling = Telling::AtOnce;
-        let types = self.types;
-        let Publisher { activations, retired, perf, .. } = mem::take(self);
-        *self = Publisher { activations, retired, perf, types, telling: Telling::AtOnce, ..Publisher::default() };
-        true
+    /// gdb is to be told everything anew, with more details. It is not to drop the answer before that was done: gdb disables breakpoints
+    /// of which nothing is left.
+    pub fn start_anew(&mut self) -> Outdated {
+        let Publisher { activations, retired, perf, types, telling, told, .. } = mem::take(self);
+        *self = Publisher { activations, retired, perf, types, telling, ..Publisher::default() };
+        Outdated { _told: told }
     }
 
     /// Whether anybody is told of code.
@@ -160,11 +163,11 @@ impl Publisher {
         self.telling != Telling::Never || self.perf.is_some()
     }
 
-    /// From now on tells perf, too.
-    pub fn tell_perf(&mut self, format: PerfFormat) -> io::Result<()> {
+    /// From now on tells perf, too, of code in which the rules behind the frame's last step hold.
+    pub fn tell_perf(&mut self, format: PerfFormat, frame: &Frame) -> io::Result<()> {
         self.perf = Some(match format {
             PerfFormat::Map => Perf::Map(PerfMap::open(&PerfMap::path())?),
-            PerfFormat::JitDump => Perf::Dump(JitDump::create(Path::new("."))?),
+            PerfFormat::JitDump => Perf::Dump(JitDump::create(Path::new("."), frame.clone())?),
         });
         Ok(())
     }
@@ -203,9 +206,19 @@ impl Publisher {
         index
     }
 
+    /// The file of an index.
+    pub fn file_name(&self, index: u32) -> Option<&str> {
+        self.files.get(index as usize).map(String::as_str)
+    }
+
     /// Whether somebody is there already who wants to know of code as soon as it is published.
     pub fn is_watched(&self) -> bool {
         self.telling == Telling::AtOnce || self.perf.is_some()
+    }
+
+    /// Whether debuggers are told of what was compiled before they came.
+    pub fn tells_in_advance(&self) -> bool {
+        self.telling == Telling::Batches
     }
 
     /// Describes published code, at once or when its batch is full.
@@ -216,7 +229,12 @@ impl Publisher {
         self.announce_again(functions.into_iter().map(|(function, _)| function).collect())
     }
 
-    /// As [`announce`](Publisher::announce), for code that was announced before the debugger came.
+    /// Tells gdb of these when it is told of the next ones.
+    pub fn announce_with_next(&mut self, functions: Vec<Function>) {
+        self.pending.extend(functions);
+    }
+
+    /// As [`announce`](Publisher::announce), for code that perf has been told of or does not ask for.
     pub fn announce_again(&mut self, functions: Vec<Function>) -> Result<(), CodeError> {
         self.pending.extend(functions);
         match self.telling {

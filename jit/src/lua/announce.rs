@@ -1,16 +1,24 @@
-//! When debuggers are told of traces.
+//! When debuggers are told of traces, and how one is met that comes later.
 //!
-//! To describe a trace costs about as much as to compile it, and a program that ends at once is looked at by nobody. So only
-//! the first few traces are described when they are made, unless a debugger runs this program already. The others wait
-//! until the program has run for a moment; then they are described together when the next trace is made, or left. A debugger that
-//! comes later is noticed then, too: it is told of all traces once more, with their variables.
+//! To describe a trace costs about a tenth of what it costs to compile it, and with its variables half of that; a program that ends
+//! at once is looked at by nobody. So only the first few traces are described when they are made, unless a debugger runs this program
+//! already. The others wait until the program has run for a moment; then they are described together when the next trace is made,
+//! or left. What is spent stays within a small part of the time that the program has run: new traces wait for that, or are described
+//! without variables. When it allows for all variables of all traces, these are told once more.
+//!
+//! A debugger that comes later is noticed when a counter has run out or compiled code is left. All traces are dropped then, and the
+//! program goes on as if the debugger had started it: line by line in the interpreter, and in traces that are compiled for it.
 #![forbid(unsafe_code)]
 
 use std::mem::offset_of;
 use std::time::{Duration, Instant};
 
 use perilune_runtime::lua::debugger::{describe, find_word};
+use perilune_runtime::lua::state::State;
 
+use super::page;
+use super::record::Origin;
+use super::sites::{set_counter, unpatch_loop};
 use super::tier::Jit;
 use super::trace::{Exit, Trace};
 
@@ -20,19 +28,29 @@ const AT_ONCE: usize = 8;
 const MOMENT: Duration = Duration::from_millis(25);
 /// The clock is looked at when traces have been left so many times.
 const EXITS: u32 = 64;
+/// The part of the time since the program began that may be spent.
+const SHARE: u32 = 200;
+/// What may be spent besides, so that the first traces are told with their variables.
+const GRACE: Duration = Duration::from_micros(300);
+/// What it takes at most to tell of a trace with its variables, usually.
+const TRACE: Duration = Duration::from_micros(150);
 
-/// The traces that debuggers do not know yet.
+/// What debuggers do not know yet, and what was spent on what they know.
 pub(super) struct Unannounced {
     traces: Vec<u32>,
     /// How many are known.
     told: usize,
+    /// All variables of these are known, too.
+    has_variables: bool,
     began: Instant,
+    spent: Duration,
     exits: u32,
 }
 
 impl Default for Unannounced {
     fn default() -> Unannounced {
-        Unannounced { traces: Vec::new(), told: 0, began: Instant::now(), exits: 0 }
+        let (began, spent) = (Instant::now(), Duration::ZERO);
+        Unannounced { traces: Vec::new(), told: 0, has_variables: true, began, spent, exits: 0 }
     }
 }
 
@@ -41,47 +59,104 @@ impl Unannounced {
     pub(super) fn forget(&mut self, number: u32) {
         self.traces.retain(|trace| *trace != number);
     }
+
+    /// Whether the program has run long enough that it may be told of traces with their variables, after `run`.
+    fn affords(&self, traces: usize, run: Duration) -> bool {
+        self.spent + TRACE * traces as u32 <= GRACE + run / SHARE
+    }
 }
 
 impl Jit {
     /// Tells debuggers of a new trace, now or later.
     pub(super) fn announce(&mut self, number: u32) {
-        if self.look_for_debugger() {
+        self.unannounced.traces.push(number);
+        if self.unannounced.told < AT_ONCE || self.engine.is_watched() {
+            self.announce_all(Duration::ZERO);
+        } else {
+            self.announce_when_due();
+        }
+    }
+
+    /// A trace was left: perhaps it is time to tell of those that wait.
+    pub(super) fn announce_late(&mut self) {
+        self.unannounced.exits = self.unannounced.exits.wrapping_add(1);
+        if self.unannounced.exits.is_multiple_of(EXITS) {
+            self.announce_when_due();
+        }
+    }
+
+    fn announce_when_due(&mut self) {
+        let waiting = &self.unannounced;
+        let run = waiting.began.elapsed();
+        if run < MOMENT || waiting.spent > GRACE + run / SHARE {
             return;
         }
-        let waiting = &mut self.unannounced;
-        waiting.traces.push(number);
-        if waiting.told < AT_ONCE || waiting.began.elapsed() >= MOMENT || self.engine.is_watched() {
-            self.announce_all();
-        }
-    }
-
-    /// A trace was left: perhaps it is time to tell of those that wait, or a debugger has come.
-    pub(super) fn announce_late(&mut self) {
-        let waiting = &mut self.unannounced;
-        waiting.exits = waiting.exits.wrapping_add(1);
-        if waiting.exits.is_multiple_of(EXITS) {
-            if !waiting.traces.is_empty() && waiting.began.elapsed() >= MOMENT {
-                self.announce_all();
-            }
-            self.look_for_debugger();
-        }
-    }
-
-    /// Whether a debugger has come; then it was told of all traces.
-    fn look_for_debugger(&mut self) -> bool {
-        let has_come = self.engine.look_for_debugger(&self.traces);
-        if has_come {
+        if !waiting.has_variables && !self.engine.is_watched() && waiting.affords(self.alive, run) {
             self.unannounced.traces.clear();
+            self.unannounced.has_variables = true;
+            self.spend(|jit| jit.engine.announce_anew(&jit.traces));
+        } else if !waiting.traces.is_empty() {
+            self.announce_all(run);
         }
-        has_come
     }
 
-    fn announce_all(&mut self) {
+    /// Tells of what waits, after the program has run for so long.
+    fn announce_all(&mut self, run: Duration) {
         let numbers = std::mem::take(&mut self.unannounced.traces);
-        self.unannounced.told += numbers.len();
-        let traces = numbers.iter().filter_map(|number| self.traces.get(*number as usize)?.as_deref());
-        self.engine.announce(traces);
+        let waiting = &mut self.unannounced;
+        let variables = self.engine.is_debugged() || waiting.affords(numbers.len(), run);
+        waiting.told += numbers.len();
+        waiting.has_variables &= variables;
+        self.spend(|jit| {
+            let traces = numbers.iter().filter_map(|number| jit.traces.get(*number as usize)?.as_deref());
+            jit.engine.announce(traces, variables);
+        });
+    }
+
+    fn spend(&mut self, tell: impl FnOnce(&mut Jit)) {
+        let began = Instant::now();
+        tell(self);
+        self.unannounced.spent += began.elapsed();
+    }
+
+    /// Drops all traces, whose machine code is about to go, and counts anew.
+    fn forget_traces(&mut self) {
+        for trace in std::mem::replace(&mut self.traces, vec![None]).into_iter().flatten() {
+            let proto = trace.proto;
+            match trace.origin {
+                Origin::Loop(site) => {
+                    unpatch_loop(proto, site);
+                    set_counter(proto, site, self.options().hotloop);
+                }
+                Origin::Entry => {
+                    proto.entry_trace.set(0);
+                    proto.hot.set(self.options().hotloop);
+                }
+                Origin::Return { .. } | Origin::Exit { .. } => {}
+            }
+            self.prototypes.borrow_mut().of(proto).traces.clear();
+            page::gone(&mut self.page, &self.engine, Some(&trace));
+        }
+        self.returns.clear();
+        (self.alive, self.pending) = (0, None);
+        self.free.clear();
+        self.unannounced = Unannounced::default();
+    }
+
+    /// Looks whether a debugger has come. Then all traces are dropped, unless some are running, and lines are shown from now on.
+    pub(super) fn meet_debugger(&mut self, state: &mut State) -> bool {
+        if !self.engine.is_outdated() || self.is_recording() {
+            return false;
+        }
+        if self.engine.is_running() {
+            // Traces that wait for a native function leave behind it then.
+            state.outside_changes = state.outside_changes.wrapping_add(1);
+            return false;
+        }
+        self.forget_traces();
+        self.engine.start_anew(state);
+        state.lines.on = true;
+        true
     }
 }
 

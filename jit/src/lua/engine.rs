@@ -2,7 +2,6 @@
 
 use std::collections::HashSet;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 use perilune_interpreter::lua::error::frame_proto;
 use perilune_runtime::lua::heap::Roots;
@@ -33,21 +32,21 @@ pub struct Engine {
     evaluate: bool,
     /// Made with the first trace.
     machine: Option<Box<Machine>>,
+    /// What was compiled before a debugger came. It is not run any more, but the debugger's breakpoints lie in it, some of them where
+    /// no other code stands for their lines yet.
+    outdated: Option<Box<Machine>>,
     /// Exit stress: the guards that the evaluator has come to, and how many forced failures were handled. None if it is off.
     stress: Option<(HashSet<Guard>, usize)>,
     /// When debuggers are told.
     telling: Telling,
     perf: Option<PerfFormat>,
-    /// When a debugger was looked for.
-    looked: Instant,
+    /// Code counts how often it is run.
+    counts: bool,
     /// Test mode: the seed by which registers are chosen.
     random_registers: u32,
     /// What the traces that the evaluator runs have in hand while the collector may work.
     kept: Vec<Vec<Value>>,
 }
-
-/// Time between two looks for a debugger.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// A guard: its trace and its place in the IR.
 type Guard = (u32, usize);
@@ -59,11 +58,12 @@ impl Engine {
         Engine {
             evaluate: options.evaluate,
             machine: None,
+            outdated: None,
             stress,
             telling: options.telling,
             random_registers: options.registers,
             perf: options.perf,
-            looked: Instant::now(),
+            counts: options.page.is_some(),
             kept: Vec::new(),
         }
     }
@@ -116,9 +116,15 @@ impl Engine {
             Some(machine) => machine,
             None => {
                 let (exit_stress, random_registers) = (self.stress.is_some(), self.random_registers);
-                let (telling, perf) = (self.telling, self.perf);
-                let options =
-                    MachineOptions { exit_stress, random_registers, telling, perf, ..MachineOptions::default() };
+                let (telling, perf, counts) = (self.telling, self.perf, self.counts);
+                let options = MachineOptions {
+                    exit_stress,
+                    random_registers,
+                    telling,
+                    perf,
+                    counts,
+                    ..MachineOptions::default()
+                };
                 Machine::new(options).map_err(|e| e.to_string())?
             }
         };
@@ -151,10 +157,17 @@ impl Engine {
         self.machine.as_ref().map(|m| m.arena().writing())
     }
 
-    /// Tells debuggers of traces that were compiled.
-    pub fn announce<'a>(&mut self, traces: impl Iterator<Item = &'a Trace>) {
+    /// Tells debuggers of traces that were compiled, and of their variables if that is wanted.
+    pub fn announce<'a>(&mut self, traces: impl Iterator<Item = &'a Trace>, variables: bool) {
         if let Some(machine) = &mut self.machine {
-            machine.announce(traces);
+            machine.announce(traces, variables);
+        }
+    }
+
+    /// Tells debuggers of all traces once more, with their variables.
+    pub fn announce_anew(&mut self, traces: &[Option<Box<Trace>>]) {
+        if let Some(machine) = &mut self.machine {
+            machine.announce_anew(traces.iter().flatten().map(|trace| &**trace));
         }
     }
 
@@ -163,19 +176,26 @@ impl Engine {
         self.machine.as_ref().is_some_and(|m| m.publisher.is_watched())
     }
 
-    /// Whether a debugger has come: then it is told of all traces. Not looked after if that was done a moment ago.
-    pub fn look_for_debugger(&mut self, traces: &[Option<Box<Trace>>]) -> bool {
-        let now = Instant::now();
-        let Some(machine) = self.machine.as_mut().filter(|_| now.duration_since(self.looked) > LOOK) else {
-            return false;
-        };
-        self.looked = now;
-        machine.look_for_debugger(traces.iter().flatten().map(|trace| &**trace))
-    }
-
     /// Whether traces are compiled for a debugger.
     pub fn is_debugged(&self) -> bool {
-        self.machine.as_ref().map_or(self.telling == Telling::AtOnce, |machine| machine.publisher.is_debugged())
+        self.telling == Telling::AtOnce
+    }
+
+    /// Whether a debugger has come that would be shown more if it had started the program. perf's file is not begun twice.
+    pub fn is_outdated(&self) -> bool {
+        self.telling.is_outdated() && self.perf.is_none() && !self.evaluate
+    }
+
+    /// Whether compiled code is running, below whoever asks.
+    pub fn is_running(&self) -> bool {
+        self.machine.as_ref().is_some_and(|machine| machine.depth > 0)
+    }
+
+    /// Forgets all code, of which none is running; what is compiled from now on is compiled for a debugger.
+    pub fn start_anew(&mut self, state: &mut State) {
+        state.compiled = std::ptr::null_mut();
+        self.outdated = self.machine.take();
+        self.telling = Telling::AtOnce;
     }
 
     /// Leads an exit to a side trace.
@@ -202,6 +222,11 @@ impl Engine {
     /// Bytes of a trace's machine code.
     pub fn code_size(&self, number: u32) -> usize {
         self.machine.as_ref().and_then(|m| m.get(number)).map_or(0, |t| t.code().range().len())
+    }
+
+    /// How often a trace was come to, and rounds of its loop, if that is counted.
+    pub fn counts(&self, number: u32) -> [u64; 2] {
+        self.machine.as_ref().and_then(|m| m.known(number)).map_or([0; 2], |t| t.counts())
     }
 
     /// Bytes of the table that says where a trace's values are.

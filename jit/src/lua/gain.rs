@@ -152,13 +152,13 @@ impl Jit {
             Origin::Exit { .. } => return,
         }
         known.traces.retain(|trace| self.trace(*trace).is_some_and(|t| t.root != number));
-        self.engine.drop_trace(number);
         // The numbers stay taken: other traces' links name them.
         for place in &mut self.traces {
             let trace = place.take_if(|trace| trace.root == number);
             self.alive -= usize::from(trace.is_some());
-            page::gone(&mut self.page, trace.as_deref());
+            page::gone(&mut self.page, &self.engine, trace.as_deref());
         }
+        self.engine.drop_trace(number);
     }
 }
 

@@ -31,7 +31,7 @@ use perilune_runtime::lua::function::Proto;
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::state::{State, activity};
 use perilune_runtime::lua::thread::{FrameKind, Thread};
-use perilune_runtime::lua::tier::{Outcome, Shown, Stepped, Stepper, Tier};
+use perilune_runtime::lua::tier::{Event, Outcome, Shown, Stepper, Tier};
 use perilune_runtime::lua::value::Value;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -81,21 +81,12 @@ struct Level {
 
 /// The interpreter of an activation. It is called only while that lasts.
 #[derive(Clone, Copy)]
-struct Interpreter(*mut dyn FnMut(*mut State, Option<Outcome>) -> Stepped);
+struct Interpreter(*mut dyn FnMut(*mut State, Option<Outcome>) -> bool);
 
 impl std::fmt::Debug for Interpreter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Interpreter")
     }
-}
-
-/// What is to be done in the top Lua frame.
-#[derive(Clone, Copy, Debug)]
-enum Event {
-    /// A line begins.
-    Line,
-    /// A trace is to be entered.
-    Enter(u32),
 }
 
 /// What stubs differ by: the prototype's number, the line, whether the function begins there, the variables and their types.
@@ -112,7 +103,6 @@ pub(super) struct Lines {
     /// For what belongs to no line that could be described.
     plain: Code,
     levels: Vec<Level>,
-    event: Option<Event>,
     /// The activation is about to end.
     ended: bool,
     /// Before this instruction of the top frame, whose line has begun already, a trace was left.
@@ -128,7 +118,6 @@ impl Lines {
             dead: Vec::new(),
             plain: assemble_stub(arena, false)?,
             levels: Vec::new(),
-            event: None,
             ended: false,
             begun: 0,
         })
@@ -188,7 +177,7 @@ impl Drop for Activation {
         machine.syncs.truncate(self.syncs);
         if let Some(lines) = &mut machine.lines {
             lines.levels.truncate(self.levels);
-            (lines.event, lines.ended) = (None, false);
+            lines.ended = false;
         }
     }
 }
@@ -205,12 +194,14 @@ pub(super) unsafe fn run(state: *mut State, interpreter: Stepper<'_>) {
         let (depth, syncs) = (machine.depth, machine.syncs.len());
         let Some(lines) = &mut machine.lines else { return };
         let activation = Activation { machine: pointer, levels: lines.levels.len(), depth, syncs };
-        let interpreter: *mut (dyn FnMut(*mut State, Option<Outcome>) -> Stepped + '_) = interpreter;
+        let interpreter: *mut (dyn FnMut(*mut State, Option<Outcome>) -> bool + '_) = interpreter;
         // Not called any more when the activation has ended.
         let interpreter = Interpreter(mem::transmute::<
-            *mut (dyn FnMut(*mut State, Option<Outcome>) -> Stepped + '_),
-            *mut (dyn FnMut(*mut State, Option<Outcome>) -> Stepped + 'static),
+            *mut (dyn FnMut(*mut State, Option<Outcome>) -> bool + '_),
+            *mut (dyn FnMut(*mut State, Option<Outcome>) -> bool + 'static),
         >(interpreter));
+        // A panic may have left one.
+        (*state).lines.event = None;
         lines.push(&*state, top(&*state), Some(interpreter));
         (machine.arena.trampoline(), here(state), activation)
     };
@@ -376,17 +367,12 @@ unsafe fn advance(state: *mut State, makes_calls: bool) -> Option<Target> {
             (lines.interpreter(), lines.level().left.take())
         };
         // SAFETY: the activation has not ended.
-        let stepped = interpreter.map_or(Stepped::Ended, |interpreter| unsafe { (*interpreter.0)(state, left) });
+        let goes_on = interpreter.is_some_and(|interpreter| unsafe { (*interpreter.0)(state, left) });
         // SAFETY: the caller's promise, again.
         unsafe {
             let (known, (_, lines)) = (&mut *state, machine_of(state));
             lines.level().shown = known.lines.shown;
-            match stepped {
-                Stepped::Line => lines.event = Some(Event::Line),
-                Stepped::Enter(trace) => lines.event = Some(Event::Enter(trace)),
-                Stepped::Frame => {}
-                Stepped::Ended => lines.ended = true,
-            }
+            lines.ended = !goes_on;
         }
     }
 }
@@ -397,8 +383,8 @@ unsafe fn advance(state: *mut State, makes_calls: bool) -> Option<Target> {
 /// As for [`machine_of`].
 unsafe fn arrive(state: *mut State) -> Option<Target> {
     // SAFETY: the caller's promise.
-    let (machine, lines) = unsafe { machine_of(state) };
-    match lines.event.take()? {
+    let (event, (machine, lines)) = unsafe { ((*state).lines.event.take()?, machine_of(state)) };
+    match event {
         // SAFETY: as above.
         Event::Line => Some(unsafe { stub(state, 0) }),
         Event::Enter(number) => {
@@ -522,18 +508,12 @@ fn lay_out(jit: &Jit, machine: &mut Machine, lines: &mut Lines, proto: Gc<Proto>
     let mut functions = Vec::new();
     for (proto, own) in found.into_iter().filter(|(_, own)| !own.is_empty()) {
         // Each has code of its own, so that it goes when its prototype does.
-        let Ok(code) = assemble_traps(&machine.arena, own.len()) else { break };
-        functions.push(explain::never_run(proto, &own, code.start(), &mut machine.publisher));
+        let Ok(code) = explain::never_run(&machine.arena, own.len()) else { break };
+        functions.push(explain::lines_to_come(proto, &own, code.start(), &mut machine.publisher));
         lines.stubs.insert((jit.watch(proto), u32::MAX, false, Vec::new()), code);
     }
     // What cannot be described is not known.
     let _ = machine.publisher.announce_again(functions);
-}
-
-fn assemble_traps(arena: &Arena, count: usize) -> Result<Code, CodeError> {
-    let mut buffer = arena.begin(count)?;
-    (0..count).for_each(|_| buffer.asm.push(0xcc));
-    buffer.publish()
 }
 
 /// Where the line begins in the stub for an instruction and the types of the variables there.

@@ -15,7 +15,7 @@ use super::deopt::Entered;
 use super::emit::thunks::{ThunkFunctions, Thunks};
 use super::emit::{self, Layout, Site, Surroundings};
 use super::entry;
-use super::explain;
+use super::explain::{self, Gaps};
 use super::ir::{Ir, Op, Ref};
 use super::lines::{self, Lines};
 use super::places::Places;
@@ -29,9 +29,12 @@ use crate::code::map::CodeSpace;
 use crate::code::patch::Patch;
 use crate::code::publish::{PerfFormat, Publisher, Telling};
 use crate::code::trampoline::Stepper;
+use dynasmrt::DynasmApi;
 use perilune_runtime::lua::heap::Roots;
 use perilune_runtime::lua::state::State;
+use perilune_unwind::jitdump::GAP;
 use perilune_unwind::lines::Function;
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
@@ -90,6 +93,8 @@ pub struct MachineTrace {
     pub(super) last_exit: u16,
     /// It is unlinked, but may be running.
     dropped: bool,
+    /// Its code counts: how often it was come to, and rounds of its loop.
+    counts: Option<Box<[Cell<u64>; 2]>>,
     /// Test mode.
     stress: Option<Guards>,
 }
@@ -109,6 +114,10 @@ impl MachineTrace {
             known.insert(helper.entry as usize as u64, helper.name.to_owned());
         }
         move |address| known.get(&address).cloned()
+    }
+    /// How often it was come to, and rounds of its loop, if that is counted.
+    pub fn counts(&self) -> [u64; 2] {
+        self.counts.as_ref().map_or([0; 2], |counts| [counts[0].get(), counts[1].get()])
     }
     pub(super) fn entry(&self) -> usize {
         self.code.start()
@@ -179,6 +188,8 @@ pub struct MachineOptions {
     pub random_registers: u32,
     /// How perf is told.
     pub perf: Option<PerfFormat>,
+    /// Code counts how often it is run.
+    pub counts: bool,
 }
 
 impl Default for MachineOptions {
@@ -190,6 +201,7 @@ impl Default for MachineOptions {
             telling: Telling::detect(),
             random_registers: 0,
             perf: None,
+            counts: false,
         }
     }
 }
@@ -226,6 +238,8 @@ pub struct Machine {
     dropped: usize,
     /// Exit stress: what is known of the guards of traces that are gone.
     stress_of_dropped: StressCounts,
+    /// Lines that debuggers are told nothing of but that they exist.
+    gaps: Gaps,
     /// The debugging loop, for a debugger that is to see each line.
     pub(super) lines: Option<Box<Lines>>,
 }
@@ -247,7 +261,7 @@ impl Machine {
         let thunks = Thunks::new(&arena, functions)?;
         let mut publisher = Publisher::new(options.telling, explain::TYPES);
         if let Some(format) = options.perf {
-            publisher.tell_perf(format)?;
+            publisher.tell_perf(format, arena.frame())?;
         }
         Ok(Box::new(Machine {
             traces: Vec::new(),
@@ -261,6 +275,7 @@ impl Machine {
             returns: ReturnCache::default(),
             dropped: 0,
             stress_of_dropped: StressCounts::default(),
+            gaps: Gaps::default(),
             lines,
         }))
     }
@@ -314,14 +329,10 @@ impl Machine {
             random: u64::from(self.options.random_registers).wrapping_mul(0x9e37_79b9 * (u64::from(number) + 1)),
         };
         let allocation = allocate(&ir, options)?;
-        let target = match ir.link.target() {
-            Some(target) if target != number => {
-                Some(self.get(target).map(MachineTrace::entry).ok_or(CompileError::NoTarget)?)
-            }
-            _ => None,
-        };
+        let target = self.target(&ir, number)?;
         let mut stress = self.options.exit_stress.then(|| Guards::new(allocation.points.len()));
-        let mut buffer = self.arena.begin(emit::bound(&ir, &allocation, stress.is_some()))?;
+        let counts: Option<Box<[Cell<u64>; 2]>> = self.options.counts.then(Box::default);
+        let mut buffer = self.arena.begin(emit::bound(&ir, &allocation, stress.is_some()) + GAP)?;
         let around = Surroundings {
             trampoline: &self.arena.trampoline(),
             thunks: &self.thunks,
@@ -335,8 +346,11 @@ impl Machine {
             features: self.options.features,
             shows_frames: self.lines.is_some(),
             reached: stress.as_ref().map(Guards::reached),
+            counts: counts.as_ref().map(|counts| counts.as_ptr() as usize),
         };
         let layout = emit::emit(&mut buffer.asm, &ir, &allocation, around);
+        let gap = if self.options.perf == Some(PerfFormat::JitDump) { GAP } else { 0 };
+        (0..gap).for_each(|_| buffer.asm.push(0xcc));
         let code = buffer.publish()?;
         let places = Places::encode(&ir, &allocation, options);
         let exits = Machine::exits(&ir, &allocation.insts, allocation.points, &layout, &code);
@@ -357,15 +371,27 @@ impl Machine {
             sides: Vec::new(),
             incoming: Vec::new(),
             dropped: false,
+            counts,
             stress,
         });
         self.insert(number, trace);
         Ok(())
     }
 
-    /// Tells debuggers of traces that were compiled.
-    pub fn announce<'a>(&mut self, traces: impl Iterator<Item = &'a Trace>) {
-        let functions = self.describe(traces);
+    /// Where the code begins of another trace that one leads to.
+    fn target(&self, ir: &Ir, number: u32) -> Result<Option<usize>, CompileError> {
+        match ir.link.target() {
+            Some(target) if target != number => {
+                self.get(target).map(|trace| Some(trace.entry())).ok_or(CompileError::NoTarget)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Tells debuggers of traces that were compiled, and of their variables if that is wanted.
+    pub fn announce<'a>(&mut self, traces: impl Iterator<Item = &'a Trace>, variables: bool) {
+        let functions = self.describe(traces, variables);
+        self.fill_gaps(functions.iter().map(|(_, function)| function));
         let Machine { traces: known, publisher, .. } = self;
         let code = |number: u32| known.get(number as usize)?.as_deref().map(MachineTrace::code);
         let functions = functions.into_iter().filter_map(|(number, f)| Some((f, code(number)?))).collect();
@@ -373,24 +399,31 @@ impl Machine {
         let _ = publisher.announce(functions);
     }
 
-    /// Looks whether a debugger has come, and tells it of all traces.
-    pub fn look_for_debugger<'a>(&mut self, traces: impl Iterator<Item = &'a Trace>) -> bool {
-        let has_come = self.publisher.looks_for_debugger();
-        if has_come {
-            let functions = self.describe(traces).into_iter().map(|(_, function)| function).collect();
-            let _ = self.publisher.announce_again(functions);
-        }
-        has_come
+    /// Tells debuggers of all traces once more, with their variables.
+    pub fn announce_anew<'a>(&mut self, traces: impl Iterator<Item = &'a Trace>) {
+        let _outdated = (self.publisher.start_anew(), std::mem::take(&mut self.gaps));
+        let functions: Vec<Function> = self.describe(traces, true).into_iter().map(|(_, function)| function).collect();
+        self.fill_gaps(functions.iter());
+        let _ = self.publisher.announce_again(functions);
     }
 
-    fn describe<'a>(&mut self, traces: impl Iterator<Item = &'a Trace>) -> Vec<(u32, Function)> {
+    /// Sees to it that nobody takes a line for one of those of these functions.
+    fn fill_gaps<'a>(&mut self, functions: impl Iterator<Item = &'a Function>) {
+        if self.publisher.tells_in_advance() {
+            let gaps = self.gaps.fill(functions, &self.arena, &self.publisher);
+            self.publisher.announce_with_next(gaps);
+        }
+    }
+
+    fn describe<'a>(&mut self, traces: impl Iterator<Item = &'a Trace>, variables: bool) -> Vec<(u32, Function)> {
         let Machine { traces: known, publisher, options, .. } = self;
         if !publisher.is_wanted() {
             return Vec::new();
         }
         let describe = |trace: &Trace| {
             let code = known.get(trace.number as usize)?.as_deref().filter(|code| !code.dropped)?;
-            Some((trace.number, explain::function(trace, code, options.features, publisher)))
+            let features = variables.then_some(options.features);
+            Some((trace.number, explain::function(trace, code, features, publisher)))
         };
         traces.filter_map(describe).collect()
     }

@@ -17,6 +17,7 @@ use perilune_runtime::lua::function::Proto;
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::prototype::LocalVariable;
 
+use super::engine::Engine;
 use super::explain;
 use super::ir::{Const, Link, Op, Ref};
 use super::machine::MachineTrace;
@@ -45,6 +46,8 @@ struct Shown {
     number: u32,
     text: String,
     counts: Vec<(u32, Option<u32>)>,
+    /// How often it was come to, and rounds of its loop.
+    runs: [u64; 2],
     is_gone: bool,
 }
 
@@ -63,11 +66,11 @@ impl Page {
         ));
     }
 
-    /// Notes how often a trace's exits were taken so far.
-    fn note_exits(&mut self, trace: &Trace, is_gone: bool) {
+    /// Notes how often a trace was run and its exits were taken so far.
+    fn note_counts(&mut self, trace: &Trace, runs: [u64; 2], is_gone: bool) {
         if let Some(shown) = self.traces.iter_mut().rev().find(|shown| shown.number == trace.number && !shown.is_gone) {
             shown.counts = trace.exits.iter().map(|exit| (exit.count, exit.side)).collect();
-            shown.is_gone = is_gone;
+            (shown.runs, shown.is_gone) = (runs, is_gone);
         }
     }
 
@@ -77,7 +80,8 @@ impl Page {
             let side = |side: Option<u32>| side.map_or("null".into(), |n| n.to_string());
             let counts = shown.counts.iter().map(|(count, to)| format!("[{count},{}]", side(*to)));
             let counts = counts.collect::<Vec<_>>().join(",");
-            format!("{},\"counts\":[{counts}],\"gone\":{}}}", shown.text, shown.is_gone)
+            let [entries, rounds] = shown.runs;
+            format!("{},\"counts\":[{counts}],\"runs\":[{entries},{rounds}],\"gone\":{}}}", shown.text, shown.is_gone)
         });
         let sources = self.sources.iter().map(|name| {
             let text = fs::read(name).map_or(String::new(), |bytes| String::from_utf8_lossy(&bytes).into_owned());
@@ -115,9 +119,9 @@ fn quote(text: &str) -> String {
 }
 
 /// A trace goes, if there is one.
-pub(super) fn gone(page: &mut Option<Page>, trace: Option<&Trace>) {
+pub(super) fn gone(page: &mut Option<Page>, engine: &Engine, trace: Option<&Trace>) {
     if let (Some(page), Some(trace)) = (page, trace) {
-        page.note_exits(trace, true);
+        page.note_counts(trace, engine.counts(trace.number), true);
     }
 }
 
@@ -125,7 +129,7 @@ impl Jit {
     /// At the end: writes the page, if there is one.
     pub(super) fn write_page(&mut self) {
         if let Some(mut page) = self.page.take() {
-            self.traces().for_each(|trace| page.note_exits(trace, false));
+            self.traces().for_each(|trace| page.note_counts(trace, self.engine.counts(trace.number), false));
             page.write();
         }
     }
@@ -136,7 +140,7 @@ impl Jit {
         if let Some(trace) = self.trace(number) {
             let text = self.as_json(trace, &mut page.sources);
             let counts = vec![(0, None); trace.exits.len()];
-            page.traces.push(Shown { number, text, counts, is_gone: false });
+            page.traces.push(Shown { number, text, counts, runs: [0; 2], is_gone: false });
         }
         self.page = Some(page);
     }
@@ -177,6 +181,8 @@ impl Jit {
         }
         let code = self.engine.machine().and_then(|m| m.get(trace.number));
         let _ = write!(text, ",\"exits\":[{}]", exits(trace, code).join(","));
+        let loop_at = code.and_then(|code| Some(code.layout.offset(code.ir.loop_index()?)));
+        let _ = write!(text, ",\"loop\":{}", loop_at.map_or("null".into(), |offset| offset.to_string()));
         let _ = write!(text, ",\"code\":[{}]", code.map_or(String::new(), |code| machine_code(trace, code, sources)));
         text
     }

@@ -56,9 +56,9 @@ pub struct Jit {
     /// Number of traces that there are.
     pub(super) alive: usize,
     /// Numbers of traces that are gone, and can be given away.
-    free: Vec<u32>,
+    pub(super) free: Vec<u32>,
     /// Where the next recording begins.
-    pending: Option<Pending>,
+    pub(super) pending: Option<Pending>,
     /// The traces for what is done behind calls.
     pub(super) returns: ReturnTraces,
     pub(super) engine: Engine,
@@ -75,7 +75,7 @@ pub struct Jit {
 
 /// What got hot when compiled code was left.
 #[derive(Clone, Copy)]
-enum Pending {
+pub(super) enum Pending {
     /// An exit: the frames stand as its snapshot says.
     Exit { trace: u32, exit: u32, at: Entered },
     /// A place behind a call, that has returned or is about to.
@@ -84,7 +84,7 @@ enum Pending {
 
 /// A place behind a call: the frame, the place in its code, and what returns know of it.
 #[derive(Clone, Copy)]
-struct Behind {
+pub(super) struct Behind {
     at: Entered,
     pc: u32,
     place: ReturnPlace,
@@ -120,13 +120,15 @@ impl Jit {
     /// Plugs a compiler into a state.
     pub fn install(state: &mut State, options: Options) {
         // Lines of interpreted code are shown without a compiler, too.
-        let shows_lines = options.telling == Telling::AtOnce && !options.evaluate;
-        if !options.on && !shows_lines {
+        let may_show_lines = options.telling != Telling::Never && !options.evaluate;
+        if !options.on && !may_show_lines {
             return;
         }
-        state.lines.on = shows_lines;
-        state.hot_loop = options.hotloop;
-        state.hot_function = options.hotloop;
+        state.lines.on = may_show_lines && options.telling == Telling::AtOnce;
+        if options.on {
+            state.hot_loop = options.hotloop;
+            state.hot_function = options.hotloop;
+        }
         let jit = Jit::new(state, options);
         state.tier = Some(Box::new(jit));
     }
@@ -236,16 +238,16 @@ impl Jit {
 
     /// Drops a trace: nothing leads to it any more.
     fn drop_trace(&mut self, number: u32) -> Option<Box<Trace>> {
+        let trace = self.traces[number as usize].take();
+        page::gone(&mut self.page, &self.engine, trace.as_deref());
         self.engine.drop_trace(number);
         self.unannounced.forget(number);
-        let trace = self.traces[number as usize].take();
         self.alive -= usize::from(trace.is_some());
         if let Some(trace) = &trace
             && let Some(place) = trace.behind
         {
             self.returns.remove(&place);
         }
-        page::gone(&mut self.page, trace.as_deref());
         self.free.push(number);
         trace
     }
@@ -508,6 +510,11 @@ fn begin(state: *mut State, doing: u32) -> u32 {
     unsafe { (*state).begin(doing) }
 }
 
+fn meets_debugger(jit: &mut Jit, state: *mut State) -> bool {
+    // SAFETY: as above.
+    jit.meet_debugger(unsafe { &mut *state })
+}
+
 impl Jit {
     /// Records the instruction that is about to be executed.
     fn record_one(&mut self, state: *mut State, pc: *const Word) -> Answer {
@@ -561,7 +568,12 @@ impl Drop for Jit {
 
 impl Tier for Jit {
     fn hot(&mut self, state: *mut State, proto: Gc<Proto>, site: Site) -> Answer {
-        if let Site::Loop(pc) = site {
+        if meets_debugger(self, state) {
+            return Answer::Continue;
+        }
+        if let Site::Loop(pc) = site
+            && self.options.on
+        {
             set_counter(proto, pc, self.options.hotloop);
         }
         if self.is_full() || !self.options.on {
@@ -669,6 +681,9 @@ pub(super) unsafe fn after(state: *mut State, number: u32, left: Left) -> Outcom
     unsafe {
         let work = std::mem::take(&mut (*state).work);
         (*Jit::of(state)).announce_late();
+        if (*Jit::of(state)).meet_debugger(&mut *state) {
+            return left.outcome;
+        }
         // While there is a hook nothing is recorded. An exit because somebody wants attention says nothing.
         let asked = (*state).interrupt.load(Ordering::Relaxed) != 0;
         let counts = left.counts && !asked && !(*state).thread.is_hooked();

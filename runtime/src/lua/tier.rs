@@ -83,31 +83,28 @@ pub type Entry = unsafe fn(*mut State, u32) -> Outcome;
 /// Runs Lua code line by line, with the second argument as the interpreter, until that says that it has ended.
 pub type LineLoop = unsafe fn(*mut State, Stepper<'_>);
 
-/// Runs the interpreter up to the next event. Given how compiled code was left if it was just that.
-pub type Stepper<'a> = &'a mut dyn FnMut(*mut State, Option<Outcome>) -> Stepped;
+/// Runs the interpreter up to the next event, or until another frame is on top than the one that is shown. Given how compiled code was
+/// left if it was just that. Answers whether the call goes on that it was entered for.
+pub type Stepper<'a> = &'a mut dyn FnMut(*mut State, Option<Outcome>) -> bool;
 
-/// What the interpreter came to when it ran a line.
+/// What the interpreter came to in the top frame when it ran a line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Stepped {
+pub enum Event {
     /// A line begins.
     Line,
-    /// Another frame is on top than the one that is shown.
-    Frame,
-    /// A trace is to be entered in the top frame.
+    /// A trace is to be entered.
     Enter(u32),
-    /// The call that it was entered for has ended.
-    Ended,
 }
 
 /// For a debugger that is to see each line of interpreted code.
 #[derive(Clone, Copy, Debug)]
 pub struct Lines {
-    /// The interpreter stops at each line.
+    /// The interpreter stops at each line. The tier may switch it on when it is asked something.
     pub on: bool,
     /// The frame whose lines are shown.
     pub shown: Shown,
-    /// The trace to be entered, when one is.
-    pub trace: u32,
+    /// What is to be shown next.
+    pub event: Option<Event>,
 }
 
 /// A frame whose lines are shown to a debugger.
@@ -125,6 +122,6 @@ pub struct Shown {
 
 impl Default for Lines {
     fn default() -> Lines {
-        Lines { on: false, shown: Shown { thread: 0, depth: 0, last: ptr::null(), told: ptr::null() }, trace: 0 }
+        Lines { on: false, shown: Shown { thread: 0, depth: 0, last: ptr::null(), told: ptr::null() }, event: None }
     }
 }

@@ -37,12 +37,8 @@ pub enum Flow {
     Leave,
     /// It has ended with an error.
     Fail,
-    /// For a debugger: a line begins.
-    Line,
-    /// For a debugger: another frame is on top than the one that it is shown.
-    Frame,
-    /// For a debugger: a trace is to be entered.
-    Enter,
+    /// For a debugger: the event in the state's `lines` is to be shown; if there is none, the frame that is on top.
+    Show,
 }
 
 /// The outcome of a step of the machine.

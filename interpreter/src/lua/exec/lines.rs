@@ -8,7 +8,7 @@ use perilune_runtime::lua::bytecode::Word;
 use perilune_runtime::lua::function::Proto;
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::state::State;
-use perilune_runtime::lua::tier::{Outcome, Stepped};
+use perilune_runtime::lua::tier::{Event, Outcome};
 
 use super::super::call::{Flow, settle};
 use super::super::error::frame_proto;
@@ -37,15 +37,10 @@ pub(super) fn run(st: &mut State, mut flow: Flow) -> Flow {
             match flow {
                 Flow::Go => {}
                 Flow::Record => st.recording = true,
-                Flow::Leave | Flow::Fail => return Stepped::Ended,
-                Flow::Line | Flow::Frame | Flow::Enter => {
-                    let event = match flow {
-                        Flow::Line => Stepped::Line,
-                        Flow::Frame => Stepped::Frame,
-                        _ => Stepped::Enter(st.lines.trace),
-                    };
+                Flow::Leave | Flow::Fail => return false,
+                Flow::Show => {
                     flow = Flow::Go;
-                    return event;
+                    return true;
                 }
             }
             // SAFETY: the frames are as the loop needs them: that is what `Go` and `Record` say.
@@ -65,7 +60,7 @@ pub(super) fn before(st: &mut State, pc: *const Word) -> Option<Flow> {
     let (thread, depth) = (st.thread.address(), st.thread.frames().len());
     let shown = &mut st.lines.shown;
     if (thread, depth) != (shown.thread, shown.depth) {
-        return Some(Flow::Frame);
+        return Some(Flow::Show);
     }
     let told = std::mem::replace(&mut shown.told, std::ptr::null());
     let last = std::mem::replace(&mut shown.last, pc);
@@ -77,7 +72,8 @@ pub(super) fn before(st: &mut State, pc: *const Word) -> Option<Flow> {
     // To those who look, the instruction is in progress.
     frame.pc = pc.wrapping_add(1);
     st.lines.shown.told = pc;
-    Some(Flow::Line)
+    st.lines.event = Some(Event::Line);
+    Some(Flow::Show)
 }
 
 fn index(proto: Gc<Proto>, pc: *const Word) -> Option<usize> {

@@ -8,7 +8,7 @@ use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::number::{Number, Rounding, float_to_int_rounded};
 use perilune_runtime::lua::state::{Raised, State, interrupt};
 use perilune_runtime::lua::table::Table;
-use perilune_runtime::lua::tier::{Answer, Outcome, Site};
+use perilune_runtime::lua::tier::{Answer, Event, Outcome, Site};
 use perilune_runtime::lua::value::{Value, tag};
 
 use super::super::api::to_number;
@@ -48,7 +48,7 @@ pub(super) fn hot_loop(st: &mut State, back_edge: *const Word) -> Step {
     let Some(tier) = tier_of(st) else { return Ok(Flow::Go) };
     // SAFETY: the tier lives as long as the state, which does not take it away meanwhile.
     match unsafe { (*tier).hot(st, proto, Site::Loop(pc as u32)) } {
-        Answer::Continue => Ok(Flow::Go),
+        Answer::Continue => Ok(go_on(st)),
         Answer::Record => Ok(Flow::Record),
         // SAFETY: the tier has patched the back edge.
         Answer::Enter => enter(st, unsafe { *back_edge.add(1) }),
@@ -73,7 +73,7 @@ pub(super) fn hot_function(st: &mut State) -> Step {
     let Some(tier) = tier_of(st) else { return Ok(Flow::Go) };
     // SAFETY: the tier lives as long as the state, which does not take it away meanwhile.
     match unsafe { (*tier).hot(st, proto, Site::Function) } {
-        Answer::Continue => Ok(Flow::Go),
+        Answer::Continue => Ok(go_on(st)),
         Answer::Record => Ok(Flow::Record),
         Answer::Enter => enter(st, proto.entry_trace.get()),
     }
@@ -83,8 +83,8 @@ pub(super) fn hot_function(st: &mut State) -> Step {
 #[inline(never)]
 pub(super) fn enter(st: &mut State, trace: u32) -> Step {
     if st.lines.on {
-        st.lines.trace = trace;
-        return Ok(Flow::Enter);
+        st.lines.event = Some(Event::Enter(trace));
+        return Ok(Flow::Show);
     }
     let Some(tier) = tier_of(st) else { return Ok(Flow::Go) };
     // SAFETY: the tier lives as long as the state; its borrow ends before the trace runs. The number comes from a place
@@ -93,7 +93,15 @@ pub(super) fn enter(st: &mut State, trace: u32) -> Step {
         let entry = (*tier).entry(trace);
         entry(st, trace)
     };
-    left(st, outcome)
+    match left(st, outcome)? {
+        Flow::Go => Ok(go_on(st)),
+        flow => Ok(flow),
+    }
+}
+
+/// How the interpreter goes on: if a debugger has come meanwhile, in the debugging loop.
+fn go_on(st: &State) -> Flow {
+    if st.lines.on { Flow::Show } else { Flow::Go }
 }
 
 /// How the interpreter goes on when a trace was left.

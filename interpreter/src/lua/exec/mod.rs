@@ -43,7 +43,7 @@ pub fn run(st: &mut State, step: Step) -> Result<(), Raised> {
                 // SAFETY: as above.
                 unsafe { execute::execute::<true>(st) }
             }
-            Flow::Line | Flow::Frame | Flow::Enter => Flow::Go,
+            Flow::Show => Flow::Go,
             Flow::Leave | Flow::Fail => {
                 stop_recording(st, "left the interpreter's loop");
                 st.begin(doing);

@@ -78,6 +78,8 @@ pub struct Surroundings<'a> {
     pub shows_frames: bool,
     /// Test mode: the address of a byte for each point, set when the point's guard is reached.
     pub reached: Option<usize>,
+    /// The address of two words that count, for the trace viewer: how often the trace is come to, and rounds of its loop.
+    pub counts: Option<usize>,
 }
 
 /// Addresses of the functions that make frames stand.
@@ -193,6 +195,7 @@ enum Cold {
 
 impl Emitter<'_> {
     fn trace(&mut self) {
+        self.count(0);
         self.moves(&self.allocation.entry);
         let mut after = 0;
         let mut loop_start = None;
@@ -205,6 +208,7 @@ impl Emitter<'_> {
                     let label = self.asm.new_dynamic_label();
                     self.asm.dynamic_label(label);
                     loop_start = Some(label);
+                    self.count(1);
                 } else {
                     self.inst(at, &assigned);
                 }
@@ -231,6 +235,16 @@ impl Emitter<'_> {
         for (bits, label) in std::mem::take(&mut self.pool) {
             self.asm.dynamic_label(label);
             self.asm.push_u64(bits);
+        }
+    }
+
+    /// Counts, where no flags are alive.
+    fn count(&mut self, what: usize) {
+        if let Some(words) = self.around.counts {
+            encode::push(self.asm, Rm::Reg(x64::RESULT));
+            encode::mov_imm(self.asm, x64::RESULT, (words + what * size_of::<u64>()) as u64);
+            encode::group1(self.asm, Group1::Add, Rm::Mem(Mem::at(x64::RESULT, 0)), 1);
+            encode::pop(self.asm, Rm::Reg(x64::RESULT));
         }
     }
 

@@ -84,7 +84,7 @@ pub fn interpreted(described: InterpretedLine<'_>, publisher: &mut Publisher) ->
 }
 
 /// The description of a function whose lines have a byte each, from `start` on, which stand for them before there is other code.
-pub fn never_run(proto: Gc<Proto>, lines: &[u32], start: usize, publisher: &mut Publisher) -> Function {
+pub fn lines_to_come(proto: Gc<Proto>, lines: &[u32], start: usize, publisher: &mut Publisher) -> Function {
     let file = Files { publisher, known: Vec::new() }.get(proto);
     let row = |(offset, line): (u32, &u32)| Row { offset, file, line: *line, is_statement: true };
     let name = declared_name(&proto);

@@ -7,9 +7,10 @@
 //! Stretches in a row of one frame form *blocks* in which a variable has one type and each line begins once. Blocks are what gdb
 //! tells the copies of a line by.
 //!
-//! Variables take several times as long to describe as all else, so they are left out unless there is a debugger.
+//! Variables take several times as long to describe as all else, so they are left out where that would cost too much.
 #![forbid(unsafe_code)]
 
+mod gaps;
 mod interpreted;
 mod variables;
 
@@ -31,15 +32,17 @@ use super::places::Interval;
 use super::snapshot::Frame;
 use super::trace::Trace;
 use crate::code::publish::Publisher;
+pub use gaps::{Gaps, never_run};
 pub use interpreted::{
-    BASE_SLOTS, InterpretedLine, LEAD, interpreted, interpreted_variables, leave_types_open, never_run,
+    BASE_SLOTS, InterpretedLine, LEAD, interpreted, interpreted_variables, leave_types_open, lines_to_come,
 };
 pub use variables::TYPES;
 use variables::{Stored, Visible};
 
-/// The description of a trace and its code. Its files become the publisher's.
-pub fn function(trace: &Trace, code: &MachineTrace, features: Features, publisher: &mut Publisher) -> Function {
-    let explained = Explained::new(trace, code, publisher.is_debugged().then_some(features));
+/// The description of a trace and its code, with variables if `features` are given, those of the processor that the code was made for.
+/// Its files become the publisher's.
+pub fn function(trace: &Trace, code: &MachineTrace, features: Option<Features>, publisher: &mut Publisher) -> Function {
+    let explained = Explained::new(trace, code, features);
     let files = &mut Files { publisher, known: Vec::new() };
     let symbol = Symbol {
         name: format!("trace_{}", trace.number),
@@ -97,7 +100,6 @@ struct Explained<'a> {
 }
 
 impl<'a> Explained<'a> {
-    /// With variables if `features` are given, those of the processor that the code was made for.
     fn new(trace: &'a Trace, code: &'a MachineTrace, features: Option<Features>) -> Explained<'a> {
         let places = features.map_or_else(Vec::new, |f| code.places.intervals(&code.ir, &code.layout, f));
         let mut explained = Explained { trace, code, places, stored: Stored::default(), stretches: Vec::new() };
