@@ -414,6 +414,11 @@ fn commands_show_traces() {
     let mut t = Terminal::start(&["-joff"], "");
     t.prompt("> ");
     t.type_line(":jit", "hot code is not compiled; there are 0 traces");
+    t.type_line(":jit on", "hot code is compiled; there are 0 traces");
+    t.type_line(":trace for i = 1, 1000 do end", "trace 1 stdin:1 loop: ");
+    t.leave();
+    let mut t = Terminal::start(&["-joff", "--gdb=off"], "");
+    t.prompt("> ");
     t.type_line(":jit on", "the compiler is off since the start");
     t.leave();
 }

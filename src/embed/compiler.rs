@@ -41,10 +41,7 @@ impl Lua {
     /// # Errors
     /// When there is no such mode or no compiler, as a message.
     pub fn set_jit_mode(&self, mode: &str) -> Result<(), String> {
-        self.with(|state| match Jit::find(state) {
-            Some(jit) => jit.set_mode(mode),
-            None => Err("the compiler is off since the start".into()),
-        })
+        self.with(|state| Jit::set_mode(state, mode))
     }
 }
 

@@ -140,8 +140,18 @@ impl Jit {
     }
 
     /// Changes the mode while programs run: with `off` no more traces are made; those that there are stay in use.
-    pub fn set_mode(&mut self, mode: &str) -> Result<(), String> {
-        self.options.set_mode(mode)
+    ///
+    /// # Errors
+    /// When there is no such mode or no compiler, as a message.
+    pub fn set_mode(state: &mut State, mode: &str) -> Result<(), String> {
+        let jit = Jit::find(state).ok_or("the compiler is off since the start")?;
+        let was_on = jit.options.on;
+        jit.options.set_mode(mode)?;
+        if jit.options.on && !was_on {
+            let threshold = jit.options.hotloop;
+            (state.hot_loop, state.hot_function) = (threshold, threshold);
+        }
+        Ok(())
     }
 
     /// The parameters.
