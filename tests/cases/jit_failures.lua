@@ -23,7 +23,7 @@ local function neg(a) return -a end
 local function global() return undefined.x end
 local function global_call() return undefined_function(1) end
 local bad = {
-  nil, false, 1, 2.5, "text", {}, print, setmetatable({}, { __name = "Named" }), io.stdout, coroutine.create(print), n = 10,
+  nil, false, 1, 2.5, "text", {}, print, setmetatable({}, { __name = "Named" }), io.stderr, coroutine.create(print), n = 10,
 }
 for i = 1, 600 do
   local v = bad[i // 12 % 11 + 1]

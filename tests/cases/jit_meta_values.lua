@@ -82,7 +82,7 @@ for i = 1, 100 do
   local m = getmetatable(locked)
   found[m] = (found[m] or 0) + 1
   if getmetatable("").__index ~= string then found.no = true end
-  if getmetatable(io.stdout) ~= getmetatable(file) then found.no = true end
+  if getmetatable(io.stderr) ~= getmetatable(file) then found.no = true end
   if getmetatable(1) ~= nil then found.number = (found.number or 0) + 1 end
   if i == 50 then debug.setmetatable(locked, { __metatable = "open" }) end
   if i == 70 then debug.setmetatable(0, {}) end
