@@ -66,3 +66,25 @@ for i = 1, 300 do
   if i == 250 then big = 1 end
 end
 print(at_most)
+
+-- A limit before all integers, where the loop begins at the last or the first of them.
+local function down(from, limit)
+  local n = 0
+  for i = from, limit, -1 do n = n + 1 if i % 3 == 5 or n > 9 then break end end
+  return n
+end
+local function up(from, limit)
+  local n = 0
+  for i = from, limit do n = n + 1 if i % 3 == 5 or n > 9 then break end end
+  return n
+end
+local sums = { 0, 0, 0, 0, 0 }
+for i = 1, 300 do
+  local late = i > 100
+  sums[1] = sums[1] + down(late and math.maxinteger or 5, late and 1e300 or 1)
+  sums[2] = sums[2] + up(late and math.mininteger or 1, late and -1e300 or 5)
+  sums[3] = sums[3] + up(late and math.mininteger or 1, late and 0 / 0 or 5)
+  sums[4] = sums[4] + down(late and math.mininteger + 3 or 5, late and -1e300 or 1)
+  sums[5] = sums[5] + up(late and math.maxinteger - 3 or 1, late and 1e300 or 5)
+end
+print(table.concat(sums, " "))

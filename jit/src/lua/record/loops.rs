@@ -207,7 +207,7 @@ impl Recorder {
         let a = bc::a(w);
         let s = self.actual(a + 2).raw_integer();
         let init = self.get(a)?;
-        let (limit, y) = self.integer_limit(a + 1, s > 0)?;
+        let Some((limit, y)) = self.integer_limit(a + 1, s > 0)? else { return Ok(Next::More) };
         let x = self.actual(a).raw_integer();
         let (runs, op, not) = if s > 0 { (x <= y, Ins::Le, Ins::Gt) } else { (x >= y, Ins::Ge, Ins::Lt) };
         self.b.guard(if runs { op } else { not }, init, limit)?;
@@ -239,23 +239,24 @@ impl Recorder {
         self.enter_loop(w)
     }
 
-    /// The limit of a loop over integers, as an integer, and what it is now: a float is rounded towards the inside.
-    fn integer_limit(&mut self, register: usize, forwards: bool) -> Rec<(Ref, i64)> {
+    /// The limit of a loop over integers, as an integer, and what it is now: a float is rounded towards the inside. None: it lies
+    /// before all integers, and the loop does not run.
+    fn integer_limit(&mut self, register: usize, forwards: bool) -> Rec<Option<(Ref, i64)>> {
         let (r, actual) = (self.get(register)?, self.actual(register));
         if self.ty(r) != Type::Float {
-            return Ok((r, actual.raw_integer()));
+            return Ok(Some((r, actual.raw_integer())));
         }
         let rounded = if forwards { actual.raw_float().floor() } else { actual.raw_float().ceil() };
         if let Some(limit) = number::float_to_int(rounded) {
             let rounded = self.b.unary(if forwards { Ins::Floor } else { Ins::Ceil }, r)?;
-            return Ok((self.b.f2i(rounded)?, limit));
+            return Ok(Some((self.b.f2i(rounded)?, limit)));
         }
-        // Behind all integers. What is not a number counts as negative.
+        // Outside of all integers. What is not a number counts as negative.
         let end = 2f64.powi(63);
         let (op, bound, limit) = if rounded > 0.0 { (Ins::Ge, end, i64::MAX) } else { (Ins::Ult, -end, i64::MIN) };
         let bound = self.b.float(bound);
         self.b.guard(op, r, bound)?;
-        Ok((self.b.int(limit), limit))
+        Ok(if forwards == (rounded > 0.0) { Some((self.b.int(limit), limit)) } else { None })
     }
 
     /// The first iteration of a loop begins: perhaps its trace is there.
