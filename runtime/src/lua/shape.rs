@@ -353,18 +353,19 @@ impl Heap {
             meta.set_flag(flag::TWIN);
             return Ok(Some(to));
         }
-        let transition = |to| TwinTransition { of, values: (0..of.count()).map(|i| meta.slot(i)).collect(), to };
-        let has_twin = |other: Gc<Table>| transition(from).leads(other);
-        if !from.by_meta.borrow().iter().any(|(other, _)| other.is_some_and(has_twin)) && known.is_none() {
+        let mut new = TwinTransition { of, values: (0..of.count()).map(|i| meta.slot(i)).collect(), to: from };
+        let has_twin = |(other, _): &MetaTransition| other.is_some_and(|other| new.leads(other));
+        if known.is_none() && !from.by_meta.borrow().iter().any(has_twin) {
             return Ok(None);
         }
-        let to = self.new_shape(from.count, None, Some(from), from.keys.clone(), self.twins)?;
         let mut twins = from.by_twin.borrow_mut();
         twins.retain(|t| self.trusts(t.to));
         if twins.len() >= MAX_TRANSITIONS {
             return Ok(None);
         }
-        twins.push(transition(to));
+        let to = self.new_shape(from.count, None, Some(from), from.keys.clone(), self.twins)?;
+        new.to = to;
+        twins.push(new);
         meta.set_flag(flag::TWIN);
         Ok(Some(to))
     }

@@ -425,8 +425,8 @@ impl State {
     }
 }
 
-/// Functions of both kinds, and both kinds of numbers, share a metatable.
-/// Where the metatable of a type's values stands among those of all types, by tag.
+/// Where the metatable of a type's values stands among those of all types, by tag. Functions of both kinds, and both kinds of numbers,
+/// share one.
 pub fn type_index(t: u8) -> u8 {
     match t {
         tag::FLOAT => tag::INTEGER,

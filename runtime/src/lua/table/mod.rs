@@ -8,9 +8,9 @@
 //! Invariants: the array's last element is not nil; the key behind the array's last is not in the hash, so that the
 //! array's length is a border; a short string is a key in the shape or in the hash, never in both.
 //!
-//! A table in use as a metatable, or found through `__index`, is *flagged*. Its shape, which only flagged tables have, says so, and a change
-//! of what can be found in it (a key added or removed, a `__` field changed, its metatable changed) raises the heap's
-//! *epoch*, which inline caches that looked through it compare.
+//! A table in use as a metatable, or found through `__index`, is *flagged*. Its shape, which only flagged tables have,
+//! says so, and a change of what can be found in it (a key added or removed, a `__` field changed, its metatable changed)
+//! raises the heap's *epoch*, which inline caches that looked through it compare.
 
 mod array;
 mod fields;
