@@ -100,7 +100,9 @@ impl Machine {
 
     /// Loads bytes at an address, and starts there.
     pub fn load_flat(&mut self, image: &[u8], address: Gpa, start: Start) -> Result<(), Error> {
-        Ok(image::load_flat(&mut self.state, image, address.0, start)?)
+        image::load_flat(&mut self.state, image, address.0, start)?;
+        self.state.symbols = Symbols::default();
+        Ok(())
     }
 
     /// Runs the guest to the next exit, with no hook called.

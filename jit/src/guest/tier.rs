@@ -182,7 +182,8 @@ impl Translator {
         machine.add_code((key.physical >> PAGE_SIZE.trailing_zeros()) as u32, lines);
         let code = done.buffer.publish()?;
         if self.publisher.is_wanted() {
-            self.publisher.announce(vec![(explain::function(&machine.symbols, key.rip, &code), &code)])?;
+            // A block that cannot be described runs all the same.
+            let _ = self.publisher.announce(vec![(explain::function(&machine.symbols, key.rip, &code), &code)]);
         }
         let made = Made {
             key,
