@@ -88,7 +88,7 @@ impl Jit {
     fn announce_when_due(&mut self) {
         let waiting = &self.unannounced;
         let run = waiting.began.elapsed();
-        if run < MOMENT || waiting.spent > GRACE + run / SHARE {
+        if run < MOMENT || !waiting.affords(0, run) {
             return;
         }
         if !waiting.has_variables && !self.engine.is_watched() && waiting.affords(self.alive, run) {

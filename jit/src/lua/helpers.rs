@@ -7,7 +7,8 @@
 //! says, which the recorder has guarded. Helpers that are not full neither collect nor run Lua code, so objects stay valid.
 
 use perilune_interpreter::lua::call::{call_plain, pcall_plain, place_results};
-use perilune_runtime::lua::function::{Cell, LuaFunction, Proto, Special};
+use perilune_interpreter::lua::exec::rounds;
+use perilune_runtime::lua::function::{Cell, LuaFunction, NativeFunction, Proto, Special};
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::number;
 use perilune_runtime::lua::state::State;
@@ -318,8 +319,7 @@ helpers! {
         }
     }
     fn loop_count(state, start: i64, limit: i64, step: i64) -> i64 {
-        let distance = if step > 0 { limit.wrapping_sub(start) } else { start.wrapping_sub(limit) };
-        (distance as u64 / step.unsigned_abs()) as i64
+        rounds(start, limit, step) as i64
     }
     fn string_part(state, s: Gc<Str>, from: i64, to: i64) -> u64 {
         object(state.heap.string(&s.bytes()[from as usize..to as usize]))
@@ -360,12 +360,12 @@ helpers! {
         0
     }
     fn closing(state, level: i64) -> i64 {
-        let base = state.thread.frames().last().map_or(0, |f| i64::from(f.base));
+        let base = base(state) as i64;
         state.thread.closing().last().map(|slot| i64::from(*slot) - base).filter(|slot| *slot >= level).unwrap_or(-1)
     }
     fn close_later(state, slot: i64) -> i64 {
-        let base = state.thread.frames().last().map_or(0, |f| i64::from(f.base));
-        state.thread.closing().push((base + slot) as u32);
+        let slot = base(state) + slot as usize;
+        state.thread.closing().push(slot as u32);
         0
     }
     fn close_next(state) -> i64 {
@@ -374,10 +374,7 @@ helpers! {
     }
     fn extra(state) -> i64 { state.thread.frames().last().map_or(0, |f| i64::from(f.extra)) }
     fn call_native(state, register: i64, arguments: i64, wanted: i64) -> i64 {
-        let base = state.thread.frames().last().map_or(0, |f| f.base as usize);
-        let at = base + register as usize;
-        let Some(native) = state.slot(at).as_native() else { return 0 };
-        state.set_top(at + 1 + arguments as usize);
+        let Some((at, native)) = native_at(state, register, arguments) else { return 0 };
         let changes = state.outside_changes;
         let count = if native.special() == Special::Pcall {
             pcall_plain(state, at, wanted as i32)
@@ -387,22 +384,36 @@ helpers! {
             place_results(state, at, wanted as i32, first, count);
             count
         };
-        let answer = count as i64 + 1;
-        if state.outside_changes != changes || state.thread.is_hooked() { -answer } else { answer }
+        unless_changed(state, changes, count as i64 + 1)
     }
     fn call_meta(state, register: i64, arguments: i64, target: i64) -> i64 {
-        let base = state.thread.frames().last().map_or(0, |f| f.base as usize);
-        let at = base + register as usize;
-        let Some(native) = state.slot(at).as_native() else { return 0 };
-        state.set_top(at + 1 + arguments as usize);
+        let base = base(state);
+        let Some((at, native)) = native_at(state, register, arguments) else { return 0 };
         let changes = state.outside_changes;
         let Ok(count) = call_plain(state, native, at) else { return 0 };
         let result = if count > 0 { state.slot(state.top() - count) } else { Value::NIL };
         let truth = Value::boolean(!result.is_falsy());
         state.set_slot(base + target as usize, if target == register { truth } else { result });
-        let answer = if result.is_falsy() { 1 } else { 2 };
-        if state.outside_changes != changes || state.thread.is_hooked() { -answer } else { answer }
+        unless_changed(state, changes, if result.is_falsy() { 1 } else { 2 })
     }
+}
+
+/// Where the registers of the top frame begin.
+fn base(state: &State) -> usize {
+    state.thread.frames().last().map_or(0, |f| f.base as usize)
+}
+
+/// The native function in a register of the top frame, behind where it lies; its arguments end at the top now.
+fn native_at(state: &mut State, register: i64, arguments: i64) -> Option<(usize, Gc<NativeFunction>)> {
+    let at = base(state) + register as usize;
+    let native = state.slot(at).as_native()?;
+    state.set_top(at + 1 + arguments as usize);
+    Some((at, native))
+}
+
+/// An answer; its negative if a hook was set or something that traces take for granted has changed since.
+fn unless_changed(state: &State, changes: u32, answer: i64) -> i64 {
+    if state.outside_changes != changes || state.thread.is_hooked() { -answer } else { answer }
 }
 
 /// The tags that helpers get are those of values.

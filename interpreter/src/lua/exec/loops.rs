@@ -212,7 +212,7 @@ fn integer_limit(st: &mut State, init: i64, limit: Value, step: i64) -> Result<O
 
 /// The number of further rounds of a loop that runs.
 #[inline(always)]
-pub(super) fn rounds(init: i64, limit: i64, step: i64) -> u64 {
+pub fn rounds(init: i64, limit: i64, step: i64) -> u64 {
     if step > 0 {
         let span = (limit as u64).wrapping_sub(init as u64);
         if step == 1 { span } else { span / step as u64 }

@@ -21,6 +21,7 @@ use perilune_runtime::lua::tier::{Answer, Tier};
 
 pub use finish::finish;
 pub use hook::{native_begins, native_ends};
+pub use loops::rounds;
 pub use safepoint::{collect, collect_above, finalize_all, run_finalizers, warn, with_memory};
 pub use slow::{function_below, function_slot};
 

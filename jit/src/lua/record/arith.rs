@@ -246,26 +246,6 @@ impl Recorder {
                 _ => self.binary_meta(Event::Le, y, x),
             };
         }
-        let outcome = |a: f64, b: f64| match op {
-            Ins::Lt => a < b,
-            Ins::Le => a <= b,
-            Ins::Gt => a > b,
-            _ => a >= b,
-        };
-        if tx == Type::Int && ty == Type::Int {
-            let (a, b) = (x.1.raw_integer(), y.1.raw_integer());
-            let holds = match op {
-                Ins::Lt => a < b,
-                Ins::Le => a <= b,
-                Ins::Gt => a > b,
-                _ => a >= b,
-            };
-            return self.compare(op, x.0, y.0, holds);
-        }
-        let (fa, fb) = (x.1.as_number().unwrap_or(f64::NAN), y.1.as_number().unwrap_or(f64::NAN));
-        if tx == ty {
-            return self.compare(op, x.0, y.0, outcome(fa, fb));
-        }
         let less = |a, b| raw_less(a, b) == Some(true);
         let at_most = |a, b| raw_less_equal(a, b) == Some(true);
         let outcome = match op {
@@ -274,6 +254,9 @@ impl Recorder {
             Ins::Gt => less(y.1, x.1),
             _ => at_most(y.1, x.1),
         };
+        if tx == ty {
+            return self.compare(op, x.0, y.0, outcome);
+        }
         self.compare_mixed(op, x, y, outcome)
     }
 

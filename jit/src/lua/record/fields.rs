@@ -43,20 +43,17 @@ impl Recorder {
         self.call_helper(H::FindString, &[o.r, k])
     }
 
-    /// Assigns to a field of a table, whatever its shape is; not, and nothing is recorded, if a metamethod is asked for it.
-    pub(super) fn set_varying_field(&mut self, o: Object, key: Gc<Str>, value: Ref) -> Rec<Option<Next>> {
+    /// Assigns to a field of a table, whatever its shape is; no metamethod is asked: there is none, or the field is there.
+    pub(super) fn set_varying_field(&mut self, o: Object, key: Gc<Str>, value: Ref) -> Rec<Next> {
         let k = self.value_constant(Value::from(key))?;
         let asks = o.table.metatable().is_some_and(|m| !m.event(&self.state().heap, Event::NewIndex).is_nil());
         if asks {
-            if o.table.get_str(key).is_nil() {
-                return Ok(None);
-            }
             let place = self.find_string(o, k)?;
             self.guard_not_nil(place, 0)?;
         } else {
             self.guard_no_event(o.r, o.table, Event::NewIndex)?;
         }
-        self.set_by_helper([H::SetField, H::SetFieldF], &[o.r, k], value).map(Some)
+        self.set_by_helper([H::SetField, H::SetFieldF], &[o.r, k], value)
     }
 
     /// A new field of a table whose shape is known: it leads to another shape.

@@ -453,10 +453,8 @@ impl Recorder {
 
     /// Assigns to a field of a table itself; no metamethod is asked.
     fn set_field(&mut self, o: Object, key: Gc<Str>, value: Ref) -> Rec<Next> {
-        if self.varies()
-            && let Some(next) = self.set_varying_field(o, key, value)?
-        {
-            return Ok(next);
+        if self.varies() {
+            return self.set_varying_field(o, key, value);
         }
         self.guard_shape(o)?;
         let is_there = !o.table.get_str(key).is_nil();
