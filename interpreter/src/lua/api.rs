@@ -164,7 +164,7 @@ pub fn check_option(
 ) -> Result<usize, Raised> {
     let word = match default {
         Some(d) if is_none_or_nil(st, f, i) => d.as_bytes().to_vec(),
-        _ => check_string(st, f, i)?.bytes().to_vec(),
+        _ => check_string(st, f, i)?.c_string().to_vec(),
     };
     match words.iter().position(|w| w.as_bytes() == word) {
         Some(n) => Ok(n),
@@ -234,7 +234,7 @@ pub fn to_string(st: &mut State, value: Value) -> Result<Gc<Str>, Raised> {
         tag::INTEGER | tag::FLOAT => to_bytes(value).unwrap_or_default(),
         _ => {
             let mut text = match metafield(st, value, Event::Name).as_string() {
-                Some(name) => name.bytes().to_vec(),
+                Some(name) => name.c_string().to_vec(),
                 None => value.type_name().as_bytes().to_vec(),
             };
             text.extend_from_slice(format!(": {:#x}", value.payload()).as_bytes());

@@ -8,6 +8,7 @@ use perilune_runtime::lua::event::Event;
 use perilune_runtime::lua::function::Proto;
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::state::{CallFrame, Raised, State};
+use perilune_runtime::lua::string::c_string;
 use perilune_runtime::lua::thread::{Frame, FrameKind, Thread, frame_flag};
 use perilune_runtime::lua::value::{Value, tag};
 
@@ -92,8 +93,7 @@ const ESCAPED: u32 = 0x10_ff00;
 impl fmt::Display for Bytes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let escape = |byte: u8| char::from_u32(ESCAPED + u32::from(byte)).unwrap_or_default();
-        let shown = self.0.split(|byte| *byte == 0).next().unwrap_or_default();
-        for chunk in shown.utf8_chunks() {
+        for chunk in c_string(self.0).utf8_chunks() {
             for c in chunk.valid().chars() {
                 if u32::from(c) < ESCAPED {
                     f.write_char(c)?;
@@ -189,7 +189,7 @@ pub fn type_name_of(st: &State, value: Value) -> Vec<u8> {
         && let Some(meta) = st.metatable_of(value)
         && let Some(name) = meta.get_short(st.heap.names.event(Event::Name)).as_string()
     {
-        return name.bytes().split(|byte| *byte == 0).next().unwrap_or_default().to_vec();
+        return name.c_string().to_vec();
     }
     value.type_name().as_bytes().to_vec()
 }
@@ -244,11 +244,7 @@ pub type Named = Option<(&'static str, Vec<u8>)>;
 
 fn describe(name: Named) -> Vec<u8> {
     match name {
-        Some((kind, name)) => {
-            // C's strings end at a zero byte.
-            let name = name.split(|c| *c == 0).next().unwrap_or_default();
-            [b" (", kind.as_bytes(), b" '", name, b"')"].concat()
-        }
+        Some((kind, name)) => [b" (", kind.as_bytes(), b" '", c_string(&name), b"')"].concat(),
         None => Vec::new(),
     }
 }

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 use perilune_runtime::lua::number::{self, Number};
+use perilune_runtime::lua::string::c_string;
 
 use super::source::{Parsed, SyntaxError, chunk_id};
 use super::symbol::{Symbol, Symbols};
@@ -606,8 +607,7 @@ fn push_utf8(value: u32, out: &mut Vec<u8>) {
 
 /// A text in quotes, up to its first zero byte: C strings end there.
 fn quote(text: &[u8]) -> Vec<u8> {
-    let text = text.split(|&c| c == 0).next().unwrap_or_default();
-    [b"'", text, b"'"].concat()
+    [b"'", c_string(text), b"'"].concat()
 }
 
 #[cfg(test)]

@@ -24,6 +24,11 @@ pub struct Str {
 const HEAD: usize = size_of::<Str>();
 
 impl Str {
+    /// Its bytes up to a zero, see [`c_string`].
+    pub fn c_string(&self) -> &[u8] {
+        c_string(self.bytes())
+    }
+
     /// Its bytes.
     #[inline(always)]
     pub fn bytes(&self) -> &[u8] {
@@ -78,6 +83,13 @@ impl Str {
         drop(unsafe { Box::from_raw(slice) });
         self.len
     }
+}
+
+/// The bytes up to a zero. Names of files, options, modes and what goes into messages are strings of C in the reference
+/// implementation: what follows a zero is not seen.
+pub fn c_string(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().position(|c| *c == 0).unwrap_or(bytes.len());
+    &bytes[..end]
 }
 
 /// The hash of a string's bytes. The same in each run, so that runs can be repeated.

@@ -409,7 +409,7 @@ fn warn(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
 /// The mode that an argument gives; what is neither text nor binary is refused by name.
 fn mode_argument(st: &mut State, f: CallFrame, i: usize) -> Result<Result<Mode, String>, Raised> {
     let Some(mode) = opt_string(st, f, i)? else { return Ok(Ok(Mode::Any)) };
-    let (text, binary) = (mode.bytes().contains(&b't'), mode.bytes().contains(&b'b'));
+    let (text, binary) = (mode.c_string().contains(&b't'), mode.c_string().contains(&b'b'));
     Ok(match (text, binary) {
         (true, true) => Ok(Mode::Any),
         (true, false) => Ok(Mode::Text),
@@ -453,14 +453,12 @@ fn fail_with_error(st: &mut State) -> Result<u32, Raised> {
 fn load(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     let chunk = st.arg(f, 0);
     let mode = mode_argument(st, f, 2)?;
-    // A name ends at a zero, as C has it.
-    let up_to_zero = |name: &[u8]| name.split(|byte| *byte == 0).next().unwrap_or_default().to_vec();
     if chunk.is_string() || chunk.is_number() {
         let text = check_string(st, f, 0)?;
         let name = opt_string(st, f, 1)?.unwrap_or(text);
-        return load_text(st, f, text.bytes(), &up_to_zero(name.bytes()), mode, 3);
+        return load_text(st, f, text.bytes(), name.c_string(), mode, 3);
     }
-    let name = opt_string(st, f, 1)?.map_or_else(|| b"=(load)".to_vec(), |s| up_to_zero(s.bytes()));
+    let name = opt_string(st, f, 1)?.map_or_else(|| b"=(load)".to_vec(), |s| s.c_string().to_vec());
     if !chunk.is_function() {
         return Err(type_error(st, f, 0, "function"));
     }
@@ -523,7 +521,7 @@ pub fn read_chunk(st: &mut State, path: Option<&[u8]>) -> Result<(Vec<u8>, Vec<u
 fn loadfile(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     let path = opt_string(st, f, 0)?;
     let mode = mode_argument(st, f, 1)?;
-    match read_chunk(st, path.as_ref().map(|p| p.bytes())) {
+    match read_chunk(st, path.as_ref().map(|p| p.c_string())) {
         Ok((text, name)) => load_text(st, f, &text, &name, mode, 2),
         Err(message) => {
             st.raise_text(&message);
@@ -534,7 +532,7 @@ fn loadfile(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
 
 fn dofile(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     let path = opt_string(st, f, 0)?;
-    let (text, name) = match read_chunk(st, path.as_ref().map(|p| p.bytes())) {
+    let (text, name) = match read_chunk(st, path.as_ref().map(|p| p.c_string())) {
         Ok(chunk) => chunk,
         Err(message) => return Err(st.raise_text(&message)),
     };

@@ -86,7 +86,7 @@ fn content(value: Value) -> Value {
 
 fn getinfo(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     let (thread, first) = thread_argument(st, f);
-    let options = opt_string(st, f, first + 1)?.map_or_else(|| b"flnSrtu".to_vec(), |s| s.bytes().to_vec());
+    let options = opt_string(st, f, first + 1)?.map_or_else(|| b"flnSrtu".to_vec(), |s| s.c_string().to_vec());
     if options.first() == Some(&b'>') {
         return Err(arg_error(st, f, first + 1, "invalid option '>'"));
     }
@@ -193,7 +193,7 @@ fn traceback(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     if !message.is_nil() && !message.is_string() && !message.is_number() {
         return give(st, message);
     }
-    let message = opt_string(st, f, first)?.map(|s| s.bytes().to_vec());
+    let message = opt_string(st, f, first)?.map(|s| s.c_string().to_vec());
     let level = opt_c_int(st, f, first + 1, i32::from(thread == st.thread))?;
     let text = trace(st, thread, message.as_deref(), usize::try_from(level).unwrap_or(usize::MAX));
     give_vec(st, text)
@@ -490,7 +490,7 @@ fn sethook(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
         function = check_function(st, f, first)?;
         count = u32::try_from(opt_c_int(st, f, first + 2, 0)?).unwrap_or(0);
         for (letter, bit) in LETTERS {
-            if letters.bytes().contains(&letter) {
+            if letters.c_string().contains(&letter) {
                 mask |= bit;
             }
         }

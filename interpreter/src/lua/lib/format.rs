@@ -8,6 +8,7 @@ use std::io::Write;
 
 use perilune_runtime::lua::decimal;
 use perilune_runtime::lua::number::write_nonfinite;
+use perilune_runtime::lua::string::c_string;
 
 /// Longest specification between `%` and the conversion's letter, in bytes.
 const MAX_SPEC: usize = 22;
@@ -48,11 +49,7 @@ pub fn parse(text: &[u8]) -> Result<(Spec, usize), SpecError> {
     if len + 1 >= MAX_SPEC {
         return Err(SpecError::TooLong);
     }
-    let shown = || {
-        let text = &text[..text.len().min(len + 1)];
-        let end = text.iter().position(|c| *c == 0).unwrap_or(text.len());
-        [b"%", &text[..end]].concat()
-    };
+    let shown = || [b"%", c_string(&text[..text.len().min(len + 1)])].concat();
     let letter = text.get(len).copied().unwrap_or(0);
     let (flags, with_precision): (&[u8], bool) = match letter {
         b'd' | b'i' => (b"-+0 ", true),

@@ -15,6 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::state::{CallFrame, Raised, State};
+use perilune_runtime::lua::string::c_string;
 use perilune_runtime::lua::table::Table;
 use perilune_runtime::lua::value::Value;
 
@@ -52,8 +53,7 @@ pub(super) fn open(st: &mut State) -> Result<Gc<Table>, Raised> {
 
 /// A C string's part of a Lua string, as a path.
 pub(super) fn as_path(name: &[u8]) -> &Path {
-    let end = name.iter().position(|c| *c == 0).unwrap_or(name.len());
-    Path::new(OsStr::from_bytes(&name[..end]))
+    Path::new(OsStr::from_bytes(c_string(name)))
 }
 
 /// An operating system's error as C's `strerror` words it.
@@ -123,7 +123,7 @@ fn remove(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     let path = as_path(name.bytes());
     let is_directory = path.symlink_metadata().is_ok_and(|m| m.is_dir());
     let result = if is_directory { std::fs::remove_dir(path) } else { std::fs::remove_file(path) };
-    file_result(st, result, Some(name.bytes()))
+    file_result(st, result, Some(name.c_string()))
 }
 
 fn rename(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
@@ -201,7 +201,7 @@ fn setlocale(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     let wanted = opt_string(st, f, 0)?;
     check_option(st, f, 1, Some("all"), &["all", "collate", "ctype", "monetary", "numeric", "time"])?;
     match wanted {
-        Some(name) if !matches!(name.bytes(), b"" | b"C" | b"POSIX") => give(st, Value::NIL),
+        Some(name) if !matches!(name.c_string(), b"" | b"C" | b"POSIX") => give(st, Value::NIL),
         _ => give_bytes(st, b"C"),
     }
 }

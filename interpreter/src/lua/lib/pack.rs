@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use perilune_runtime::lua::state::{CallFrame, Raised, State};
+use perilune_runtime::lua::string::c_string;
 use perilune_runtime::lua::value::Value;
 
 use super::super::api::{Bytes, arg_error, check_int, check_number, check_string, error, opt_int};
@@ -53,9 +54,7 @@ struct Format<'a> {
 
 impl<'a> Format<'a> {
     fn new(text: &'a [u8]) -> Format<'a> {
-        // The format ends at a zero, as a C string would.
-        let end = text.iter().position(|c| *c == 0).unwrap_or(text.len());
-        Format { rest: &text[..end], big_endian: false, max_align: 1 }
+        Format { rest: c_string(text), big_endian: false, max_align: 1 }
     }
 
     fn number(&mut self) -> Option<usize> {

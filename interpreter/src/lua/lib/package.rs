@@ -112,11 +112,11 @@ fn search(name: &[u8], path: &[u8], separator: &[u8], directory: &[u8]) -> Resul
 
 fn searchpath(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     // From the last one on, as C compilers have it.
-    let directory = opt_string(st, f, 3)?.map_or_else(|| b"/".to_vec(), |s| s.bytes().to_vec());
-    let separator = opt_string(st, f, 2)?.map_or_else(|| b".".to_vec(), |s| s.bytes().to_vec());
+    let directory = opt_string(st, f, 3)?.map_or_else(|| b"/".to_vec(), |s| s.c_string().to_vec());
+    let separator = opt_string(st, f, 2)?.map_or_else(|| b".".to_vec(), |s| s.c_string().to_vec());
     let path = check_string(st, f, 1)?;
     let name = check_string(st, f, 0)?;
-    match search(name.bytes(), path.bytes(), &separator, &directory) {
+    match search(name.c_string(), path.c_string(), &separator, &directory) {
         Ok(file) => give_vec(st, file),
         Err(message) => {
             st.push(Value::NIL)?;
@@ -251,9 +251,8 @@ fn find_loader(st: &mut State, f: CallFrame) -> Result<(), Raised> {
 fn require(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     let given = check_string(st, f, 0)?;
     let mut name = given;
-    if let Some(end) = name.bytes().iter().position(|byte| *byte == 0) {
-        // C has names end at a zero.
-        name = st.string(&name.bytes()[..end])?;
+    if given.c_string().len() < given.bytes().len() {
+        name = st.string(given.c_string())?;
         st.set_slot(f.base as usize, Value::from(name));
     }
     let loaded = Value::from(registry_table(st, "_LOADED")?);

@@ -296,7 +296,7 @@ fn open_in_mode(name: &[u8], mode: &[u8]) -> std::io::Result<Stream> {
 
 fn open_file(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     let name = check_string(st, f, 0)?;
-    let mode = opt_string(st, f, 1)?.map_or_else(|| b"r".to_vec(), |m| m.bytes().to_vec());
+    let mode = opt_string(st, f, 1)?.map_or_else(|| b"r".to_vec(), |m| m.c_string().to_vec());
     let valid = match &mode[..] {
         [b'r' | b'w' | b'a', rest @ ..] => rest.strip_prefix(b"+").unwrap_or(rest).iter().all(|c| *c == b'b'),
         _ => false,
@@ -309,7 +309,7 @@ fn open_file(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
             let file = add_file(st, f, stream)?;
             give(st, file)
         }
-        Err(e) => file_result(st, Err(e), Some(name.bytes())),
+        Err(e) => file_result(st, Err(e), Some(name.c_string())),
     }
 }
 
@@ -323,7 +323,7 @@ fn open_or_raise(st: &mut State, f: CallFrame, name: &[u8], mode: &[u8]) -> Resu
 
 fn popen(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     let command = check_string(st, f, 0)?;
-    let mode = opt_string(st, f, 1)?.map_or_else(|| b"r".to_vec(), |m| m.bytes().to_vec());
+    let mode = opt_string(st, f, 1)?.map_or_else(|| b"r".to_vec(), |m| m.c_string().to_vec());
     if !matches!(&mode[..], b"r" | b"w") {
         return Err(arg_error(st, f, 1, "invalid mode"));
     }
