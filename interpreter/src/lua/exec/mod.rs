@@ -13,6 +13,7 @@ mod lines;
 mod loops;
 mod safepoint;
 mod slow;
+mod stack;
 
 use perilune_runtime::lua::bytecode::Word;
 use perilune_runtime::lua::state::{Raised, State, activity};
