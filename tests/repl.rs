@@ -379,6 +379,7 @@ fn commands_look_inside() {
     t.type_line("function add(a, b) return a + b end", "");
     t.type_line(":dis add", "ADD        2 0 1\r\n");
     t.type_line(":dis print(1)", "\"print\"");
+    t.type_line(":dis return function(a) return -a end", "function <stdin:1>\r\n    0 [1] UNM ");
     t.type_line(":dis print", "a native function");
     t.type_line(":doc string.rep", "string.rep(s, n [, sep])\r\n  n copies");
     t.type_line(":doc add", "function (a, b)\r\n  stdin:1\r\n");

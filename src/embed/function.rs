@@ -5,8 +5,10 @@ use std::fmt;
 use std::rc::Rc;
 
 use perilune_interpreter::lua::listing::write_code;
+use perilune_interpreter::lua::source::chunk_id;
 use perilune_interpreter::lua::{api, error};
-use perilune_runtime::lua::function::Special;
+use perilune_runtime::lua::function::{Proto, Special};
+use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::state::{CallFrame, Raised, State};
 use perilune_runtime::lua::value::Value as Raw;
 
@@ -29,13 +31,24 @@ impl Function {
 }
 
 impl Function {
-    /// The bytecode of a Lua function as text, one line for each instruction; none of a native function.
+    /// The bytecode of a Lua function as text, one line for each instruction, followed by that of each function inside of
+    /// it under a line that says which; none of a native function.
     pub fn listing(&self) -> Option<String> {
         self.0.with(|_, raw| {
             let mut text = String::new();
-            write_code(&mut text, &*raw.as_lua_function()?.proto());
+            write_functions(&mut text, raw.as_lua_function()?.proto());
             Some(text)
         })
+    }
+}
+
+fn write_functions(text: &mut String, proto: Gc<Proto>) {
+    write_code(text, &*proto);
+    for inner in &proto.functions {
+        let name = inner.name.as_deref().map(|name| format!(" {}", String::from_utf8_lossy(name))).unwrap_or_default();
+        let (chunk, line) = (chunk_id(&inner.source), inner.line_defined);
+        text.push_str(&format!("function{name} <{}:{line}>\n", String::from_utf8_lossy(&chunk)));
+        write_functions(text, *inner);
     }
 }
 

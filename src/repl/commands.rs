@@ -14,7 +14,7 @@ pub const NAMES: [&str; 9] = ["dis", "doc", "help", "ir", "jit", "load", "quit",
 const HELP: &str = "\
 :help             this
 :time code        run it, and tell how long that took
-:dis name|code    the bytecode of a function, or of code
+:dis name|code    the bytecode of a function, or of code, and of those inside
 :trace [code]     the traces there are, or each that is made while code runs
 :ir n|code        the intermediate code of trace n, or of those that running code makes
 :jit [on|off]     is hot code compiled? switch it
