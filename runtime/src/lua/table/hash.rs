@@ -43,6 +43,10 @@ pub struct HashPart {
 
 const SMALLEST: usize = 4;
 
+/// How far behind a mixed array's end a key may lie to become its last one at once. That the steps are short keeps programs cheap
+/// that assign such a key and remove it again and again.
+const CLOSE: i64 = 64;
+
 /// A nil that everybody may read and nobody writes.
 struct Absent(Value);
 // SAFETY: never written to.
@@ -273,6 +277,9 @@ impl Gc<Table> {
         if value.is_nil() {
             return Ok(());
         }
+        if let Some(i) = key.as_integer().filter(|i| self.may_stretch(*i)) {
+            return self.stretch_to(heap, i as usize, value);
+        }
         if self.is_full() || key.is_integer() && self.may_move() {
             self.rebuild(heap, key, value)?;
             // The key may belong in the array now, or behind its end.
@@ -281,6 +288,31 @@ impl Gc<Table> {
             }
         }
         self.insert(key, value);
+        heap.barrier(self.header());
+        Ok(())
+    }
+
+    /// Does a new key lie close behind the end of a mixed array, and in its buffer? PUC Lua's array takes such a key, too; to
+    /// ask [`Table::rebuild`] for each would count the whole array each time. (Programs that assign several elements at once
+    /// assign the last one first.)
+    fn may_stretch(self, key: i64) -> bool {
+        let (len, capacity) = (i64::from(self.len.get()), i64::from(self.capacity.get()));
+        len > 0 && self.array_kind() == tag::MIXED && len < key && key <= capacity.min(len + CLOSE)
+    }
+
+    /// Makes a key behind the end of a mixed array, which has room for it, its last one.
+    fn stretch_to(self, heap: &mut Heap, key: usize, value: Value) -> Result<(), OutOfMemory> {
+        let len = self.len.get() as usize;
+        self.stretch(heap, key)?;
+        self.fill(key - 1, value);
+        if self.has_hash() {
+            for waiting in len + 1..key {
+                let waits = Value::integer(waiting as i64);
+                self.fill(waiting - 1, self.get_hashed(waits));
+                self.clear_hashed(waits);
+            }
+            self.pull_from_hash(heap)?;
+        }
         heap.barrier(self.header());
         Ok(())
     }
@@ -377,6 +409,7 @@ impl Gc<Table> {
         let inside = |node: &Node| place(node.key).filter(|_| !node.value.is_nil());
         let last = (0..self.node_count()).filter_map(|i| inside(&self.node(i))).chain(place(new)).max();
         let Some(last) = last else { return Ok(0) };
+        self.reserve_array(heap, limit)?;
         self.stretch(heap, last)?;
         if let Some(key) = place(new) {
             self.fill(key - 1, value);
