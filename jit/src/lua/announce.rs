@@ -6,11 +6,13 @@
 //! or left. What is spent stays within a small part of the time that the program has run: new traces wait for that, or are described
 //! without variables. When it allows for all variables of all traces, these are told once more.
 //!
-//! A debugger that comes later is noticed when a counter has run out or compiled code is left. All traces are dropped then, and the
+//! A debugger that comes later is noticed when a counter has run out or compiled code is left; a loop that is never left has to be
+//! interrupted for it ([`interrupt::DEBUGGER`](perilune_runtime::lua::state::interrupt)), which the host decides. All traces are dropped then, and the
 //! program goes on as if the debugger had started it: line by line in the interpreter, and in traces that are compiled for it.
 #![forbid(unsafe_code)]
 
 use std::mem::offset_of;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use perilune_runtime::lua::debugger::{describe, find_word};
@@ -156,6 +158,7 @@ impl Jit {
         self.forget_traces();
         self.engine.start_anew(state);
         state.lines.on = true;
+        state.debugger_met.store(true, Ordering::Relaxed);
         true
     }
 }

@@ -125,6 +125,8 @@ impl Jit {
             return;
         }
         state.lines.on = may_show_lines && options.telling == Telling::AtOnce;
+        let may_come = may_show_lines && options.telling == Telling::Batches && options.perf.is_none();
+        state.debugger_met.store(!may_come, Ordering::Relaxed);
         if options.on {
             state.hot_loop = options.hotloop;
             state.hot_function = options.hotloop;
