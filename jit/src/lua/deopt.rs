@@ -234,6 +234,11 @@ pub fn recurs(state: &State, proto: Gc<Proto>) -> bool {
     below.filter_map(|frame| frame_proto(state.thread, *frame)).any(|p| p == proto)
 }
 
+/// Whether the top frame is that of Lua code that a native function is written in.
+pub fn is_inner(state: &State) -> bool {
+    state.thread.frames().last().is_some_and(|frame| frame.flags & frame_flag::INNER != 0)
+}
+
 /// The top frame belongs to another function now, called by the one that it belonged to.
 pub fn note_tail_call(state: &State) {
     if let Some(frame) = state.thread.frames().last_mut() {

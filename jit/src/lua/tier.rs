@@ -281,10 +281,12 @@ impl Jit {
         Answer::Record
     }
 
-    /// Begins to record a function that calls itself: only those are worth a trace of their own, all others are inlined.
+    /// Begins to record a function that calls itself, or that a native one calls: only those are worth a trace of their own, all
+    /// others are inlined.
     fn begin_entry(&mut self, state: *mut State, proto: Gc<Proto>) -> Answer {
         // SAFETY: the state is alive; the borrow ends here.
-        let (at, recurs) = unsafe { (Entered::top(&*state), deopt::recurs(&*state, proto)) };
+        let (at, recurs) =
+            unsafe { (Entered::top(&*state), deopt::recurs(&*state, proto) || deopt::is_inner(&*state)) };
         if !recurs && !self.prototypes.borrow_mut().of(proto).recursive {
             return Answer::Continue;
         }
