@@ -109,7 +109,7 @@ pub fn push_frames_at(state: &mut State, at: Entered, ir: &Ir, snapshot: &Snapsh
 }
 
 /// Sets where the top frame, a Lua function's, goes on: at the instruction with this address.
-fn set_address(state: &State, address: usize) {
+pub fn set_address(state: &State, address: usize) {
     if let Some(frame) = state.thread.frames().last_mut() {
         frame.pc = std::ptr::with_exposed_provenance(address);
     }

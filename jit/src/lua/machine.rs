@@ -53,6 +53,8 @@ pub struct Exit {
     pub locations: Vec<(Ref, Location)>,
     /// Whether the frames of a full call stand when it is taken.
     pub synced: bool,
+    /// Whether there are inlined frames.
+    pub inlined: bool,
     /// Whether it is the collector's.
     pub collects: bool,
     /// What is live behind it, once that was asked for.
@@ -448,6 +450,8 @@ impl Machine {
             snapshot: point.snapshot,
             locations: point.locations,
             synced: point.synced,
+            inlined: point.snapshot < ir.snapshots.len()
+                && !ir.snapshots.frames(ir.snapshots.get(point.snapshot)).is_empty(),
             collects: false,
             live: None,
             resume: None,
