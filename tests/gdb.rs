@@ -20,6 +20,7 @@ sessions! {
     a_function_breakpoint_steps_and_finish_follow_the_script
     disassembly_is_mixed_with_the_script
     variables_are_what_the_interpreter_has_at_the_same_line
+    variables_are_what_the_interpreter_has_in_the_same_run
     variables_of_recursive_functions_and_coroutines_are_what_the_interpreter_has
     interpreted_lines_are_stopped_at_when_gdb_has_come_later
     a_compiled_loop_that_is_never_left_is_stopped_at_every_line
@@ -165,24 +166,35 @@ fn disassembly_is_mixed_with_the_script(build: Build) {
     );
 }
 
-/// Checks what gdb shows at some lines of a script against what the interpreter has at the same lines.
-#[track_caller]
-fn variables_agree(build: Build, script: &str, lines: &[&str], least: usize) {
-    let script = format!("{FOLDER}{script}");
+/// What gdb shows at some lines of a script.
+fn watched(build: Build, script: &str, lines: &[&str]) -> Option<String> {
     let all = lines.join(" ");
     let commands =
         [format!("set $script = \"{script}\""), format!("set $lines = \"{all}\""), format!("source {FOLDER}watch.py")];
     let commands: Vec<&str> = commands.iter().map(String::as_str).chain(["run"]).collect();
-    let Some(transcript) = build.gdb_with(&["-Ohotexit=10", &script], &commands) else { return };
+    build.gdb_with(&["-Ohotexit=10", script], &commands)
+}
+
+/// Checks what gdb shows at some lines of a script against what the interpreter has at the same lines.
+#[track_caller]
+fn variables_agree(build: Build, script: &str, lines: &[&str], least: usize) {
+    let script = format!("{FOLDER}{script}");
+    let Some(transcript) = watched(build, &script, lines) else { return };
     let watch = format!("{FOLDER}watch.lua");
     let interpreted = build.run(&[&["-joff", &watch, &script], lines].concat()).unwrap();
+    compare(&transcript, ("stop", &interpreted), lines, least);
+}
+
+/// Compares what gdb has shown at lines with what was `said` there otherwise.
+#[track_caller]
+fn compare(transcript: &str, (word, said): (&str, &str), lines: &[&str], least: usize) {
     for line in lines {
-        let here = format!("stop {line}: ");
-        let of = |text: &'_ str| -> Vec<String> {
-            text.lines().filter(|stop| stop.starts_with(&here)).map(String::from).collect()
+        let of = |text: &'_ str, word: &str| -> Vec<String> {
+            let here = format!("{word} {line}: ");
+            text.lines().filter_map(|stop| stop.strip_prefix(&here)).map(String::from).collect()
         };
         // All of them, in the same order: whether the interpreter or compiled code has run the line.
-        let (found, expected) = (of(&transcript), of(&interpreted));
+        let (found, expected) = (of(transcript, "stop"), of(said, word));
         assert!(expected.len() >= least, "{} stops in line {line}", expected.len());
         assert_eq!(found.len(), expected.len(), "stops in line {line}:\n{transcript}");
         // What is not needed any more may be gone, in code that was inlined, but not at most stops.
@@ -198,6 +210,15 @@ fn variables_agree(build: Build, script: &str, lines: &[&str], least: usize) {
 fn variables_are_what_the_interpreter_has_at_the_same_line(build: Build) {
     let lines = ["7", "8", "12", "13", "20", "21", "27", "28", "33", "34", "36", "38", "39", "40", "41", "42", "44"];
     variables_agree(build, "variables.lua", &lines, 40);
+}
+
+fn variables_are_what_the_interpreter_has_in_the_same_run(build: Build) {
+    let lines = ["33", "46", "50", "54"];
+    let Some(transcript) = watched(build, &format!("{FOLDER}same.lua"), &lines) else { return };
+    // The program itself says what its frames hold when the line is executed.
+    compare(&transcript, ("said", &transcript), &lines, 25);
+    let compiled = transcript.lines().find_map(|line| line.strip_suffix(" stops in traces"));
+    assert!(compiled.unwrap().parse::<usize>().unwrap() > 80, "{transcript}");
 }
 
 fn variables_of_recursive_functions_and_coroutines_are_what_the_interpreter_has(build: Build) {
@@ -334,7 +355,7 @@ fn the_script_merges_interpreted_and_compiled_frames_into_a_backtrace(build: Bui
     let expected = [
         "getenv (",
         "lua/lib/os.rs:",
-        "probe (level=0, label=...)",
+        "probe (level=0, label=\"SORT\")",
         &here(8),
         "function_16 (a=0, b=81)",
         "lua/exec/mod.rs:",

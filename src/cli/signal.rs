@@ -28,8 +28,8 @@ const TICK: libc::c_int = libc::SIGVTALRM;
 /// After so much processor time, in nanoseconds, a debugger is looked for again.
 const INTERVAL: libc::c_long = 50_000_000;
 
-/// Looks for a debugger now, and begins to look for one regularly if one may come: while the program computes, so that nothing that
-/// waits is ever interrupted.
+/// Looks for a debugger now, and begins to look for one regularly if one may come: while this thread computes, so that nothing that
+/// waits is ever interrupted. (A timer on the whole process's time would make `os.clock` as coarse as the kernel's ticks.)
 fn look() {
     if !INTERRUPT.get().is_some_and(Interrupt::look_for_debugger) {
         return;
@@ -45,7 +45,7 @@ fn look() {
         let mut timer = std::mem::zeroed();
         libc::signal(TICK, handler as libc::sighandler_t);
         // Without a timer there is none: a loop that is never left goes on as it is then.
-        if libc::timer_create(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut event, &raw mut timer) == 0 {
+        if libc::timer_create(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut event, &raw mut timer) == 0 {
             TIMER.store(timer, Ordering::Relaxed);
             libc::timer_settime(timer, 0, &raw const times, std::ptr::null_mut());
         }

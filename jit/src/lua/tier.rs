@@ -17,7 +17,7 @@ use perilune_runtime::lua::state::{MAX_NESTING, State, activity};
 use perilune_runtime::lua::thread::EXTRA_STACK;
 use perilune_runtime::lua::tier::{Answer, Entry, LineLoop, Outcome, Site, Tier};
 
-use super::announce::Unannounced;
+use super::announce::{self, Unannounced};
 use super::deopt::{self, Entered};
 use super::engine::Engine;
 use super::entry::Left;
@@ -95,7 +95,7 @@ impl Jit {
     pub fn new(state: &mut State, options: Options) -> Jit {
         let intrinsics = Rc::new(Intrinsics::new(state));
         let (engine, account) = (Engine::new(&options), Account::new(options.hotexit));
-        super::announce::describe_layout();
+        announce::describe_layout();
         let page = options.page.clone().map(Page::new);
         Jit {
             options,
@@ -568,6 +568,11 @@ impl Jit {
 impl Drop for Jit {
     fn drop(&mut self) {
         self.write_page();
+        if self.options.verbosity >= Verbosity::Lines
+            && let Some(spent) = announce::spent()
+        {
+            self.options.say(format_args!("{spent}\n"));
+        }
         for (kind, count) in &self.guards {
             self.options.say(format_args!("guard {kind} {count}\n"));
         }
