@@ -109,14 +109,8 @@ impl MachineTrace {
     /// Names of addresses that its code mentions, for dumps; `leave` is where code leaves for good.
     pub fn names(&self, leave: usize) -> impl FnMut(u64) -> Option<String> + use<> {
         let frames = entry::frame_helpers();
-        let frames = [
-            (frames.sync, "sync"),
-            (frames.unsync, "unsync"),
-            (frames.push, "push_frames"),
-            (frames.leave, "return"),
-            (frames.switch, "switch"),
-            (leave, "leave"),
-        ];
+        let frames =
+            [(frames.push, "push_frames"), (frames.leave, "return"), (frames.switch, "switch"), (leave, "leave")];
         let mut known: HashMap<u64, String> =
             frames.into_iter().map(|(address, name)| (address as u64, name.to_owned())).collect();
         known.extend(self.ir.helpers.iter().map(|helper| (helper.entry as usize as u64, helper.name.to_owned())));
