@@ -579,6 +579,10 @@ def printer(value):
     elif kind.code == gdb.TYPE_CODE_STRUCT and kind.name == "value" and value.address is not None:
         if is_ours(kind.objfile):
             return Printer(show_value(int(value.address)))
+    elif kind.code == gdb.TYPE_CODE_ARRAY and kind.name == "string":
+        # Otherwise gdb shows no more than "..." among the arguments of a frame.
+        first, last = kind.range()
+        return Printer(quoted(bytes(int(value[n]) & 0xFF for n in range(first, min(last, 200) + 1))))
     return None
 
 

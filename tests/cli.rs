@@ -223,7 +223,18 @@ fn traces_can_be_seen() {
     assert!(text(&output.stderr).contains("(command line):1"), "{}", text(&output.stderr));
     let path = file("traces.txt", "");
     prints(&run(&[&format!("-jv={path}"), "-e", code]), "");
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), text(&output.stderr));
+    let (written, said) = (std::fs::read_to_string(&path).unwrap(), text(&output.stderr));
+    let traces =
+        |text: &str| text.lines().filter(|line| line.starts_with("trace ")).map(String::from).collect::<Vec<_>>();
+    assert_eq!((traces(&written), traces(&said).len()), (traces(&said), 1));
+    for text in [written, said] {
+        let last = text.lines().last().unwrap();
+        assert!(
+            last.starts_with("debuggers: 1 traces described in ") && last.ends_with(" ms of processor time"),
+            "{text}"
+        );
+    }
+    assert!(!text(&run(&["-jv", "--gdb=off", "-e", code]).stderr).contains("debuggers"));
     let output = run(&["-jdump", "-e", code]);
     for stage in ["bytecode", "IR", "machine code"] {
         assert!(text(&output.stderr).contains(stage), "{stage} is not in {}", text(&output.stderr));
@@ -397,4 +408,11 @@ fn a_finalizer_that_cannot_be_called_is_warned_of() {
     let output = run(&["-W", "-e", "setmetatable({}, {__gc = 5}) collectgarbage()"]);
     let warning = "Lua warning: error in __gc (attempt to call a number value (metamethod '__gc'))\n";
     assert_eq!((text(&output.stderr).as_str(), output.status.code()), (warning, Some(0)));
+}
+
+#[test]
+fn the_clock_is_finer_than_the_kernels_ticks() {
+    let code = "local least = 1 for _ = 1, 50 do local a, b = os.clock() repeat b = os.clock() until b > a \
+                if b - a < least then least = b - a end end print(least < 0.0002)";
+    prints(&run(&["-e", code]), "true\n");
 }

@@ -480,3 +480,13 @@ fn binary_chunks_are_accepted_where_that_is_said() -> Result<()> {
     assert_eq!(error.message(), "c: bad binary format (truncated chunk)");
     Ok(())
 }
+
+#[test]
+#[cfg(feature = "jit")]
+fn a_debugger_is_looked_for_only_where_one_may_come() {
+    let mut off = Options::new();
+    off.gdb("off").unwrap();
+    for (options, expected) in [(Options::new(), true), (Options::new().jit(false), true), (off, false)] {
+        assert_eq!(Lua::with_options(&options).interrupt().look_for_debugger(), expected);
+    }
+}

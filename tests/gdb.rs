@@ -6,25 +6,46 @@
 
 #[path = "../jit/tests/gdb/session.rs"]
 mod session;
+#[macro_use]
+#[path = "gdb/builds.rs"]
+mod builds;
 
+use builds::{Build, FOLDER};
 use session::{assert_frames, frames};
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
 
-const PERILUNE: &str = env!("CARGO_BIN_EXE_perilune");
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gdb/");
+sessions! {
+    a_backtrace_from_a_native_function_shows_compiled_lua_functions_and_reaches_main
+    a_breakpoint_on_a_line_of_a_script_stops_in_compiled_code
+    a_line_breakpoint_stops_once_in_each_iteration
+    a_function_breakpoint_steps_and_finish_follow_the_script
+    disassembly_is_mixed_with_the_script
+    variables_are_what_the_interpreter_has_at_the_same_line
+    variables_are_what_the_interpreter_has_in_the_same_run
+    variables_of_recursive_functions_and_coroutines_are_what_the_interpreter_has
+    interpreted_lines_are_stopped_at_when_gdb_has_come_later
+    a_compiled_loop_that_is_never_left_is_stopped_at_every_line
+    gdb_attaches_to_a_running_script_and_reads_its_core
+    nothing_is_told_where_nothing_is_wanted
+    traces_of_functions_that_are_gone_are_forgotten
+    the_script_merges_interpreted_and_compiled_frames_into_a_backtrace
+    the_script_shows_variables_tables_and_traces
+    interpreted_lines_are_stopped_at_and_stepped_through
+    steps_go_from_interpreted_to_compiled_lines_and_back
+    interpreted_frames_of_all_kinds_are_shown
+    conditions_name_variables_of_interpreted_and_compiled_lines
+    interpreted_lines_can_be_stopped_at_without_a_compiler
+    the_tutorial_tells_the_truth
+}
 
 /// The script that most sessions watch: line 4 is in a function that line 9, in a loop, calls.
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gdb/hot.lua");
 
-/// Runs gdb's commands with the command line as the inferior, which runs the script. None if there is no gdb.
-fn gdb(script: &str, commands: &[&str]) -> Option<String> {
-    gdb_with(&[script], commands)
-}
+/// The command that teaches gdb to tell calls of native functions apart.
+const NATIVE: &str = concat!("source ", env!("CARGO_MANIFEST_DIR"), "/tests/gdb/native.py");
 
-fn gdb_with(arguments: &[&str], commands: &[&str]) -> Option<String> {
-    let program = [&[PERILUNE], arguments].concat();
-    session::is_there("a gdb session with a Lua program").then(|| session::gdb(&program, commands, |_| {}))
+/// The command that stops where `os.getenv` is called with a name.
+fn at_getenv(name: &str) -> String {
+    format!("break -qualified getenv if $asked(\"{name}\")")
 }
 
 #[track_caller]
@@ -38,52 +59,55 @@ fn assert_has(transcript: &str, texts: &[&str]) {
     }
 }
 
-#[test]
-fn a_backtrace_from_a_native_function_shows_compiled_lua_functions_and_reaches_main() {
+fn a_backtrace_from_a_native_function_shows_compiled_lua_functions_and_reaches_main(build: Build) {
+    let stop = at_getenv("PERILUNE_NOTHING");
     // The loop is compiled by then.
-    let native = "break perilune_interpreter::lua::lib::os::getenv";
-    let Some(transcript) = gdb(SCRIPT, &[native, "ignore 1 149", "run", "bt", "up 3", "info symbol $pc", "kill"])
-    else {
-        return;
-    };
+    let commands =
+        [NATIVE, &stop, "ignore 1 149", "run", "bt", "frame function look", "info symbol $pc", "up", "down", "kill"];
+    let Some(transcript) = build.gdb(SCRIPT, &commands) else { return };
     let inlined = format!("look (i=150) at {SCRIPT}:4");
     let traced = format!("main_chunk () at {SCRIPT}:9");
-    assert_frames(
-        &transcript,
-        &["os::getenv (", "call_native (", &inlined, &traced, "cli::main (", " main (", "_start ("],
-    );
+    let expected = [
+        "getenv (",
+        "lua/lib/os.rs:",
+        "src/lua/helpers.rs:",
+        &inlined,
+        &traced,
+        "lua/exec/mod.rs:",
+        "src/cli/mod.rs:",
+        " main (",
+        "_start (",
+    ];
+    assert_frames(&transcript, &build.expected(&expected));
     let depth = |part: &str| frames(&transcript).iter().position(|frame| frame.contains(part));
     assert_eq!(depth(&inlined).map(|d| d + 1), depth(&traced), "neighbours:\n{transcript}");
     assert!(transcript.contains("  return os.getenv(name) or i"), "the line of the source is shown:\n{transcript}");
     assert!(transcript.contains("trace_1 + "), "the symbol is found by address:\n{transcript}");
 }
 
-#[test]
-fn a_breakpoint_on_a_line_of_a_script_stops_in_compiled_code() {
+fn a_breakpoint_on_a_line_of_a_script_stops_in_compiled_code(build: Build) {
     let stop = format!("break {SCRIPT}:9");
     let commands = [&stop, "run", "ignore 1 57", "continue", "continue", "bt", "info symbol $pc", "delete", "continue"];
-    let Some(transcript) = gdb(SCRIPT, &commands) else { return };
+    let Some(transcript) = build.gdb(SCRIPT, &commands) else { return };
     // In the interpreter, in the first iteration of the trace, which was peeled off, and in its loop.
     let stops: Vec<&str> = transcript.lines().filter(|line| line.starts_with("Breakpoint 1.")).collect();
     let here = format!(", main_chunk () at {SCRIPT}:9");
     assert!(stops.len() == 3 && stops.iter().all(|stop| stop.ends_with(&here)), "{transcript}");
     assert!(stops[0] != stops[1] && stops[1] != stops[2] && transcript.contains("trace_1 +"), "{transcript}");
     assert!(transcript.contains("  sum = sum + look(i)"), "{transcript}");
-    assert_frames(&transcript, &["#0  main_chunk ()", "exec::run (", " main ("]);
+    assert_frames(&transcript, &build.expected(&["#0  main_chunk ()", "lua/exec/mod.rs:", " main ("]));
     assert!(transcript.contains("\n20100\n") && transcript.contains("exited normally"), "{transcript}");
 }
 
-#[test]
-fn a_line_breakpoint_stops_once_in_each_iteration() {
+fn a_line_breakpoint_stops_once_in_each_iteration(build: Build) {
     // Line 9 goes on behind the call of `look`: that is no new stop.
     let stop = format!("break {SCRIPT}:9");
-    let Some(transcript) = gdb(SCRIPT, &[&stop, "ignore 1 100000", "run", "info breakpoints"]) else { return };
+    let Some(transcript) = build.gdb(SCRIPT, &[&stop, "ignore 1 100000", "run", "info breakpoints"]) else { return };
     // Whether it is interpreted, recorded or compiled.
     assert_has(&transcript, &["breakpoint already hit 200 times"]);
 }
 
-#[test]
-fn a_function_breakpoint_steps_and_finish_follow_the_script() {
+fn a_function_breakpoint_steps_and_finish_follow_the_script(build: Build) {
     let script = format!("{FOLDER}variables.lua");
     let commands = [
         "break Point.norm",
@@ -102,7 +126,7 @@ fn a_function_breakpoint_steps_and_finish_follow_the_script() {
         "info locals",
         "kill",
     ];
-    let Some(transcript) = gdb(&script, &commands) else { return };
+    let Some(transcript) = build.gdb(&script, &commands) else { return };
     let at = |line: usize| format!("at {script}:{line}\n");
     assert_has(
         &transcript,
@@ -130,36 +154,47 @@ fn a_function_breakpoint_steps_and_finish_follow_the_script() {
     );
 }
 
-#[test]
-fn disassembly_is_mixed_with_the_script() {
+fn disassembly_is_mixed_with_the_script(build: Build) {
     let script = format!("{FOLDER}variables.lua");
     let stop = format!("break {script}:36");
-    let Some(transcript) = gdb(&script, &[&stop, "ignore 1 100", "run", "disassemble /s", "kill"]) else { return };
+    let Some(transcript) = build.gdb(&script, &[&stop, "ignore 1 100", "run", "disassemble /s", "kill"]) else {
+        return;
+    };
     assert_has(
         &transcript,
         &["Dump of assembler code for function main_chunk", "\n35\t  local y = x + 0.5\n", "addsd", "End of"],
     );
 }
 
-/// Checks what gdb shows at some lines of a script against what the interpreter has at the same lines.
-#[track_caller]
-fn variables_agree(script: &str, lines: &[&str], least: usize) {
-    let script = format!("{FOLDER}{script}");
+/// What gdb shows at some lines of a script.
+fn watched(build: Build, script: &str, lines: &[&str]) -> Option<String> {
     let all = lines.join(" ");
     let commands =
         [format!("set $script = \"{script}\""), format!("set $lines = \"{all}\""), format!("source {FOLDER}watch.py")];
     let commands: Vec<&str> = commands.iter().map(String::as_str).chain(["run"]).collect();
-    let Some(transcript) = gdb_with(&["-Ohotexit=10", &script], &commands) else { return };
+    build.gdb_with(&["-Ohotexit=10", script], &commands)
+}
+
+/// Checks what gdb shows at some lines of a script against what the interpreter has at the same lines.
+#[track_caller]
+fn variables_agree(build: Build, script: &str, lines: &[&str], least: usize) {
+    let script = format!("{FOLDER}{script}");
+    let Some(transcript) = watched(build, &script, lines) else { return };
     let watch = format!("{FOLDER}watch.lua");
-    let output = Command::new(PERILUNE).args(["-joff", &watch, &script]).args(lines).output().unwrap();
-    let interpreted = String::from_utf8(output.stdout).unwrap();
+    let interpreted = build.run(&[&["-joff", &watch, &script], lines].concat()).unwrap();
+    compare(&transcript, ("stop", &interpreted), lines, least);
+}
+
+/// Compares what gdb has shown at lines with what was `said` there otherwise.
+#[track_caller]
+fn compare(transcript: &str, (word, said): (&str, &str), lines: &[&str], least: usize) {
     for line in lines {
-        let here = format!("stop {line}: ");
-        let of = |text: &'_ str| -> Vec<String> {
-            text.lines().filter(|stop| stop.starts_with(&here)).map(String::from).collect()
+        let of = |text: &'_ str, word: &str| -> Vec<String> {
+            let here = format!("{word} {line}: ");
+            text.lines().filter_map(|stop| stop.strip_prefix(&here)).map(String::from).collect()
         };
         // All of them, in the same order: whether the interpreter or compiled code has run the line.
-        let (found, expected) = (of(&transcript), of(&interpreted));
+        let (found, expected) = (of(transcript, "stop"), of(said, word));
         assert!(expected.len() >= least, "{} stops in line {line}", expected.len());
         assert_eq!(found.len(), expected.len(), "stops in line {line}:\n{transcript}");
         // What is not needed any more may be gone, in code that was inlined, but not at most stops.
@@ -172,35 +207,25 @@ fn variables_agree(script: &str, lines: &[&str], least: usize) {
     }
 }
 
-#[test]
-fn variables_are_what_the_interpreter_has_at_the_same_line() {
+fn variables_are_what_the_interpreter_has_at_the_same_line(build: Build) {
     let lines = ["7", "8", "12", "13", "20", "21", "27", "28", "33", "34", "36", "38", "39", "40", "41", "42", "44"];
-    variables_agree("variables.lua", &lines, 40);
+    variables_agree(build, "variables.lua", &lines, 40);
 }
 
-#[test]
-fn variables_of_recursive_functions_and_coroutines_are_what_the_interpreter_has() {
-    variables_agree("calls.lua", &["3", "4", "6", "7", "8", "13", "14", "15", "25", "26", "27"], 50);
+fn variables_are_what_the_interpreter_has_in_the_same_run(build: Build) {
+    let lines = ["33", "46", "50", "54"];
+    let Some(transcript) = watched(build, &format!("{FOLDER}same.lua"), &lines) else { return };
+    // The program itself says what its frames hold when the line is executed.
+    compare(&transcript, ("said", &transcript), &lines, 25);
+    let compiled = transcript.lines().find_map(|line| line.strip_suffix(" stops in traces"));
+    assert!(compiled.unwrap().parse::<usize>().unwrap() > 80, "{transcript}");
 }
 
-/// Starts the command line in the background and runs gdb's commands when it has run for a moment.
-fn attached(arguments: &[&str], commands: &[&str]) -> Option<String> {
-    if !session::is_there("a gdb session with a running program") {
-        return None;
-    }
-    let mut program = Command::new(PERILUNE).args(arguments).stdout(Stdio::piped()).spawn().unwrap();
-    // It says when it has compiled code.
-    let mut line = String::new();
-    BufReader::new(program.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    let pid = program.id().to_string();
-    let transcript = session::gdb_on(&["-p", &pid], commands, |_| {});
-    let _ = program.kill();
-    program.wait().unwrap();
-    Some(transcript)
+fn variables_of_recursive_functions_and_coroutines_are_what_the_interpreter_has(build: Build) {
+    variables_agree(build, "calls.lua", &["3", "4", "6", "7", "8", "13", "14", "15", "25", "26", "27"], 50);
 }
 
-#[test]
-fn interpreted_lines_are_stopped_at_when_gdb_has_come_later() {
+fn interpreted_lines_are_stopped_at_when_gdb_has_come_later(build: Build) {
     let script = format!("{FOLDER}attach.lua");
     // In the file there is a line with compiled code behind the one that has none.
     let (stop, compiled) = (format!("break {script}:3"), format!("break {script}:11"));
@@ -219,7 +244,7 @@ fn interpreted_lines_are_stopped_at_when_gdb_has_come_later() {
     ];
     let at = |line: usize| format!("at {script}:{line}\n");
     for arguments in [vec![script.as_str(), "200000"], vec!["-joff", &script, "300"]] {
-        let Some(transcript) = attached(&arguments, &commands) else { return };
+        let Some(transcript) = build.attached(&arguments, &commands) else { return };
         assert_has(
             &transcript,
             &[
@@ -229,7 +254,8 @@ fn interpreted_lines_are_stopped_at_when_gdb_has_come_later() {
                 "4\t  local copy",
                 "name = \"k",
                 &format!("main_chunk () {}", at(21)),
-                &format!("work (n=1000) {}", at(11)),
+                "work (n=",
+                &at(11),
                 &format!("main_chunk () {}", at(16)),
             ],
         );
@@ -237,25 +263,48 @@ fn interpreted_lines_are_stopped_at_when_gdb_has_come_later() {
     }
 }
 
-#[test]
-fn gdb_attaches_to_a_running_script_and_reads_its_core() {
+fn a_compiled_loop_that_is_never_left_is_stopped_at_every_line(build: Build) {
+    let script = format!("{FOLDER}forever.lua");
+    let texts = ["    n = n + 1", "    local rest = n % 1000", "    local half = rest * 0.5", "    sum = sum + half"];
+    // In compiled code a line in which nothing can go wrong counts to the line before.
+    for first in [0, 2] {
+        let stop = format!("break {script}:{}", first + 5);
+        // The lines of the loop, and beyond its end.
+        let commands = [&stop, "continue", "delete", "next", "next", "next", "next", "next", "info locals", "kill"];
+        let Some(transcript) = build.attached(&[&script], &commands) else { return };
+        let here = format!("turn (kind=...) at {script}:{}\n", first + 5);
+        let lines: Vec<String> = (first..first + 6).map(|n| format!("{}\t{}\n", n % 4 + 5, texts[n % 4])).collect();
+        let lines = lines.iter().map(String::as_str);
+        let expected: Vec<&str> = std::iter::once(&here[..]).chain(lines).chain(["n = ", "sum = "]).collect();
+        assert_has(&transcript, &expected);
+        // One after the other.
+        let stops = transcript.split_once("\nBreakpoint 1.").map_or("", |(_, rest)| rest);
+        assert_eq!(
+            stops.lines().filter(|line| texts.iter().any(|text| line.ends_with(text))).count(),
+            6,
+            "{transcript}"
+        );
+    }
+}
+
+fn gdb_attaches_to_a_running_script_and_reads_its_core(build: Build) {
     let script = format!("{FOLDER}endless.lua");
-    let core = std::env::temp_dir().join(format!("perilune-core-{}", std::process::id()));
-    let (stop, dump) = (format!("break {script}:6"), format!("gcore {}", core.display()));
+    let core = std::env::temp_dir().join(format!("perilune-core-{}-{build:?}", std::process::id()));
+    let (stop, later) = (format!("break {script}:6"), format!("tbreak {script}:20"));
+    let dump = format!("gcore {}", core.display());
     // Lines are known at once, all variables when the program has noticed gdb.
-    let commands = [&stop, "continue", "bt", "ignore 1 3000", "continue", "bt", "info locals", &dump, "kill"];
-    let Some(transcript) = attached(&[&script], &commands) else { return };
-    let before = transcript.split("Will ignore").next().unwrap();
-    assert_frames(before, &[&format!(") at {script}:6"), "exec::run (", " main (", "_start ("]);
+    let noticed = ["disable", &later, "ignore 2 3", "continue", "enable 1", "ignore 1 200", "continue"];
+    let commands = [&[&stop, "continue", "bt"], &noticed[..], &["bt", "info locals", &dump, "kill"]].concat();
+    let Some(transcript) = build.attached(&[&script], &commands) else { return };
+    let before = transcript.split("Temporary breakpoint").next().unwrap();
+    assert_frames(before, &build.expected(&[&format!(") at {script}:6"), "lua/exec/mod.rs:", " main (", "_start ("]));
     // The argument's type is known if the line is interpreted at that moment.
     let known = ["work (n=...)", "work (n=100)"].map(|frame| format!("{frame} at {script}:6"));
     let last = transcript.lines().rev().find(|line| line.starts_with("#0 ")).unwrap_or_default();
     let here = known.into_iter().find(|here| last.contains(here.as_str()));
     let here = here.unwrap_or_else(|| panic!("another frame in:\n{transcript}"));
-    assert_frames(
-        &transcript,
-        &[&here, &format!("main_chunk () at {script}:12"), "exec::run (", " main (", "_start ("],
-    );
+    let outer = format!("main_chunk () at {script}:12");
+    assert_frames(&transcript, &build.expected(&[&here, &outer, "lua/exec/mod.rs:", " main (", "_start ("]));
     let locals = ["acc = ", "i = ", "square = "].map(|local| {
         let line = transcript.lines().rev().find(|line| line.starts_with(local));
         line.unwrap_or_else(|| panic!("{local}is missing in:\n{transcript}"))
@@ -264,27 +313,26 @@ fn gdb_attaches_to_a_running_script_and_reads_its_core() {
     assert_eq!(value(1) * value(1), value(2), "{transcript}");
 
     let commands = ["bt", "info locals"];
-    let read = session::gdb_on(&[PERILUNE, core.to_str().unwrap()], &commands, |_| {});
+    let read = build.on_core(core.to_str().unwrap(), &commands).unwrap();
     std::fs::remove_file(&core).unwrap();
-    assert_frames(&read, &[&here, "exec::run (", " main (", "_start ("]);
+    assert_frames(&read, &build.expected(&[&here, "lua/exec/mod.rs:", " main (", "_start ("]));
     locals.iter().for_each(|local| assert_has(&read, &[local]));
 }
 
-#[test]
-fn nothing_is_told_where_nothing_is_wanted() {
+fn nothing_is_told_where_nothing_is_wanted(build: Build) {
     let stop = format!("break {SCRIPT}:9");
-    let Some(transcript) = gdb_with(&["--gdb=off", SCRIPT], &[&stop, "run"]) else { return };
+    let Some(transcript) = build.gdb_with(&["--gdb=off", SCRIPT], &[&stop, "run"]) else { return };
     assert_has(&transcript, &["\n20100\n", "exited normally"]);
     assert!(!transcript.contains("Breakpoint 1,"), "{transcript}");
 }
 
-#[test]
-fn traces_of_functions_that_are_gone_are_forgotten() {
+fn traces_of_functions_that_are_gone_are_forgotten(build: Build) {
     let script = format!("{FOLDER}gone.lua");
-    let stop = "break perilune_interpreter::lua::lib::os::getenv";
+    // One breakpoint: gdb looks for its place anew whenever it is told something.
+    let stop = format!("{} || $asked(\"AFTER\")", at_getenv("BEFORE"));
     let symbols = "info functions -n ^[wi][od][rl][ke]_";
-    let commands = [stop, "run", symbols, "echo \\nlater\\n", "continue", symbols, "kill"];
-    let Some(transcript) = gdb(&script, &commands) else { return };
+    let commands = [NATIVE, &stop, "run", symbols, "echo \\nlater\\n", "continue", symbols, "kill"];
+    let Some(transcript) = build.gdb(&script, &commands) else { return };
     let (before, after) = transcript.split_once("\nlater\n").unwrap_or((&transcript, ""));
     assert!(before.matches("work_").count() >= 70, "{transcript}");
     assert!(after.matches("work_").count() < 70, "{transcript}");
@@ -293,43 +341,32 @@ fn traces_of_functions_that_are_gone_are_forgotten() {
     assert!(after.matches("idle_").count() < 3, "{transcript}");
 }
 
-/// The script that `perilune --gdb-script` prints, as a file for gdb.
-fn gdb_script() -> std::path::PathBuf {
-    let output = Command::new(PERILUNE).arg("--gdb-script").output().unwrap();
-    let file =
-        std::env::temp_dir().join(format!("perilune-{}-{:?}.py", std::process::id(), std::thread::current().id()));
-    std::fs::write(&file, output.stdout).unwrap();
-    file
-}
-
-#[test]
-fn the_script_merges_interpreted_and_compiled_frames_into_a_backtrace() {
+fn the_script_merges_interpreted_and_compiled_frames_into_a_backtrace(build: Build) {
     let script = format!("{FOLDER}deep.lua");
-    let file = gdb_script();
+    let Some(file) = build.gdb_script() else { return };
     let source = format!("source {}", file.display());
-    let stop = "break perilune_interpreter::lua::lib::os::getenv";
-    let commands = [&source, stop, "ignore 1 80", "run", "bt", "echo lua-bt\\n", "lua-bt", "kill"];
-    let Some(transcript) = gdb(&script, &commands) else { return };
+    let stop = at_getenv("SORT");
+    let commands = [&source, NATIVE, &stop, "ignore 1 80", "run", "bt", "echo lua-bt\\n", "lua-bt", "kill"];
+    let Some(transcript) = build.gdb(&script, &commands) else { return };
     std::fs::remove_file(&file).unwrap();
     let (bt, lua_bt) = transcript.split_once("lua-bt\n").expect(&transcript);
     let here = |line: usize| format!("at {script}:{line}");
     // Interpreted functions below a native one, below a compiled one, below an interpreted one.
-    assert_has(
-        bt,
-        &[
-            "os::getenv (",
-            "probe (level=0, label=...)",
-            &here(8),
-            "function_16 (a=0, b=81)",
-            "exec::run (",
-            "table::sort_ (",
-            "hot (n=100, f=function probe (",
-            "main_chunk () ",
-            &here(26),
-            "exec::run (",
-            " main (",
-        ],
-    );
+    let expected = [
+        "getenv (",
+        "lua/lib/os.rs:",
+        "probe (level=0, label=\"SORT\")",
+        &here(8),
+        "function_16 (a=0, b=81)",
+        "lua/exec/mod.rs:",
+        "lua/lib/table.rs:",
+        "hot (n=100, f=function probe (",
+        "main_chunk () ",
+        &here(26),
+        "lua/exec/mod.rs:",
+        " main (",
+    ];
+    assert_has(bt, &build.expected(&expected));
     assert_eq!(bt.matches("hot (n=").count(), 1, "a frame is shown once:\n{bt}");
     let expected = [
         format!("#0  probe (level=0, label=\"SORT\") {}", here(8)),
@@ -341,15 +378,15 @@ fn the_script_merges_interpreted_and_compiled_frames_into_a_backtrace() {
     assert_eq!(found, expected, "{transcript}");
 }
 
-#[test]
-fn the_script_shows_variables_tables_and_traces() {
+fn the_script_shows_variables_tables_and_traces(build: Build) {
     let script = format!("{FOLDER}deep.lua");
-    let file = gdb_script();
+    let Some(file) = build.gdb_script() else { return };
     let source = format!("source {}", file.display());
-    let stop = "break perilune_interpreter::lua::lib::os::getenv";
+    let stop = at_getenv("SORT");
     let commands = [
         &source,
-        stop,
+        NATIVE,
+        &stop,
         "ignore 1 80",
         "run",
         "lua-locals",
@@ -364,7 +401,7 @@ fn the_script_shows_variables_tables_and_traces() {
         "lua-exits 99",
         "kill",
     ];
-    let Some(transcript) = gdb(&script, &commands) else { return };
+    let Some(transcript) = build.gdb(&script, &commands) else { return };
     std::fs::remove_file(&file).unwrap();
     assert_has(
         &transcript,
@@ -380,7 +417,7 @@ fn the_script_shows_variables_tables_and_traces() {
             " {\"first\", depth = 2, [10] = \"ten\"}\n",
             "title = \"deep\"\n",
             "math = table 0x",
-            "abs = native abs",
+            if build.has_symbols() { "abs = native abs" } else { "abs = native 0x" },
             &format!("trace 1  root  hot ({script}:11)  "),
             "exits were never taken\n",
             "sum = 160\n",
@@ -391,37 +428,7 @@ fn the_script_shows_variables_tables_and_traces() {
     assert!(transcript.contains("there is no trace 99"), "{transcript}");
 }
 
-#[test]
-fn a_stripped_program_is_read_as_well() {
-    let script = format!("{FOLDER}deep.lua");
-    let (file, stripped) =
-        (gdb_script(), std::env::temp_dir().join(format!("perilune-stripped-{}", std::process::id())));
-    let strip = Command::new("strip").arg("-o").arg(&stripped).arg(PERILUNE).status();
-    assert!(strip.is_ok_and(|status| status.success()), "strip comes with the compiler");
-    let (source, stop) = (format!("source {}", file.display()), format!("break {script}:17"));
-    let commands = [&source, &stop, "ignore 1 80", "run", "bt", "info locals", "lua-bt", "lua-globals title", "kill"];
-    if session::is_there("a gdb session with a stripped program") {
-        let transcript = session::gdb(&[stripped.to_str().unwrap(), &script], &commands, |_| {});
-        let hot = format!("hot (n=100, f=function probe ({script}:5)) at {script}:17");
-        assert_has(
-            &transcript,
-            &[
-                "hot (n=",
-                &format!("{script}:17\n"),
-                "main_chunk () at ",
-                "sum = ",
-                "pair = table 0x",
-                &format!("#0  {hot}  [compiled]\n#1  main_chunk () at {script}:26\n"),
-                "title = \"deep\"",
-            ],
-        );
-    }
-    std::fs::remove_file(&file).unwrap();
-    std::fs::remove_file(&stripped).unwrap();
-}
-
-#[test]
-fn interpreted_lines_are_stopped_at_and_stepped_through() {
+fn interpreted_lines_are_stopped_at_and_stepped_through(build: Build) {
     let script = format!("{FOLDER}lines.lua");
     // Function and line 8 are run once, before anything of them is compiled.
     let commands = [
@@ -439,7 +446,7 @@ fn interpreted_lines_are_stopped_at_and_stepped_through() {
         "up",
         "kill",
     ];
-    let Some(transcript) = gdb(&script, &commands) else { return };
+    let Some(transcript) = build.gdb(&script, &commands) else { return };
     let at = |line: usize| format!("at {script}:{line}\n");
     assert_has(
         &transcript,
@@ -464,8 +471,7 @@ fn interpreted_lines_are_stopped_at_and_stepped_through() {
     );
 }
 
-#[test]
-fn steps_go_from_interpreted_to_compiled_lines_and_back() {
+fn steps_go_from_interpreted_to_compiled_lines_and_back(build: Build) {
     let script = format!("{FOLDER}lines.lua");
     let line = |line: usize| format!("break {script}:{line}");
     let condition = format!("{} if i == 56", line(24));
@@ -475,7 +481,7 @@ fn steps_go_from_interpreted_to_compiled_lines_and_back() {
     commands.extend(["info symbol $pc", "delete", &later, "continue", "info symbol $pc", "info locals"]);
     commands.extend(["next"; 3]);
     commands.extend(["info symbol $pc", "kill"]);
-    let Some(transcript) = gdb(&script, &commands) else { return };
+    let Some(transcript) = build.gdb(&script, &commands) else { return };
     let texts = ["  total = total + rest", "for i = 1, 300 do", "  local rest = i % 3"];
     let mut expected = vec!["main_chunk () at", "line_24 "];
     for n in 0..12 {
@@ -487,64 +493,60 @@ fn steps_go_from_interpreted_to_compiled_lines_and_back() {
     assert_has(&transcript, &expected);
 }
 
-#[test]
-fn interpreted_frames_of_all_kinds_are_shown() {
+fn interpreted_frames_of_all_kinds_are_shown(build: Build) {
     let script = format!("{FOLDER}lines.lua");
     let stops: Vec<String> = [30, 34, 41, 49].iter().map(|line| format!("break {script}:{line}")).collect();
     let mut commands: Vec<&str> = stops.iter().map(String::as_str).collect();
     commands.extend(["break fact if n == 1", "run", "bt", "continue", "bt", "delete 1", "continue", "bt"]);
     commands.extend(["delete 2", "continue", "bt", "info locals", "continue", "bt", "next", "next", "info locals"]);
-    let Some(transcript) = gdb(&script, &commands) else { return };
+    let Some(transcript) = build.gdb(&script, &commands) else { return };
     let at = |line: usize| format!("at {script}:{line}\n");
-    assert_has(
-        &transcript,
-        &[
-            // A recursion.
-            &format!("#0  fact (n=1) {}", at(14)),
-            &format!(" in fact (n=2) {}", at(17)),
-            &format!(" in fact (n=5) {}", at(17)),
-            &format!(" in main_chunk () {}", at(27)),
-            " main (",
-            // What native functions call back.
-            &format!("#0  function_29 (p=2, q=3) {}", at(30)),
-            "table::sort_ (",
-            &format!(" in main_chunk () {}", at(29)),
-            " main (",
-            &format!("#0  function_33 (letter=...) {}", at(34)),
-            &format!(" in main_chunk () {}", at(33)),
-            " main (",
-            // A coroutine, above what has resumed it.
-            &format!("#0  function_38 (k=1) {}", at(41)),
-            &format!(" in main_chunk () {}", at(45)),
-            " main (",
-            "got = 10\n",
-            // An error is caught two frames further down.
-            &format!("#0  function_47 () {}", at(49)),
-            &format!(" in main_chunk () {}", at(47)),
-            &format!("main_chunk () {}", at(51)),
-            &format!("main_chunk () {}", at(52)),
-            "ok = false\n",
-            "lines.lua:49: boom\"\n",
-        ],
-    );
+    let expected = [
+        // A recursion.
+        &format!("#0  fact (n=1) {}", at(14)),
+        &format!(" in fact (n=2) {}", at(17)),
+        &format!(" in fact (n=5) {}", at(17)),
+        &format!(" in main_chunk () {}", at(27)),
+        " main (",
+        // What native functions call back.
+        &format!("#0  function_29 (p=2, q=3) {}", at(30)),
+        "lua/lib/table.rs:",
+        &format!(" in main_chunk () {}", at(29)),
+        " main (",
+        &format!("#0  function_33 (letter=...) {}", at(34)),
+        &format!(" in main_chunk () {}", at(33)),
+        " main (",
+        // A coroutine, above what has resumed it.
+        &format!("#0  function_38 (k=1) {}", at(41)),
+        &format!(" in main_chunk () {}", at(45)),
+        " main (",
+        "got = 10\n",
+        // An error is caught two frames further down.
+        &format!("#0  function_47 () {}", at(49)),
+        &format!(" in main_chunk () {}", at(47)),
+        &format!("main_chunk () {}", at(51)),
+        &format!("main_chunk () {}", at(52)),
+        "ok = false\n",
+        "lines.lua:49: boom\"\n",
+    ];
+    assert_has(&transcript, &build.expected(&expected));
 }
 
-#[test]
-fn conditions_name_variables_of_interpreted_and_compiled_lines() {
+fn conditions_name_variables_of_interpreted_and_compiled_lines(build: Build) {
     let script = format!("{FOLDER}lines.lua");
     let stop = format!("break {script}:24 if i % 100 == 0 && rest < 2");
     let commands = [&stop, "run", "print total", "continue", "print total", "continue", "kill"];
-    let Some(transcript) = gdb_with(&["-Ohotloop=150", &script], &commands) else { return };
+    let Some(transcript) = build.gdb_with(&["-Ohotloop=150", &script], &commands) else { return };
     // 100 % 3 == 1, 200 % 3 == 2, 300 % 3 == 0
     assert_has(&transcript, &["main_chunk ()", "$1 = 99\n", "main_chunk ()", "$2 = 300\n"]);
     assert!(!transcript.contains("Error in testing"), "{transcript}");
 }
 
-#[test]
-fn interpreted_lines_can_be_stopped_at_without_a_compiler() {
+fn interpreted_lines_can_be_stopped_at_without_a_compiler(build: Build) {
     let script = format!("{FOLDER}lines.lua");
     let stop = format!("break {script}:24 if i == 299");
-    let Some(transcript) = gdb_with(&["-joff", &script], &[&stop, "run", "info locals", "info symbol $pc"]) else {
+    let Some(transcript) = build.gdb_with(&["-joff", &script], &[&stop, "run", "info locals", "info symbol $pc"])
+    else {
         return;
     };
     assert_has(&transcript, &["main_chunk ()", "i = 299\n", "total = 298\n", "line_24 "]);
@@ -566,10 +568,9 @@ fn tutorial() -> Vec<(String, Vec<String>)> {
     commands
 }
 
-#[test]
-fn the_tutorial_tells_the_truth() {
+fn the_tutorial_tells_the_truth(build: Build) {
     let script = format!("{FOLDER}variables.lua");
-    let file = gdb_script();
+    let Some(file) = build.gdb_script() else { return };
     let tutorial = tutorial();
     assert!(tutorial.len() > 20);
     let mut commands = Vec::new();
@@ -578,7 +579,7 @@ fn the_tutorial_tells_the_truth() {
         commands.push(command.replace("perilune.py", file.to_str().unwrap()));
     }
     let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
-    let Some(transcript) = gdb(&script, &commands) else { return };
+    let Some(transcript) = build.gdb(&script, &commands) else { return };
     std::fs::remove_file(&file).unwrap();
     for (n, (command, answer)) in tutorial.iter().enumerate() {
         let begin = format!("\ncommand {n}\n");

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use perilune_interpreter::lua::lib::{self, read_chunk};
 use perilune_runtime::lua::state::{State, interrupt};
@@ -120,17 +120,33 @@ pub(super) const NO_COMPILER: &str = "this build has no compiler";
 /// Stops the program of a state from another thread or a signal handler: the code that runs, interpreted or compiled, gets
 /// the error `interrupted!` at its next backward jump or call.
 #[derive(Clone, Debug)]
-pub struct Interrupt(Arc<AtomicU32>);
+pub struct Interrupt {
+    word: Arc<AtomicU32>,
+    debugger_met: Arc<AtomicBool>,
+}
 
 impl Interrupt {
     /// Asks for the stop. Nothing but an atomic store happens. Answers whether an earlier one has not been heeded yet.
     pub fn stop(&self) -> bool {
-        self.0.fetch_or(interrupt::STOP, Ordering::Relaxed) & interrupt::STOP != 0
+        self.word.fetch_or(interrupt::STOP, Ordering::Relaxed) & interrupt::STOP != 0
     }
 
     /// Takes the request back, if nobody has heeded it yet.
     pub fn clear(&self) {
-        self.0.fetch_and(!interrupt::STOP, Ordering::Relaxed);
+        self.word.fetch_and(!interrupt::STOP, Ordering::Relaxed);
+    }
+
+    /// Looks whether a debugger has attached to the process; if so, compiled code is left at its next backward jump, and the state
+    /// notices the debugger. It does so by itself, but for loops that are never left: call this now and then (ten times a second, say)
+    /// if there may be such. Costs a few loads. Answers whether it makes sense to call it again: false when a debugger was
+    /// met, and for states that tell debuggers nothing.
+    pub fn look_for_debugger(&self) -> bool {
+        let is_over = self.debugger_met.load(Ordering::Relaxed);
+        #[cfg(feature = "jit")]
+        if !is_over && perilune_jit::code::publish::Telling::Batches.is_outdated() {
+            self.word.fetch_or(interrupt::DEBUGGER, Ordering::Relaxed);
+        }
+        !is_over
     }
 }
 
@@ -408,7 +424,10 @@ impl Lua {
 
     /// A way to stop running code from elsewhere.
     pub fn interrupt(&self) -> Interrupt {
-        self.with(|state| Interrupt(Arc::clone(&state.interrupt)))
+        self.with(|state| Interrupt {
+            word: Arc::clone(&state.interrupt),
+            debugger_met: Arc::clone(&state.debugger_met),
+        })
     }
 }
 

@@ -8,7 +8,10 @@ class Watch(gdb.Breakpoint):
         self.silent = True
         self.line = line
 
+    compiled = 0
+
     def stop(self):
+        Watch.compiled += gdb.execute("info symbol $pc", to_string=True).startswith("trace_")
         text = gdb.execute("info args", to_string=True) + gdb.execute("info locals", to_string=True)
         shown = []
         for line in text.splitlines():
@@ -24,3 +27,4 @@ class Watch(gdb.Breakpoint):
 
 for line in str(gdb.convenience_variable("lines").string()).split():
     Watch(gdb.convenience_variable("script").string(), line)
+gdb.events.exited.connect(lambda event: print(f"{Watch.compiled} stops in traces"))

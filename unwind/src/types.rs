@@ -229,6 +229,7 @@ impl<'a> Entries<'a> {
         let mut bound = object().plus(length).deref();
         bound.0.extend([constants::DW_OP_lit1.0, constants::DW_OP_minus.0]);
         let entry = unit.get_mut(id);
+        entry.set(constants::DW_AT_name, AttributeValue::String(b"string".to_vec()));
         entry.set(constants::DW_AT_type, AttributeValue::UnitRef(character));
         entry.set(constants::DW_AT_data_location, AttributeValue::Exprloc(address.to_gimli()));
         let range = unit.add(id, constants::DW_TAG_subrange_type);

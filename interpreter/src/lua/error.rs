@@ -28,9 +28,10 @@ pub enum Place {
 
 // ---- frames
 
-/// Does a frame count as a level? The bottoms of coroutines do not, nor does what catches the errors of finalizers.
+/// Does a frame count as a level? The bottoms of coroutines do not, nor do what catches the errors of finalizers and what native
+/// functions are written in.
 fn is_level(frame: &Frame) -> bool {
-    frame.kind != FrameKind::Bottom && frame.flags & frame_flag::FINALIZER == 0
+    frame.kind != FrameKind::Bottom && frame.flags & (frame_flag::FINALIZER | frame_flag::INNER) == 0
 }
 
 /// The frames that count as levels, innermost first.
@@ -251,7 +252,7 @@ fn describe(name: Named) -> Vec<u8> {
 
 /// The name of the variable, field or constant that the running function's instruction took a value from.
 fn variable(thread: Gc<Thread>, place: Place) -> Named {
-    let frame = *thread.frames().last()?;
+    let frame = *thread.frames().last().filter(|frame| is_level(frame))?;
     let proto = frame_proto(thread, frame)?;
     let name = match place {
         Place::Register(register) => names::object_name(&*proto, frame_pc(proto, frame), register),
@@ -280,7 +281,7 @@ fn name_from_call(thread: Gc<Thread>, frame: usize) -> Named {
     if frame.flags & frame_flag::FINALIZER != 0 {
         return Some(("metamethod", b"__gc".to_vec()));
     }
-    let proto = frame_proto(thread, frame)?;
+    let proto = frame_proto(thread, frame).filter(|_| is_level(&frame))?;
     names::call_name(&*proto, frame_pc(proto, frame)).map(|(kind, name)| (kind, name.to_vec()))
 }
 

@@ -34,7 +34,6 @@ pub fn disassemble(code: &[u8], start: usize, name: impl FnMut(u64) -> Option<St
     options.set_uppercase_hex(false);
     options.set_space_after_operand_separator(true);
     options.set_branch_leading_zeros(false);
-    options.set_rip_relative_addresses(true);
     let mut lines = Vec::new();
     while decoder.can_decode() {
         let instruction = decoder.decode();

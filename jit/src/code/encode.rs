@@ -466,7 +466,7 @@ mod tests {
                 pop(a, Rm::Reg(9));
                 call(a, Rm::Reg(9));
             }),
-            ("cmp rax, [rip]", &|a| rm(a, op::CMP, 0, Rm::Address(0x1007))),
+            ("cmp rax, [0x1007]", &|a| rm(a, op::CMP, 0, Rm::Address(0x1007))),
             ("lea r9, [rbx+8]", &|a| rm(a, op::LEA, 9, m)),
         ];
         for (expected, emit) in cases {

@@ -3,22 +3,25 @@
 //! To describe a trace costs about a tenth of what it costs to compile it, and with its variables half of that; a program that ends
 //! at once is looked at by nobody. So only the first few traces are described when they are made, unless a debugger runs this program
 //! already. The others wait until the program has run for a moment; then they are described together when the next trace is made,
-//! or left. What is spent stays within a small part of the time that the program has run: new traces wait for that, or are described
-//! without variables. When it allows for all variables of all traces, these are told once more.
+//! or left. What is spent stays within a small part of the processor time that the process has taken, however many states it has: new
+//! traces wait for that, or are described without variables. When it allows for all variables of all traces, these are told once more.
+//! What it came to is said at the end of `-jv`.
 //!
-//! A debugger that comes later is noticed when a counter has run out or compiled code is left. All traces are dropped then, and the
+//! A debugger that comes later is noticed when a counter has run out or compiled code is left; a loop that is never left has to be
+//! interrupted for it ([`interrupt::DEBUGGER`](perilune_runtime::lua::state::interrupt)), which the host decides. All traces are dropped then, and the
 //! program goes on as if the debugger had started it: line by line in the interpreter, and in traces that are compiled for it.
 #![forbid(unsafe_code)]
 
 use std::mem::offset_of;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
+use perilune_interpreter::lua::calendar::processor_time;
 use perilune_runtime::lua::debugger::{describe, find_word};
 use perilune_runtime::lua::state::State;
 
 use super::page;
-use super::record::Origin;
-use super::sites::{set_counter, unpatch_loop};
+use super::sites::take_back;
 use super::tier::Jit;
 use super::trace::{Exit, Trace};
 
@@ -28,29 +31,49 @@ const AT_ONCE: usize = 8;
 const MOMENT: Duration = Duration::from_millis(25);
 /// The clock is looked at when traces have been left so many times.
 const EXITS: u32 = 64;
-/// The part of the time since the program began that may be spent.
+/// The part of the process's time that may be spent.
 const SHARE: u32 = 200;
 /// What may be spent besides, so that the first traces are told with their variables.
 const GRACE: Duration = Duration::from_micros(300);
 /// What it takes at most to tell of a trace with its variables, usually.
 const TRACE: Duration = Duration::from_micros(150);
 
-/// What debuggers do not know yet, and what was spent on what they know.
+/// How many traces this process has described.
+static TOLD: AtomicUsize = AtomicUsize::new(0);
+/// What it has spent on that, in nanoseconds of processor time.
+static SPENT: AtomicU64 = AtomicU64::new(0);
+
+/// The processor time that this process has taken.
+fn run() -> Duration {
+    Duration::from_secs_f64(processor_time().max(0.0))
+}
+
+/// Whether the process has run long enough that it may describe traces with their variables, after `run`.
+fn affords(traces: usize, run: Duration) -> bool {
+    Duration::from_nanos(SPENT.load(Ordering::Relaxed)) + TRACE * traces as u32 <= GRACE + run / SHARE
+}
+
+/// What describing has come to in this process, as a line; none if nothing was described.
+pub(super) fn spent() -> Option<String> {
+    let (told, spent) = (TOLD.load(Ordering::Relaxed), SPENT.load(Ordering::Relaxed) as f64 / 1e9);
+    let run = run().as_secs_f64();
+    (told > 0).then(|| {
+        let (share, spent, run) = (spent / run * 100.0, spent * 1e3, run * 1e3);
+        format!("debuggers: {told} traces described in {spent:.2} ms, {share:.2} % of {run:.1} ms of processor time")
+    })
+}
+
+/// What debuggers do not know yet.
 pub(super) struct Unannounced {
     traces: Vec<u32>,
-    /// How many are known.
-    told: usize,
-    /// All variables of these are known, too.
+    /// All variables of those that they know are known, too.
     has_variables: bool,
-    began: Instant,
-    spent: Duration,
     exits: u32,
 }
 
 impl Default for Unannounced {
     fn default() -> Unannounced {
-        let (began, spent) = (Instant::now(), Duration::ZERO);
-        Unannounced { traces: Vec::new(), told: 0, has_variables: true, began, spent, exits: 0 }
+        Unannounced { traces: Vec::new(), has_variables: true, exits: 0 }
     }
 }
 
@@ -59,19 +82,14 @@ impl Unannounced {
     pub(super) fn forget(&mut self, number: u32) {
         self.traces.retain(|trace| *trace != number);
     }
-
-    /// Whether the program has run long enough that it may be told of traces with their variables, after `run`.
-    fn affords(&self, traces: usize, run: Duration) -> bool {
-        self.spent + TRACE * traces as u32 <= GRACE + run / SHARE
-    }
 }
 
 impl Jit {
     /// Tells debuggers of a new trace, now or later.
     pub(super) fn announce(&mut self, number: u32) {
         self.unannounced.traces.push(number);
-        if self.unannounced.told < AT_ONCE || self.engine.is_watched() {
-            self.announce_all(Duration::ZERO);
+        if TOLD.load(Ordering::Relaxed) < AT_ONCE || self.engine.is_watched() {
+            self.announce_all(run());
         } else {
             self.announce_when_due();
         }
@@ -87,53 +105,48 @@ impl Jit {
 
     fn announce_when_due(&mut self) {
         let waiting = &self.unannounced;
-        let run = waiting.began.elapsed();
-        if run < MOMENT || !waiting.affords(0, run) {
+        if waiting.traces.is_empty() && waiting.has_variables {
             return;
         }
-        if !waiting.has_variables && !self.engine.is_watched() && waiting.affords(self.alive, run) {
+        let run = run();
+        if run < MOMENT || !affords(0, run) {
+            return;
+        }
+        if !waiting.has_variables && !self.engine.is_watched() && affords(self.alive, run) {
             self.unannounced.traces.clear();
             self.unannounced.has_variables = true;
-            self.spend(|jit| jit.engine.announce_anew(&jit.traces));
+            self.spend(self.alive, |jit| jit.engine.announce_anew(&jit.traces));
         } else if !waiting.traces.is_empty() {
             self.announce_all(run);
         }
     }
 
-    /// Tells of what waits, after the program has run for so long.
+    /// Tells of what waits, after the process has run for so long.
     fn announce_all(&mut self, run: Duration) {
         let numbers = std::mem::take(&mut self.unannounced.traces);
-        let waiting = &mut self.unannounced;
-        let variables = self.engine.is_debugged() || waiting.affords(numbers.len(), run);
-        waiting.told += numbers.len();
-        waiting.has_variables &= variables;
-        self.spend(|jit| {
+        let variables = self.engine.is_debugged() || affords(numbers.len(), run);
+        self.unannounced.has_variables &= variables;
+        self.spend(numbers.len(), |jit| {
             let traces = numbers.iter().filter_map(|number| jit.traces.get(*number as usize)?.as_deref());
             jit.engine.announce(traces, variables);
         });
     }
 
-    fn spend(&mut self, tell: impl FnOnce(&mut Jit)) {
-        let began = Instant::now();
+    fn spend(&mut self, traces: usize, tell: impl FnOnce(&mut Jit)) {
+        let began = run();
         tell(self);
-        self.unannounced.spent += began.elapsed();
+        let spent = run().saturating_sub(began).as_nanos();
+        if self.engine.tells() {
+            TOLD.fetch_add(traces, Ordering::Relaxed);
+            SPENT.fetch_add(spent as u64, Ordering::Relaxed);
+        }
     }
 
     /// Drops all traces, whose machine code is about to go, and counts anew.
     fn forget_traces(&mut self) {
         for trace in std::mem::replace(&mut self.traces, vec![None]).into_iter().flatten() {
             let proto = trace.proto;
-            match trace.origin {
-                Origin::Loop(site) => {
-                    unpatch_loop(proto, site);
-                    set_counter(proto, site, self.options().hotloop);
-                }
-                Origin::Entry => {
-                    proto.entry_trace.set(0);
-                    proto.hot.set(self.options().hotloop);
-                }
-                Origin::Return { .. } | Origin::Exit { .. } => {}
-            }
+            take_back(proto, trace.origin, self.options().hotloop);
             self.prototypes.borrow_mut().of(proto).traces.clear();
             page::gone(&mut self.page, &self.engine, Some(&trace));
         }
@@ -156,6 +169,7 @@ impl Jit {
         self.forget_traces();
         self.engine.start_anew(state);
         state.lines.on = true;
+        state.debugger_met.store(true, Ordering::Relaxed);
         true
     }
 }

@@ -109,7 +109,7 @@ pub fn push_frames_at(state: &mut State, at: Entered, ir: &Ir, snapshot: &Snapsh
 }
 
 /// Sets where the top frame, a Lua function's, goes on: at the instruction with this address.
-fn set_address(state: &State, address: usize) {
+pub fn set_address(state: &State, address: usize) {
     if let Some(frame) = state.thread.frames().last_mut() {
         frame.pc = std::ptr::with_exposed_provenance(address);
     }
@@ -232,6 +232,11 @@ const NEAR: usize = 24;
 pub fn recurs(state: &State, proto: Gc<Proto>) -> bool {
     let below = state.thread.frames().iter().rev().skip(1).take(NEAR);
     below.filter_map(|frame| frame_proto(state.thread, *frame)).any(|p| p == proto)
+}
+
+/// Whether the top frame is that of Lua code that a native function is written in.
+pub fn is_inner(state: &State) -> bool {
+    state.thread.frames().last().is_some_and(|frame| frame.flags & frame_flag::INNER != 0)
 }
 
 /// The top frame belongs to another function now, called by the one that it belonged to.

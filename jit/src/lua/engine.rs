@@ -176,6 +176,11 @@ impl Engine {
         self.machine.as_ref().is_some_and(|m| m.publisher.is_watched())
     }
 
+    /// Whether debuggers are told of anything.
+    pub fn tells(&self) -> bool {
+        self.telling != Telling::Never && !self.evaluate
+    }
+
     /// Whether traces are compiled for a debugger.
     pub fn is_debugged(&self) -> bool {
         self.telling == Telling::AtOnce
@@ -236,12 +241,13 @@ impl Engine {
 
     /// A trace's machine code as text.
     pub fn listing(&self, number: u32) -> String {
-        let Some(trace) = self.machine.as_ref().and_then(|m| m.get(number)) else { return String::new() };
-        let code = trace.code();
+        let found = self.machine.as_ref().and_then(|m| Some((m, m.get(number)?)));
+        let Some((machine, trace)) = found else { return String::new() };
+        let (code, leave) = (trace.code(), machine.arena().trampoline().epilogue());
         let mut bytes = code.bytes();
         bytes.truncate(trace.layout.end);
         let mut out = String::new();
-        for line in dump::disassemble(&bytes, code.start(), trace.names()) {
+        for line in dump::disassemble(&bytes, code.start(), trace.names(leave)) {
             out.push_str(&format!("{:x}  {}\n", line.address, line.text));
         }
         out

@@ -201,8 +201,6 @@ pub(super) unsafe extern "C-unwind" fn switch(
 /// The addresses of the functions here that move between frames.
 pub(super) fn frame_helpers() -> FrameHelpers {
     FrameHelpers {
-        sync: sync_frames as *const () as usize,
-        unsync: unsync_frames as *const () as usize,
         push: push_frames as *const () as usize,
         leave: return_to_caller as *const () as usize,
         switch: switch as *const () as usize,
@@ -241,18 +239,52 @@ pub(super) unsafe extern "C-unwind" fn deoptimize(saved: &mut ExitState, context
     u64::from(leave::EXIT) << 32
 }
 
-/// Before a full call: pushes the frames of a snapshot whose slots are stored.
+/// A place in a trace where a full call is made, as one word: the trace's number, and the point at which the slots were stored.
+pub(super) fn full_call_at(number: u32, point: u16) -> u64 {
+    u64::from(number) << 16 | u64::from(point)
+}
+
+/// At the beginning of a helper that compiled code calls as a full one: the frames stand from now on. `site` and `frame` are what
+/// such helpers get as their last arguments: the place of the call, and rbp; 0: they stand already.
 ///
 /// # Safety
-/// Called by compiled code, which has stored the slots of this point's snapshot.
-pub(super) unsafe extern "C-unwind" fn sync_frames(state: *mut State, number: u32, point: u32, frame: usize) {
-    // SAFETY: compiled code's context is its state, and nobody holds a reference while it runs.
-    let (state, machine) = unsafe { (&mut *state, &mut *(*state).compiled.cast::<Machine>()) };
+/// Called by a helper, with what compiled code has passed to it: the slots of the point's snapshot are stored.
+#[inline]
+pub(super) unsafe fn begin_full_call(state: &mut State, site: u64, frame: usize) {
+    if site == 0 {
+        return;
+    }
+    // SAFETY: compiled code's context is its state; nobody holds a reference to the machine code while it runs.
+    let machine = unsafe { &mut *state.compiled.cast::<Machine>() };
+    let (number, point) = ((site >> 16) as u32, site as u16);
     let at = Entered::top(state);
     if let Some(trace) = machine.known_mut(number) {
-        stand(state, trace, at, point);
+        let exit = &trace.exits[usize::from(point)];
+        match exit.resume {
+            // The call itself says where its arguments end.
+            Some(address) if !exit.inlined => deopt::set_address(state, address),
+            _ => stand(state, trace, at, point.into()),
+        }
     }
-    machine.syncs.push(Sync { trace: number, point: point as u16, frame, at });
+    machine.syncs.push(Sync { trace: number, point, frame, at });
+}
+
+/// At the end of such a helper, unless it fails: the frames go. After a failure the exit takes them away.
+///
+/// # Safety
+/// As for [`begin_full_call`].
+#[inline]
+pub(super) unsafe fn end_full_call(state: &mut State, site: u64) {
+    if site == 0 {
+        return;
+    }
+    // SAFETY: as above.
+    let machine = unsafe { &mut *state.compiled.cast::<Machine>() };
+    if let Some(sync) = machine.syncs.pop()
+        && state.thread.frames().len() > sync.at.depth
+    {
+        deopt::pop_frames(state, sync.at);
+    }
 }
 
 fn stand(state: &mut State, trace: &mut MachineTrace, at: Entered, point: u32) {
@@ -260,24 +292,11 @@ fn stand(state: &mut State, trace: &mut MachineTrace, at: Entered, point: u32) {
     deopt::push_frames_at(state, at, &trace.ir, trace.ir.snapshots.get(place.snapshot), &mut place.resume);
 }
 
-/// After a full call: pops the frames. Answers where the base is now.
-///
-/// # Safety
-/// Called by compiled code after [`sync_frames`].
-pub(super) unsafe extern "C-unwind" fn unsync_frames(state: *mut State) -> usize {
-    // SAFETY: compiled code's context is its state, and nobody holds a reference while it runs.
-    let (state, machine) = unsafe { (&mut *state, &mut *(*state).compiled.cast::<Machine>()) };
-    if let Some(sync) = machine.syncs.pop() {
-        deopt::pop_frames(state, sync.at);
-    }
-    base(state)
-}
-
 /// At the end of a trace that goes on in another frame: pushes the frames for good. Answers where the base is now, or 0 if no
 /// other trace is to be entered there: the calls are nested too deeply, or a debugger is to see the new frame.
 ///
 /// # Safety
-/// As for [`sync_frames`].
+/// Called by compiled code, which has stored the slots of this point's snapshot.
 pub(super) unsafe extern "C-unwind" fn push_frames(state: *mut State, number: u32, point: u32) -> usize {
     // SAFETY: compiled code's context is its state, and nobody holds a reference while it runs.
     let (state, machine) = unsafe { (&mut *state, &mut *(*state).compiled.cast::<Machine>()) };

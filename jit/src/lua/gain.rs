@@ -11,7 +11,7 @@ use super::entry::Left;
 use super::options::Verbosity;
 use super::page;
 use super::record::Origin;
-use super::sites::{set_counter, unpatch_loop};
+use super::sites::take_back;
 use super::tier::{Jit, MAX_PENALTY};
 use super::trace::Exit;
 
@@ -136,21 +136,16 @@ impl Jit {
         let never = self.options().hotloop.saturating_mul(1 << MAX_PENALTY);
         match origin {
             Origin::Loop(site) => {
-                unpatch_loop(proto, site);
-                set_counter(proto, site, never);
                 known.penalties.insert(site, MAX_PENALTY);
             }
-            Origin::Entry => {
-                proto.entry_trace.set(0);
-                proto.hot.set(never);
-                known.entry_penalty = MAX_PENALTY;
-            }
+            Origin::Entry => known.entry_penalty = MAX_PENALTY,
             Origin::Return { pc, open } => {
                 self.returns.retain(|_, trace| *trace != number);
                 known.returns.insert((pc, open), (0, never));
             }
             Origin::Exit { .. } => return,
         }
+        take_back(proto, origin, never);
         known.traces.retain(|trace| self.trace(*trace).is_some_and(|t| t.root != number));
         // The numbers stay taken: other traces' links name them.
         for place in &mut self.traces {

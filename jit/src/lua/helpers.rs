@@ -16,6 +16,7 @@ use perilune_runtime::lua::string::Str;
 use perilune_runtime::lua::table::{SetError, Table};
 use perilune_runtime::lua::value::{Value, tag};
 
+use super::entry::{begin_full_call, end_full_call};
 use super::ir::helper::Entry;
 use super::ir::{Access, Alias, Class, Failure, Helper, Type};
 
@@ -373,29 +374,54 @@ helpers! {
         0
     }
     fn extra(state) -> i64 { state.thread.frames().last().map_or(0, |f| i64::from(f.extra)) }
-    fn call_native(state, register: i64, arguments: i64, wanted: i64) -> i64 {
-        let Some((at, native)) = native_at(state, register, arguments) else { return 0 };
-        let changes = state.outside_changes;
-        let count = if native.special() == Special::Pcall {
-            pcall_plain(state, at, wanted as i32)
-        } else {
-            let Ok(count) = call_plain(state, native, at) else { return 0 };
-            let first = state.top() - count;
-            place_results(state, at, wanted as i32, first, count);
-            count
-        };
-        unless_changed(state, changes, count as i64 + 1)
+    fn call_native(state, register: i64, arguments: i64, wanted: i64, site: u64, frame: usize) -> i64 {
+        // SAFETY: what compiled code has passed to a full helper.
+        unsafe { begin_full_call(state, site, frame) };
+        let answer = call_in_frame(state, register, arguments, wanted);
+        if answer != 0 {
+            // SAFETY: as above.
+            unsafe { end_full_call(state, site) };
+        }
+        answer
     }
-    fn call_meta(state, register: i64, arguments: i64, target: i64) -> i64 {
-        let base = base(state);
-        let Some((at, native)) = native_at(state, register, arguments) else { return 0 };
-        let changes = state.outside_changes;
+    fn call_meta(state, register: i64, arguments: i64, target: i64, site: u64, frame: usize) -> i64 {
+        // SAFETY: as above.
+        unsafe { begin_full_call(state, site, frame) };
+        let answer = call_meta_in_frame(state, register, arguments, target);
+        if answer != 0 {
+            // SAFETY: as above.
+            unsafe { end_full_call(state, site) };
+        }
+        answer
+    }
+}
+
+/// See `CallNative`, while the frames stand.
+#[inline]
+fn call_in_frame(state: &mut State, register: i64, arguments: i64, wanted: i64) -> i64 {
+    let Some((at, native)) = native_at(state, register, arguments) else { return 0 };
+    let changes = state.outside_changes;
+    let count = if native.special() == Special::Pcall {
+        pcall_plain(state, at, wanted as i32)
+    } else {
         let Ok(count) = call_plain(state, native, at) else { return 0 };
-        let result = if count > 0 { state.slot(state.top() - count) } else { Value::NIL };
-        let truth = Value::boolean(!result.is_falsy());
-        state.set_slot(base + target as usize, if target == register { truth } else { result });
-        unless_changed(state, changes, if result.is_falsy() { 1 } else { 2 })
-    }
+        let first = state.top() - count;
+        place_results(state, at, wanted as i32, first, count);
+        count
+    };
+    unless_changed(state, changes, count as i64 + 1)
+}
+
+/// See `CallMeta`, while the frames stand.
+fn call_meta_in_frame(state: &mut State, register: i64, arguments: i64, target: i64) -> i64 {
+    let base = base(state);
+    let Some((at, native)) = native_at(state, register, arguments) else { return 0 };
+    let changes = state.outside_changes;
+    let Ok(count) = call_plain(state, native, at) else { return 0 };
+    let result = if count > 0 { state.slot(state.top() - count) } else { Value::NIL };
+    let truth = Value::boolean(!result.is_falsy());
+    state.set_slot(base + target as usize, if target == register { truth } else { result });
+    unless_changed(state, changes, if result.is_falsy() { 1 } else { 2 })
 }
 
 /// Where the registers of the top frame begin.

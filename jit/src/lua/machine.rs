@@ -53,6 +53,8 @@ pub struct Exit {
     pub locations: Vec<(Ref, Location)>,
     /// Whether the frames of a full call stand when it is taken.
     pub synced: bool,
+    /// Whether there are inlined frames.
+    pub inlined: bool,
     /// Whether it is the collector's.
     pub collects: bool,
     /// What is live behind it, once that was asked for.
@@ -104,15 +106,23 @@ impl MachineTrace {
     pub fn code(&self) -> &Code {
         &self.code
     }
-    /// Names of addresses in its code, for dumps.
-    pub fn names(&self) -> impl FnMut(u64) -> Option<String> + use<> {
-        let mut known: HashMap<u64, String> = HashMap::new();
-        for exit in self.exits.iter().filter(|e| !e.sites.is_empty()) {
-            known.insert(exit.stub as u64, format!("exit_{}", exit.snapshot));
-        }
-        for helper in self.ir.helpers {
-            known.insert(helper.entry as usize as u64, helper.name.to_owned());
-        }
+    /// Names of addresses that its code mentions, for dumps; `leave` is where code leaves for good.
+    pub fn names(&self, leave: usize) -> impl FnMut(u64) -> Option<String> + use<> {
+        let frames = entry::frame_helpers();
+        let frames =
+            [(frames.push, "push_frames"), (frames.leave, "return"), (frames.switch, "switch"), (leave, "leave")];
+        let mut known: HashMap<u64, String> =
+            frames.into_iter().map(|(address, name)| (address as u64, name.to_owned())).collect();
+        known.extend(self.ir.helpers.iter().map(|helper| (helper.entry as usize as u64, helper.name.to_owned())));
+        // Constants lie behind the code: addresses of functions, and numbers, which are shown as assemblers write them.
+        let (start, bytes, words) = (self.code.start(), self.code.bytes(), self.layout.end.div_ceil(8)..);
+        let word = |n: usize| Some(u64::from_le_bytes(*bytes.get(n * 8..)?.first_chunk()?));
+        let constants = words.map_while(|n| Some((n, word(n)?)));
+        let name = |bits: u64| known.get(&bits).cloned().unwrap_or_else(|| format!("={bits:#x}"));
+        let constants: Vec<(u64, String)> = constants.map(|(n, bits)| ((start + n * 8) as u64, name(bits))).collect();
+        known.extend(constants);
+        let exits = self.exits.iter().filter(|e| !e.sites.is_empty());
+        known.extend(exits.map(|exit| (exit.stub as u64, format!("exit_{}", exit.snapshot))));
         move |address| known.get(&address).cloned()
     }
     /// How often it was come to, and rounds of its loop, if that is counted.
@@ -332,7 +342,8 @@ impl Machine {
         let target = self.target(&ir, number)?;
         let mut stress = self.options.exit_stress.then(|| Guards::new(allocation.points.len()));
         let counts: Option<Box<[Cell<u64>; 2]>> = self.options.counts.then(Box::default);
-        let mut buffer = self.arena.begin(emit::bound(&ir, &allocation, stress.is_some()) + GAP)?;
+        let gap = if self.options.perf == Some(PerfFormat::JitDump) { GAP } else { 0 };
+        let mut buffer = self.arena.begin(emit::bound(&ir, &allocation, stress.is_some()) + gap)?;
         let around = Surroundings {
             trampoline: &self.arena.trampoline(),
             thunks: &self.thunks,
@@ -349,7 +360,6 @@ impl Machine {
             counts: counts.as_ref().map(|counts| counts.as_ptr() as usize),
         };
         let layout = emit::emit(&mut buffer.asm, &ir, &allocation, around);
-        let gap = if self.options.perf == Some(PerfFormat::JitDump) { GAP } else { 0 };
         (0..gap).for_each(|_| buffer.asm.push(0xcc));
         let code = buffer.publish()?;
         let places = Places::encode(&ir, &allocation, options);
@@ -448,6 +458,8 @@ impl Machine {
             snapshot: point.snapshot,
             locations: point.locations,
             synced: point.synced,
+            inlined: point.snapshot < ir.snapshots.len()
+                && !ir.snapshots.frames(ir.snapshots.get(point.snapshot)).is_empty(),
             collects: false,
             live: None,
             resume: None,

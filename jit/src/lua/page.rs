@@ -12,10 +12,9 @@ use std::io::Write;
 use std::sync::Arc;
 
 use perilune_interpreter::lua::listing::write_code;
-use perilune_interpreter::lua::names::declared_name;
+use perilune_interpreter::lua::names::{declared_name, local_name};
 use perilune_runtime::lua::function::Proto;
 use perilune_runtime::lua::heap::Gc;
-use perilune_runtime::lua::prototype::LocalVariable;
 
 use super::engine::Engine;
 use super::explain;
@@ -179,23 +178,32 @@ impl Jit {
         for (name, value) in fields {
             let _ = write!(text, ",\"{name}\":{value}");
         }
-        let code = self.engine.machine().and_then(|m| m.get(trace.number));
+        let machine = self.engine.machine();
+        let leave = machine.map_or(0, |m| m.arena().trampoline().epilogue());
+        let code = machine.and_then(|m| m.get(trace.number));
         let _ = write!(text, ",\"exits\":[{}]", exits(trace, code).join(","));
         let loop_at = code.and_then(|code| Some(code.layout.offset(code.ir.loop_index()?)));
         let _ = write!(text, ",\"loop\":{}", loop_at.map_or("null".into(), |offset| offset.to_string()));
-        let _ = write!(text, ",\"code\":[{}]", code.map_or(String::new(), |code| machine_code(trace, code, sources)));
+        let _ = write!(
+            text,
+            ",\"code\":[{}]",
+            code.map_or(String::new(), |code| machine_code(trace, code, leave, sources))
+        );
         text
     }
 }
 
 /// The machine code, an array for each instruction: offset, text, file and line.
-fn machine_code(trace: &Trace, code: &MachineTrace, sources: &mut BTreeSet<String>) -> String {
+fn machine_code(trace: &Trace, code: &MachineTrace, leave: usize, sources: &mut BTreeSet<String>) -> String {
     let lines = explain::lines(trace, code);
     let start = code.code().start();
     let mut bytes = code.code().bytes();
     bytes.truncate(code.layout.end);
     let mut out = Vec::new();
-    for line in dump::disassemble(&bytes, start, code.names()) {
+    let (mut names, own) = (code.names(leave), code.code().range());
+    let within =
+        move |address: u64| own.contains(&(address as usize)).then(|| format!("+{:x}", address as usize - own.start));
+    for line in dump::disassemble(&bytes, start, move |address| names(address).or_else(|| within(address))) {
         let offset = line.address - start;
         let at = lines.partition_point(|(from, _, _)| *from as usize <= offset);
         let (file, number) = at.checked_sub(1).map_or(("", 0), |n| (lines[n].1.as_str(), lines[n].2));
@@ -249,11 +257,9 @@ fn exits(trace: &Trace, code: Option<&MachineTrace>) -> Vec<String> {
 
 /// A register by the name of its variable, where it has one.
 fn name(proto: Gc<Proto>, register: i16, pc: usize) -> String {
-    let is_it =
-        |v: &&LocalVariable| i16::from(v.register) == register && (v.start as usize..v.end as usize).contains(&pc);
-    match proto.locals.iter().find(is_it) {
+    let Ok(number) = usize::try_from(register) else { return "function".into() };
+    match local_name(&*proto, pc, number) {
         Some(variable) => String::from_utf8_lossy(&variable.name).into_owned(),
-        None if register < 0 => "function".into(),
         None => format!("R{register}"),
     }
 }

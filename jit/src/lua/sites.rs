@@ -1,8 +1,10 @@
-//! Loops in bytecode: their counters, and their back edges that lead to traces.
+//! Where the interpreter enters traces: back edges of loops, with their counters, and entries of functions.
 
 use perilune_runtime::lua::bytecode::{self as bc, Op};
 use perilune_runtime::lua::function::Proto;
 use perilune_runtime::lua::heap::Gc;
+
+use super::record::Origin;
 
 /// Sets the counter of a loop, by its back edge.
 pub(super) fn set_counter(proto: Gc<Proto>, site: u32, value: u32) {
@@ -28,10 +30,26 @@ pub(super) fn patch_loop(proto: Gc<Proto>, site: u32, number: u32) {
 }
 
 /// Makes a loop's back edge what it was.
-pub(super) fn unpatch_loop(proto: Gc<Proto>, site: u32) {
+fn unpatch_loop(proto: Gc<Proto>, site: u32) {
     let mut patched = proto.patched.borrow_mut();
     let Some(at) = patched.iter().position(|(pc, ..)| *pc == site) else { return };
     let (_, w, _) = patched.swap_remove(at);
     // SAFETY: the instruction was there before.
     unsafe { proto.set_word(site as usize, w) };
+}
+
+/// Where a root trace began the interpreter goes on by itself from now on, and counts anew, down from `counter`. Returns and exits are not
+/// the interpreter's.
+pub(super) fn take_back(proto: Gc<Proto>, origin: Origin, counter: u32) {
+    match origin {
+        Origin::Loop(site) => {
+            unpatch_loop(proto, site);
+            set_counter(proto, site, counter);
+        }
+        Origin::Entry => {
+            proto.entry_trace.set(0);
+            proto.hot.set(counter);
+        }
+        Origin::Return { .. } | Origin::Exit { .. } => {}
+    }
 }

@@ -17,7 +17,7 @@ use perilune_runtime::lua::state::{MAX_NESTING, State, activity};
 use perilune_runtime::lua::thread::EXTRA_STACK;
 use perilune_runtime::lua::tier::{Answer, Entry, LineLoop, Outcome, Site, Tier};
 
-use super::announce::Unannounced;
+use super::announce::{self, Unannounced};
 use super::deopt::{self, Entered};
 use super::engine::Engine;
 use super::entry::Left;
@@ -95,7 +95,7 @@ impl Jit {
     pub fn new(state: &mut State, options: Options) -> Jit {
         let intrinsics = Rc::new(Intrinsics::new(state));
         let (engine, account) = (Engine::new(&options), Account::new(options.hotexit));
-        super::announce::describe_layout();
+        announce::describe_layout();
         let page = options.page.clone().map(Page::new);
         Jit {
             options,
@@ -125,6 +125,8 @@ impl Jit {
             return;
         }
         state.lines.on = may_show_lines && options.telling == Telling::AtOnce;
+        let may_come = may_show_lines && options.telling == Telling::Batches && options.perf.is_none();
+        state.debugger_met.store(!may_come, Ordering::Relaxed);
         if options.on {
             state.hot_loop = options.hotloop;
             state.hot_function = options.hotloop;
@@ -279,10 +281,12 @@ impl Jit {
         Answer::Record
     }
 
-    /// Begins to record a function that calls itself: only those are worth a trace of their own, all others are inlined.
+    /// Begins to record a function that calls itself, or that a native one calls: only those are worth a trace of their own, all
+    /// others are inlined.
     fn begin_entry(&mut self, state: *mut State, proto: Gc<Proto>) -> Answer {
         // SAFETY: the state is alive; the borrow ends here.
-        let (at, recurs) = unsafe { (Entered::top(&*state), deopt::recurs(&*state, proto)) };
+        let (at, recurs) =
+            unsafe { (Entered::top(&*state), deopt::recurs(&*state, proto) || deopt::is_inner(&*state)) };
         if !recurs && !self.prototypes.borrow_mut().of(proto).recursive {
             return Answer::Continue;
         }
@@ -564,6 +568,11 @@ impl Jit {
 impl Drop for Jit {
     fn drop(&mut self) {
         self.write_page();
+        if self.options.verbosity >= Verbosity::Lines
+            && let Some(spent) = announce::spent()
+        {
+            self.options.say(format_args!("{spent}\n"));
+        }
         for (kind, count) in &self.guards {
             self.options.say(format_args!("guard {kind} {count}\n"));
         }

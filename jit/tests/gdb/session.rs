@@ -26,7 +26,7 @@ pub fn gdb(program: &[&str], commands: &[&str], prepare: impl FnOnce(&mut Comman
 /// As [`gdb`], with what stands at the end of gdb's own command line: a running process, a program and its core.
 pub fn gdb_on(subject: &[&str], commands: &[&str], prepare: impl FnOnce(&mut Command)) -> String {
     let mut gdb = Command::new("timeout");
-    gdb.args(["120", "gdb", "--nx", "--batch", "-ex", "set debuginfod enabled off", "-ex", "set pagination off"]);
+    gdb.args(["300", "gdb", "--nx", "--batch", "-ex", "set debuginfod enabled off", "-ex", "set pagination off"]);
     // Containers may not switch address randomization off, and need not.
     gdb.args(["-ex", "set disable-randomization off", "-ex", "set breakpoint pending on", "-ex", "set width 0"]);
     // In Rust frames gdb would look names up as Rust's. And whether a walk was right shows at its very end.

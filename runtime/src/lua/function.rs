@@ -261,6 +261,17 @@ pub struct Proto {
     kept: RefCell<Vec<*mut Header>>,
     /// The number under which a tier knows it, and is told of its end; 0: none.
     pub watched: StdCell<u32>,
+    /// For an order function.
+    pub sorter: StdCell<Sorter>,
+}
+
+/// What `table.sort` knows of an order function.
+#[derive(Clone, Copy, Debug)]
+pub enum Sorter {
+    /// So many elements it has been called for.
+    Native(u32),
+    /// Lua code that sorts by it, and by no other one, so that it can be compiled as a part of that.
+    Own(Gc<LuaFunction>),
 }
 
 impl Proto {
@@ -451,6 +462,7 @@ impl Heap {
                 patched: RefCell::default(),
                 kept: RefCell::default(),
                 watched: StdCell::new(0),
+                sorter: StdCell::new(Sorter::Native(0)),
             });
             Gc::from_raw(cell)
         };

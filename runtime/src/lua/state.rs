@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::function::{NativeFn, Proto, ProtoParts, Special};
 use super::heap::{Gc, Heap, OutOfMemory, Roots};
@@ -44,6 +44,8 @@ pub mod interrupt {
     pub const STOP: u32 = 1;
     /// The profiler wants to look at the stack.
     pub const SAMPLE: u32 = 2;
+    /// A debugger has come, and the compiler is to notice it.
+    pub const DEBUGGER: u32 = 4;
 }
 
 /// What a state may be at, for the profiler.
@@ -87,6 +89,8 @@ pub struct State {
     /// Not 0: somebody wants the loop's attention. Loops look at it when a counter runs out, compiled ones at each back
     /// edge.
     pub interrupt: Arc<AtomicU32>,
+    /// No debugger is to be noticed any more: one was met, or nobody tells debuggers of compiled code.
+    pub debugger_met: Arc<AtomicBool>,
     /// What it is at, of [`activity`].
     pub activity: Arc<AtomicU32>,
     /// The profiler, called at a safepoint when the interrupt word asks for it.
@@ -152,6 +156,7 @@ impl State {
             // The program's own call of its main function.
             nesting: 1,
             interrupt: Arc::default(),
+            debugger_met: Arc::new(true.into()),
             activity: Arc::default(),
             on_sample: None,
             outside_changes: 0,

@@ -48,6 +48,8 @@ pub mod frame_flag {
     pub const FINALIZER: u8 = 8;
     /// Called by a hook.
     pub const HOOK: u8 = 16;
+    /// Lua code that the native function below is written in: no level of its own, and nothing that hooks see.
+    pub const INNER: u8 = 32;
     /// An error handler's call: its result replaces the error.
     pub const HANDLER: u8 = 64;
 }

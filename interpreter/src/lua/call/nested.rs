@@ -2,7 +2,7 @@
 
 #![forbid(unsafe_code)]
 
-use perilune_runtime::lua::function::{NativeFunction, Special, call_in_answer};
+use perilune_runtime::lua::function::{LuaFunction, NativeFunction, Special, call_in_answer};
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::state::{CallFrame, Raised, State};
 use perilune_runtime::lua::thread::{Frame, FrameKind, NATIVE_STACK, frame_flag};
@@ -82,6 +82,24 @@ pub fn call(st: &mut State, nargs: usize, wanted: i32) -> Result<(), Raised> {
         }
         Ok(())
     })
+}
+
+/// Calls Lua code that the running native function is written in, which to programs is that function still, for one result.
+pub fn call_inner(st: &mut State, f: Gc<LuaFunction>, args: &[Value]) -> Result<Value, Raised> {
+    let func = st.top();
+    st.check_stack(1 + args.len())?;
+    st.set_slot(func, Value::from(f));
+    args.iter().enumerate().for_each(|(i, arg)| st.set_slot(func + 1 + i, *arg));
+    st.set_top(func + 1 + args.len());
+    nested(st, |st| {
+        check_nesting(st, 0)?;
+        st.nesting += 1;
+        push_lua(st, func, f, 1, frame_flag::ENTRY | frame_flag::INNER)?;
+        let step = exec::count_call(st, f);
+        exec::run(st, step)
+    })?;
+    st.set_top(func);
+    Ok(st.slot(func))
 }
 
 /// Executes a call of `pcall` with an ordinary native function, without entering the loop for it. `pcall` lies in slot `func`;

@@ -21,7 +21,9 @@ pub(super) fn before(st: &mut State, pc: *const Word) -> Result<(), Raised> {
     let thread = st.thread;
     let depth = thread.frames().len() as u32;
     let Some(frame) = thread.frames().last().copied() else { return Ok(()) };
-    let Some(proto) = frame_proto(thread, frame) else { return Ok(()) };
+    let Some(proto) = frame_proto(thread, frame).filter(|_| frame.flags & frame_flag::INNER == 0) else {
+        return Ok(());
+    };
     let at = proto.index_of(pc);
     let op = bc::op(proto.word(at));
     let first = proto.body_start();

@@ -20,7 +20,7 @@ fn running_proto(st: &State) -> Option<Gc<Proto>> {
     frame_proto(st.thread, *top_frame(st))
 }
 
-/// Somebody may have asked the program to stop, or for a sample.
+/// Somebody may have asked the program to stop, for a sample, or to notice a debugger, which whoever leaves compiled code does.
 fn check_interrupt(st: &mut State) -> Result<(), Raised> {
     let asked = st.interrupt.load(Ordering::Relaxed);
     if asked == 0 {
@@ -28,6 +28,9 @@ fn check_interrupt(st: &mut State) -> Result<(), Raised> {
     }
     if asked & interrupt::SAMPLE != 0 {
         st.sample();
+    }
+    if asked & interrupt::DEBUGGER != 0 {
+        st.interrupt.fetch_and(!interrupt::DEBUGGER, Ordering::Relaxed);
     }
     if asked & interrupt::STOP != 0 {
         st.interrupt.fetch_and(!interrupt::STOP, Ordering::Relaxed);

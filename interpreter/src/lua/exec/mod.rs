@@ -24,7 +24,7 @@ pub use finish::finish;
 pub use hook::{native_begins, native_ends};
 pub use loops::rounds;
 pub use safepoint::{collect, collect_above, finalize_all, run_finalizers, warn, with_memory};
-pub use slow::{function_below, function_slot};
+pub use slow::{count_call, function_below, function_slot};
 
 use super::call::{Flow, Step, settle};
 use super::error::Place;

@@ -503,7 +503,7 @@ pub(super) fn tail_call(st: &mut State, word: Word) -> Step {
 }
 
 /// Counts a call; the frame is pushed.
-fn count_call(st: &mut State, f: Gc<LuaFunction>) -> Step {
+pub fn count_call(st: &mut State, f: Gc<LuaFunction>) -> Step {
     let proto = f.proto();
     let left = proto.hot.get().wrapping_sub(1);
     if st.recording || left != 0 {

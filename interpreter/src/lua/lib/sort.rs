@@ -3,14 +3,30 @@
 //! The order of equal elements, and which elements an inconsistent order function gets to see, show in what programs
 //! print; so elements are compared and exchanged exactly as PUC Lua does it. Where neither can show (only integers, only
 //! strings ... and no order function), the standard library sorts.
+//!
+//! Where there is a compiler, a list that is sorted by a Lua function is sorted by Lua code (`sort.lua`), which does the same
+//! step by step. It is compiled as all other Lua code is, with the order function inside of its loops: several times as fast as
+//! calls from here. Each order function has a copy of its own, since traces are made for what they have met. To programs
+//! it is `table.sort`: its frame is no level of the stack.
 
 #![forbid(unsafe_code)]
 
+use perilune_runtime::lua::function::{LuaFunction, Sorter as Known};
+use perilune_runtime::lua::heap::Gc;
+use perilune_runtime::lua::prototype::Prototype;
 use perilune_runtime::lua::state::{Raised, State};
 use perilune_runtime::lua::value::{Value, tag};
 
 use super::super::api::{call, error, less_than};
+use super::super::call::call_inner;
+use super::super::{compile, load};
 use super::table::List;
+
+/// How many elements are sorted by an order function from here before it gets Lua code of its own, in thresholds of hot loops: as
+/// many as it takes about as long to sort as to compile that code.
+const PATIENCE: u32 = 90;
+/// The Lua code.
+const SOURCE: &[u8] = include_bytes!("sort.lua");
 
 /// Parts larger than this take a random pivot, once one has turned out badly.
 const LARGE: i64 = 100;
@@ -25,6 +41,14 @@ pub(super) fn sort(st: &mut State, list: List, order: Option<Value>, length: i64
         }
         return Ok(());
     }
+    if let (List::Plain(table), Some(f)) = (list, order.and_then(|order| order.as_lua_function()))
+        && let Some(sorter) = own_sorter(st, f, length)?
+    {
+        let seed = super::random::Generator::seed_from_time().0 as i64;
+        let args = [Value::from(table), Value::integer(length), Value::from(f), Value::integer(seed)];
+        let contradicts = call_inner(st, sorter, &args)?;
+        return if contradicts.is_falsy() { Ok(()) } else { Err(invalid_order(st)) };
+    }
     // Elements in hand lie on the stack: the order function may take them out of the table.
     let slots = st.top();
     for _ in 0..3 {
@@ -33,6 +57,29 @@ pub(super) fn sort(st: &mut State, list: List, order: Option<Value>, length: i64
     Sorter { list, order, slots }.part(st, 1, length, 0)?;
     st.set_top(slots);
     Ok(())
+}
+
+/// The Lua code that sorts by an order function, if there is a compiler, and it has been called for enough elements.
+fn own_sorter(st: &mut State, order: Gc<LuaFunction>, length: i64) -> Result<Option<Gc<LuaFunction>>, Raised> {
+    if st.tier.is_none() || st.lines.on || st.thread.is_hooked() {
+        return Ok(None);
+    }
+    let proto = order.proto();
+    let sorted = match proto.sorter.get() {
+        Known::Own(sorter) => return Ok(Some(sorter)),
+        Known::Native(sorted) => sorted.saturating_add(u32::try_from(length).unwrap_or(u32::MAX)),
+    };
+    proto.sorter.set(Known::Native(sorted));
+    if sorted < st.hot_loop.saturating_mul(PATIENCE) {
+        return Ok(None);
+    }
+    let Ok(chunk) = compile::compile(SOURCE, b"=table.sort") else { return Ok(None) };
+    let [function] = &chunk.functions[..] else { return Ok(None) };
+    let function = Prototype { name: Some(b"table.sort"[..].into()), locals: Vec::new(), ..Prototype::clone(function) };
+    let sorter = load::close_over(st, &function, Value::NIL)?;
+    proto.keep(&mut st.heap, [sorter.header()]);
+    proto.sorter.set(Known::Own(sorter));
+    Ok(Some(sorter))
 }
 
 /// The sorted elements, if they are all of one kind whose equal elements cannot be told apart.
@@ -74,10 +121,19 @@ const LEFT: usize = 1;
 const RIGHT: usize = 2;
 
 impl Sorter {
+    /// The list, of which the order function may have made one with metamethods.
+    #[inline]
+    fn list(&self) -> List {
+        match self.list {
+            List::Plain(t) if t.metatable().is_some() => List::Other(Value::from(t)),
+            list => list,
+        }
+    }
+
     /// Puts an element into one of the slots.
     #[inline]
     fn take(&self, st: &mut State, slot: usize, i: i64) -> Result<(), Raised> {
-        let value = self.list.get(st, i)?;
+        let value = self.list().get(st, i)?;
         st.set_slot(self.slots + slot, value);
         Ok(())
     }
@@ -86,7 +142,7 @@ impl Sorter {
     #[inline]
     fn put(&self, st: &mut State, slot: usize, i: i64) -> Result<(), Raised> {
         let value = st.slot(self.slots + slot);
-        self.list.set(st, i, value)
+        self.list().set(st, i, value)
     }
 
     /// Does the element in slot `a` come before the one in slot `b`?
@@ -105,42 +161,48 @@ impl Sorter {
         Ok(!st.slot(top).is_falsy())
     }
 
-    /// Exchanges two elements, which are `i` in LEFT and `j` in RIGHT.
+    /// Writes two elements, to be `i` from RIGHT and `j` from LEFT.
     #[inline]
     fn exchange(&self, st: &mut State, i: i64, j: i64) -> Result<(), Raised> {
         self.put(st, RIGHT, i)?;
         self.put(st, LEFT, j)
     }
 
-    /// Exchanges the elements at `i < j` if they are in the wrong order.
-    fn order_two(&self, st: &mut State, i: i64, j: i64) -> Result<bool, Raised> {
-        self.take(st, LEFT, i)?;
-        self.take(st, RIGHT, j)?;
-        let wrong = self.before(st, RIGHT, LEFT)?;
-        if wrong {
-            self.exchange(st, i, j)?;
+    /// Brings the elements at `low < middle < high` in order, or `low < high` alone if there is none between them. Answers whether
+    /// these were all.
+    fn order_three(&self, st: &mut State, low: i64, middle: i64, high: i64) -> Result<bool, Raised> {
+        self.take(st, LEFT, low)?;
+        self.take(st, RIGHT, high)?;
+        if self.before(st, RIGHT, LEFT)? {
+            self.exchange(st, low, high)?;
         }
-        Ok(wrong)
+        if high - low == 1 {
+            return Ok(true);
+        }
+        self.take(st, LEFT, middle)?;
+        self.take(st, RIGHT, low)?;
+        if self.before(st, LEFT, RIGHT)? {
+            self.exchange(st, middle, low)?;
+        } else {
+            self.take(st, RIGHT, high)?;
+            if self.before(st, RIGHT, LEFT)? {
+                self.exchange(st, middle, high)?;
+            }
+        }
+        Ok(high - low == 2)
     }
 
     fn part(&self, st: &mut State, mut low: i64, mut high: i64, mut random: u64) -> Result<(), Raised> {
         while low < high {
-            self.order_two(st, low, high)?;
-            if high - low == 1 {
-                return Ok(());
-            }
             let middle = pivot_between(low, high, random);
-            if !self.order_two(st, low, middle)? {
-                self.order_two(st, middle, high)?;
-            }
-            if high - low == 2 {
+            if self.order_three(st, low, middle, high)? {
                 return Ok(());
             }
             // The pivot waits next to the end while the others are distributed.
             self.take(st, PIVOT, middle)?;
-            self.take(st, LEFT, middle)?;
             self.take(st, RIGHT, high - 1)?;
-            self.exchange(st, middle, high - 1)?;
+            self.put(st, RIGHT, middle)?;
+            self.put(st, PIVOT, high - 1)?;
             let pivot = self.distribute(st, low, high)?;
             // The smaller side by recursion, so that the depth is logarithmic.
             let smaller = if pivot - low < high - pivot {

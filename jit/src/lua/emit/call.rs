@@ -2,10 +2,11 @@
 #![forbid(unsafe_code)]
 
 use super::Emitter;
-use crate::code::encode::{self, Mem, Rm, op};
+use crate::code::encode::{self, Mem, Rm, Shift, op};
 use crate::code::x64::{self, Condition};
-use crate::lua::allocate::{Assigned, Place, Reg};
-use crate::lua::ir::{Failure, Inst, Type};
+use crate::lua::allocate::{Assigned, END_TEMPS, Place, Reg};
+use crate::lua::entry::full_call_at;
+use crate::lua::ir::{Class, Failure, Inst, Type};
 use perilune_runtime::lua::layout;
 
 impl Emitter<'_> {
@@ -27,6 +28,12 @@ impl Emitter<'_> {
             self.moves(&arguments[index].1);
         }
         encode::rm(self.asm, op::MOV, x64::ARGUMENTS[0], Rm::Reg(x64::CONTEXT));
+        if helper.class == Class::Full {
+            // It makes the frames stand itself.
+            let [site, frame] = [1, 2].map(|i| x64::ARGUMENTS[helper.args.len() + i]);
+            encode::mov_imm(self.asm, site, full_call_at(self.around.number, self.synced));
+            encode::rm(self.asm, op::MOV, frame, Rm::Reg(x64::FRAME));
+        }
         self.call_address(helper.entry as usize);
         if helper.result == Type::Bool {
             encode::rm(self.asm, op::MOVZX_BYTE.dword(), x64::RESULT, Rm::Reg(x64::RESULT));
@@ -65,15 +72,18 @@ impl Emitter<'_> {
     /// Before a full call: the stack shows what the program would see.
     pub(super) fn sync(&mut self, assigned: &Assigned) {
         self.store_slots(assigned.exit, assigned.temp.number());
-        encode::rm(self.asm, op::MOV, x64::ARGUMENTS[3], Rm::Reg(x64::FRAME));
-        self.call_frames(self.around.frames.sync, assigned.exit);
+        self.synced = assigned.exit;
     }
 
-    /// After a full call: the frames go, and the stack may be elsewhere.
+    /// After a full call: the stack may be elsewhere.
     pub(super) fn unsync(&mut self) {
-        encode::rm(self.asm, op::MOV, x64::ARGUMENTS[0], Rm::Reg(x64::CONTEXT));
-        self.call_address(self.around.frames.unsync);
-        encode::rm(self.asm, op::MOV, x64::BASE, Rm::Reg(x64::RESULT));
+        let (base, [thread, end, _]) = (x64::BASE, END_TEMPS);
+        encode::rm(self.asm, op::MOV, thread, Rm::Mem(Mem::at(x64::CONTEXT, layout::STATE_THREAD as i32)));
+        encode::rm(self.asm, op::MOV, end, Rm::Mem(Mem::at(thread, layout::THREAD_FRAMES_END as i32)));
+        let index = Mem::at(end, layout::FRAME_BASE as i32 - layout::FRAME_SIZE as i32);
+        encode::rm(self.asm, op::MOV.dword(), base, Rm::Mem(index));
+        encode::shift_imm(self.asm, Shift::Shl, base, layout::VALUE_SIZE.trailing_zeros() as u8);
+        encode::rm(self.asm, op::ADD, base, Rm::Mem(Mem::at(thread, layout::THREAD_STACK as i32)));
     }
 
     pub(super) fn call_frames(&mut self, function: usize, point: u16) {

@@ -85,10 +85,6 @@ pub struct Surroundings<'a> {
 /// Addresses of the functions that make frames stand.
 #[derive(Clone, Copy, Debug)]
 pub struct FrameHelpers {
-    /// `(state, trace, point, frame pointer)`: pushes the point's frames for a full call.
-    pub sync: usize,
-    /// `(state) -> base`: pops them again.
-    pub unsync: usize,
     /// `(state, trace, point) -> base`: pushes the point's frames for good.
     pub push: usize,
     /// `(state, first, count) -> (code, base)`: returns from the top frame, if there is code that goes on.
@@ -158,6 +154,7 @@ pub fn emit(asm: &mut Assembler, ir: &Ir, allocation: &Allocation, surroundings:
         cold: Vec::new(),
         layout: Layout::default(),
         can_be_forced: false,
+        synced: 0,
     };
     emitter.trace();
     emitter.layout
@@ -183,6 +180,8 @@ struct Emitter<'a> {
     layout: Layout,
     /// Whether tests may make the guard at hand fail.
     can_be_forced: bool,
+    /// The point at which the slots were stored for the full call that comes next.
+    synced: u16,
 }
 
 /// Code that is seldom run.

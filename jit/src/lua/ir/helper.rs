@@ -2,7 +2,7 @@
 //! what it reads and writes. The tables of helpers are static; an IR names helpers by their index in one of them.
 //!
 //! Every helper has the type `extern "C-unwind" fn(*mut State, ...)`: integers, booleans and pointers in integer
-//! registers, floats in vector registers, at most five integer arguments beside the state and at most eight floats.
+//! registers, floats in vector registers, at most five integer arguments beside the state (three, for full ones) and at most eight floats.
 //! Results that are not floats fill 64 bits.
 #![forbid(unsafe_code)]
 
@@ -15,7 +15,8 @@ pub enum Class {
     Leaf,
     /// May allocate or raise; never collects or re-enters.
     Allocating,
-    /// Anything: the frames must stand (`Sync`) before it.
+    /// Anything: the slots are stored (`Sync`) before it, and it makes the frames stand. Behind its arguments it gets two words: the place of the
+    /// call, and the trampoline's frame.
     Full,
 }
 

@@ -235,10 +235,10 @@ macro_rules! for_each_inst {
             /// Calls helper `b` with the arguments `a` (none, one value, or a chain). With the guard flag the trace
             /// leaves when the helper reports failure.
             Call = "call" [Opt Helper No] Helper Call;
-            /// Before a full call: stores all slots of the snapshot and pushes its frames. The call may overwrite
-            /// slots from `a` on.
+            /// Before a full call: stores all slots of the snapshot, whose frames the call pushes. It may overwrite slots from `a`
+            /// on.
             Sync = "sync" [Slot No No] Void Control;
-            /// After a full call: pops the frames that the sync pushed.
+            /// After a full call, which has popped the frames: the stack may lie elsewhere.
             Unsync = "unsync" [No No No] Void Control;
 
             /// Where the loop starts: the end of the trace jumps here.

@@ -117,14 +117,21 @@ impl<'a> Generator<'a> {
 
     /// A side trace that begins with these values, and may lead to its root.
     pub(super) fn side(mut self, inherited: &[(i16, Inherited)], root: u32) -> Emitted<Ir> {
+        // As the recorder does it: each value of the parent once.
+        let mut known: Vec<(Ref, Ref)> = Vec::new();
         for (slot, i) in inherited {
+            let same = known.iter().find(|(parent, _)| *parent == i.parent);
             let value = match (i.ty, i.constant) {
                 (Type::Nil, _) => Ref::NIL,
                 (Type::Bool, Some(payload)) => Builder::bool(payload != 0),
                 (Type::Int, Some(payload)) => self.b.int(payload as i64),
                 (Type::Float, Some(payload)) => self.b.float(f64::from_bits(payload)),
-                _ => self.b.pval(i.parent, i.ty)?,
+                _ => match same {
+                    Some((_, value)) => *value,
+                    None => self.b.pval(i.parent, i.ty)?,
+                },
             };
+            known.push((i.parent, value));
             self.assign(*slot, value);
             match i.ty {
                 Type::Int => self.ints.push(value),

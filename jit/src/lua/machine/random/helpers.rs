@@ -1,5 +1,6 @@
 //! Functions that random traces call: of all classes, with many arguments, some of which fail now and then.
 
+use crate::lua::entry::{begin_full_call, end_full_call};
 use crate::lua::ir::helper::{Access, Class, Failure};
 use crate::lua::ir::{Alias, Helper, Type};
 use perilune_runtime::lua::state::State;
@@ -32,10 +33,12 @@ extern "C-unwind" fn five(_: *mut State, x: f64, a: u64) -> u64 {
     u64::from(a % 16 == 5 && x < 1e9)
 }
 
-extern "C-unwind" fn scramble(state: *mut State, memory: *const Memory) -> u64 {
+extern "C-unwind" fn scramble(state: *mut State, memory: *const Memory, site: u64, frame: usize) -> u64 {
     clobber();
     // SAFETY: what runs the trace hands on its state, and borrows nothing of it during a call; the memory is the test's.
     let (state, memory) = unsafe { (&mut *state, &*memory) };
+    // SAFETY: what compiled code has passed.
+    unsafe { begin_full_call(state, site, frame) };
     state.thread.move_stack();
     memory[1].set(memory[1].get() ^ 0x55);
     memory[34].set(memory[34].get() & 0xff);
@@ -44,6 +47,8 @@ extern "C-unwind" fn scramble(state: *mut State, memory: *const Memory) -> u64 {
     let slot = base + SLOTS as usize - 1;
     let old = state.slot(slot);
     state.set_slot(slot, Value::float(if old.is_float() { old.raw_float() + 1.0 } else { 0.5 }));
+    // SAFETY: as above.
+    unsafe { end_full_call(state, site) };
     0
 }
 

@@ -213,6 +213,9 @@ fn check(seed: u64, random_registers: bool) -> usize {
         pair.run_out();
         next = Generator::new(seed ^ (0x1_0000_0001 * round), memory);
     }
+    // What the exits have found was what the evaluator had; and it was where debuggers are told that it is.
+    let counts = pair.machine.jit().engine.stress_counts();
+    assert_eq!(counts.values, counts.found, "seed {seed}:\n{}", pair.text);
     pair.runs
 }
 
