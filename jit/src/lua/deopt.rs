@@ -47,7 +47,8 @@ impl Entered {
         Entered { base: frames.last().map_or(0, |f| f.base), depth: frames.len() }
     }
 
-    fn slot(self, slot: i16) -> usize {
+    /// A slot of the trace.
+    pub fn slot(self, slot: i16) -> usize {
         (i64::from(self.base) + i64::from(slot)) as usize
     }
 }
@@ -311,7 +312,12 @@ pub fn restore(state: &mut State, at: Entered, ir: &Ir, snapshot: &Snapshot, val
         let values = build(state, ir, snapshot, values);
         store_slots(state, at, ir, snapshot, &values);
     }
-    push_frames(state, at, ir, snapshot);
+    go_on(state, at, ir, snapshot, &mut None)
+}
+
+/// What is left of that once the slots are stored; `resume` as for [`push_frames_at`].
+pub fn go_on(state: &mut State, at: Entered, ir: &Ir, snapshot: &Snapshot, resume: &mut Option<usize>) -> Outcome {
+    push_frames_at(state, at, ir, snapshot, resume);
     match snapshot.mode {
         ExitMode::Reexecute | ExitMode::Continue | ExitMode::Open => Outcome::Continue,
         ExitMode::Finish => {

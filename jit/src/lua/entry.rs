@@ -8,6 +8,7 @@ use super::deopt::{self, Entered, Values};
 use super::emit::{FrameHelpers, leave};
 use super::ir::{Ir, Link, Ref};
 use super::machine::{Machine, MachineTrace, Sync};
+use super::snapshot::{SlotValue, Snapshot};
 use crate::code::exit::{ExitState, spill_offset};
 use crate::code::trampoline::Target;
 use perilune_runtime::lua::heap::{Header, Roots};
@@ -46,6 +47,34 @@ impl Values for Saved<'_> {
             None => unreachable!("an exit knows where all values of its snapshot are"),
         }
     }
+}
+
+/// What an exit writes to a slot.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Store {
+    slot: i16,
+    tag: u8,
+    source: Source,
+}
+
+/// Where a payload comes from.
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    Constant(u64),
+    Location(Location),
+}
+
+/// All that an exit with these locations writes, found out when it is first taken: to look it up in the IR each time takes several
+/// times as long as the writing.
+fn stores(ir: &Ir, snapshot: &Snapshot, locations: &[(Ref, Location)]) -> Box<[Store]> {
+    let source = |r: Ref| {
+        let located =
+            || locations.iter().find(|(known, _)| *known == r).map(|(_, location)| Source::Location(*location));
+        let constant = ir.constant(r).map(|c| Source::Constant(c.payload()));
+        constant.or_else(located).unwrap_or_else(|| unreachable!("an exit knows where all values of its snapshot are"))
+    };
+    let store = |s: &SlotValue| Store { slot: s.slot, tag: ir.ty(s.value).tag(), source: source(s.value) };
+    ir.snapshots.slots(snapshot).iter().map(store).collect()
 }
 
 /// What a place held at an exit.
@@ -225,9 +254,20 @@ pub(super) unsafe extern "C-unwind" fn deoptimize(saved: &mut ExitState, context
     trace.last_exit = exit;
     let exit = &mut trace.exits[exit as usize];
     let at = sync.filter(|_| exit.synced).unwrap_or_else(|| Entered::top(state));
-    let values = Saved { state: saved, locations: &exit.locations };
-    let snapshot = trace.ir.snapshots.get(exit.snapshot);
-    let outcome = deopt::restore(state, at, &trace.ir, snapshot, &values);
+    let (ir, snapshot) = (&trace.ir, trace.ir.snapshots.get(exit.snapshot));
+    let outcome = if ir.snapshots.objects(snapshot).is_empty() {
+        for store in exit.stores.get_or_insert_with(|| stores(ir, snapshot, &exit.locations)) {
+            let payload = match store.source {
+                Source::Constant(payload) => payload,
+                Source::Location(location) => read(saved, location),
+            };
+            // SAFETY: the value is of its type: the trace has computed or checked it.
+            state.set_slot(at.slot(store.slot), unsafe { Value::from_raw(store.tag, payload) });
+        }
+        deopt::go_on(state, at, ir, snapshot, &mut exit.resume)
+    } else {
+        deopt::restore(state, at, ir, snapshot, &Saved { state: saved, locations: &exit.locations })
+    };
     if exit.collects {
         deopt::clear_dead(state, snapshot.pc, &mut exit.live);
     }

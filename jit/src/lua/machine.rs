@@ -61,6 +61,8 @@ pub struct Exit {
     pub live: Option<Box<Registers>>,
     /// The address of the instruction where its innermost frame goes on, once that was asked for.
     pub resume: Option<usize>,
+    /// What it writes to the stack, once it has been taken; not if there are unbuilt objects.
+    pub(super) stores: Option<Box<[entry::Store]>>,
     /// The jumps that lead to it; none if it is no exit but a place where slots are stored.
     sites: Vec<Site>,
     /// Its stub's address.
@@ -463,6 +465,7 @@ impl Machine {
             collects: false,
             live: None,
             resume: None,
+            stores: None,
             stub: start + *stub as usize,
             sites: Vec::new(),
         };
