@@ -12,6 +12,7 @@ that the interpreter runs, among the compiled ones and the native ones. Commands
 Nothing is called in the program: all is read from memory, cores included. Stripped programs will do.
 """
 
+import bisect
 import struct
 
 import gdb
@@ -67,7 +68,6 @@ class Facts:
 
 
 fact = Facts()
-gdb.events.exited.connect(lambda event: Facts.known.clear())
 
 
 def is_ours(objfile):
@@ -289,9 +289,46 @@ def is_line(frame):
     return gdb.execute(f"info symbol {frame.pc():#x}", to_string=True).startswith("line_")
 
 
+class Functions:
+    """Where the program's functions begin: by the table that unwinders search (LSB, section "Eh Frame Header"), since names may be
+    inlined or stripped."""
+
+    tables = None
+
+    @staticmethod
+    def read_tables():
+        for line in gdb.execute("info files", to_string=True).splitlines():
+            words = line.split()
+            if ".eh_frame_hdr" not in words:
+                continue
+            at = int(words[0], 16)
+            # Version 1; a count of 4 bytes; pairs of offsets from the table itself.
+            version, _, count_kind, table_kind = read(at, 4)
+            if (version, count_kind, table_kind) == (1, 0x03, 0x3B):
+                count = u32(at + 8)
+                yield [at + begin for begin, _ in struct.iter_unpack("<ii", read(at + 12, 8 * count))]
+
+    @staticmethod
+    def begin(address):
+        """The begin of the function with the code at an address."""
+        if Functions.tables is None:
+            Functions.tables = list(Functions.read_tables())
+        begins = [table[bisect.bisect_right(table, address) - 1] for table in Functions.tables if table[0] <= address]
+        return max(begins, default=None)
+
+
+def forget():
+    Facts.known.clear()
+    Functions.tables = None
+
+
+gdb.events.exited.connect(lambda event: forget())
+gdb.events.new_objfile.connect(lambda event: setattr(Functions, "tables", None) if not is_ours(event.new_objfile) else None)
+
+
 def runs_interpreter(frame):
-    name = frame.name()
-    return name is not None and name.split("<")[0].endswith("lua::exec::run")
+    # The function that an address is returned to has the call just before it.
+    return frame.type() == gdb.NORMAL_FRAME and Functions.begin(frame.pc() - 1) == fact("interpreter.run")
 
 
 class Pending:
@@ -342,7 +379,7 @@ def merged(frames):
                     yield InterpretedFrame(decorated, lua)
             entered = False
         yield decorated
-    # In a stripped program nobody knows which frames are the interpreter's.
+    # A stack that gdb could not walk to its end.
     if pending is None:
         known = states()
         pending = Pending(known[0] if known else 0)
@@ -351,7 +388,13 @@ def merged(frames):
             yield InterpretedFrame(decorated, lua)
 
 
+# Begins texts that are to be printed as they are.
+PLAIN = "\x01perilune\x01"
+
+
 class Argument:
+    """What a frame of the interpreter has as an argument; gdb shows only such values that it has itself."""
+
     def __init__(self, name, value):
         self.name, self.shown = name, value
 
@@ -359,14 +402,7 @@ class Argument:
         return self.name
 
     def value(self):
-        tag, payload = self.shown
-        if tag == STRING:
-            return gdb.Value(string_bytes(payload).decode("latin-1"))
-        if tag == INTEGER:
-            return gdb.Value(payload - (1 << 64) if payload >> 63 else payload)
-        if tag == FLOAT:
-            return gdb.Value(struct.unpack("<d", struct.pack("<Q", payload))[0])
-        return gdb.Value(payload)
+        return gdb.Value(PLAIN + show(*self.shown, 0))
 
 
 class InterpretedFrame(FrameDecorator):
@@ -579,6 +615,9 @@ def printer(value):
     elif kind.code == gdb.TYPE_CODE_STRUCT and kind.name == "value" and value.address is not None:
         if is_ours(kind.objfile):
             return Printer(show_value(int(value.address)))
+    elif kind.code == gdb.TYPE_CODE_ARRAY and kind.name is None and kind.target().sizeof == 1:
+        if kind.range()[1] >= len(PLAIN) and all(int(value[n]) == ord(c) for n, c in enumerate(PLAIN)):
+            return Printer(value.string()[len(PLAIN):])
     elif kind.code == gdb.TYPE_CODE_ARRAY and kind.name == "string":
         # Otherwise gdb shows no more than "..." among the arguments of a frame.
         first, last = kind.range()

@@ -28,6 +28,7 @@ sessions! {
     nothing_is_told_where_nothing_is_wanted
     traces_of_functions_that_are_gone_are_forgotten
     the_script_merges_interpreted_and_compiled_frames_into_a_backtrace
+    the_script_merges_frames_of_a_program_that_gdb_has_not_started
     the_script_shows_variables_tables_and_traces
     interpreted_lines_are_stopped_at_and_stepped_through
     steps_go_from_interpreted_to_compiled_lines_and_back
@@ -376,6 +377,43 @@ fn the_script_merges_interpreted_and_compiled_frames_into_a_backtrace(build: Bui
     ];
     let found: Vec<&str> = lua_bt.lines().take(4).collect();
     assert_eq!(found, expected, "{transcript}");
+}
+
+fn the_script_merges_frames_of_a_program_that_gdb_has_not_started(build: Build) {
+    let script = format!("{FOLDER}nested.lua");
+    let Some(file) = build.gdb_script() else { return };
+    let source = format!("source {}", file.display());
+    let transcript = build.attached(&[&script], &[&source, "bt", "echo lua-bt\\n", "lua-bt", "kill"]);
+    std::fs::remove_file(&file).unwrap();
+    let Some(transcript) = transcript else { return };
+    let (bt, lua_bt) = transcript.split_once("lua-bt\n").expect(&transcript);
+    let here = |line: usize| format!("at {script}:{line}\n");
+    let leaf = format!("leaf (n={}, text=\"some text\") at {script}:", i64::MAX);
+    let middle = |depth: usize| format!("middle (depth={depth}, f=function leaf ({script}:2)) {}", here(13));
+    let outer = [
+        format!("function_17 (a=3) {}", here(18)),
+        format!("function_22 (letter=\"x\") {}", here(22)),
+        format!("main_chunk () {}", here(22)),
+    ];
+    // Natives stand where they have called back.
+    let natives = ["lua/exec/mod.rs:", "lua/lib/string.rs:", "lua/exec/mod.rs:", " main ("];
+    let expected = [
+        &leaf,
+        &middle(1),
+        &middle(2),
+        &middle(3),
+        &outer[0],
+        &outer[1],
+        natives[0],
+        natives[1],
+        &outer[2],
+        natives[2],
+        natives[3],
+    ];
+    assert_has(bt, &build.expected(&expected));
+    assert_has(lua_bt, &[&leaf, &middle(1), &middle(2), &middle(3), &outer[0], &outer[1], &outer[2]]);
+    // The main chunk is not below all native frames.
+    assert_has(bt, &[&outer[2], "__libc_start"]);
 }
 
 fn the_script_shows_variables_tables_and_traces(build: Build) {

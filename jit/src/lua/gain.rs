@@ -15,9 +15,11 @@ use super::sites::take_back;
 use super::tier::{Jit, MAX_PENALTY};
 use super::trace::Exit;
 
-/// So many instructions have to be executed in compiled code for entering and leaving it to pay. They take some 1 us in the
-/// interpreter; a way in and out takes 0.2, and compiled code that is not in the caches is hardly faster than the interpreter.
-const BREAK_EVEN: u32 = 200;
+/// So many instructions have to be executed in compiled code for entering and leaving it to pay. They take some 0.3 us in the
+/// interpreter; a way in and out takes 0.2.
+const BREAK_EVEN: u32 = 60;
+/// And so many where much has been compiled: code that is not in the caches is hardly faster than the interpreter.
+const BREAK_EVEN_COLD: u32 = 200;
 /// After so many entries of a root trace it is seen whether they pay.
 const TRIAL: u32 = 1000;
 /// For each such sum that was spent and not gained code has to be twice as hot. It is the price of 1500 recorded instructions with
@@ -72,7 +74,7 @@ impl Account {
 
     /// Compiled code was entered, and left after so many instructions.
     fn earn(&mut self, work: u64) {
-        let gained = i64::try_from(work).unwrap_or(i64::MAX) - i64::from(BREAK_EVEN);
+        let gained = i64::try_from(work).unwrap_or(i64::MAX) - i64::from(BREAK_EVEN_COLD);
         self.spent = self.spent.saturating_sub(gained).max(0);
     }
 }
@@ -172,7 +174,7 @@ mod tests {
         assert_eq!(account.patience(), 1);
         spend(&mut account, 1501);
         assert_eq!(account.patience(), 4);
-        account.earn(u64::from(BREAK_EVEN) + ALLOWANCE as u64);
+        account.earn(u64::from(BREAK_EVEN_COLD) + ALLOWANCE as u64);
         assert_eq!(account.patience(), 2);
         account.earn(u64::MAX);
         spend(&mut account, 1499);

@@ -197,7 +197,7 @@ pub struct InlineCache {
     pub shape: Option<Gc<Shape>>,
     /// A table of this shape does not have the field, but: if `holder` is there, `holder` has it at `slot` (while the heap's
     /// epoch is `epoch`); otherwise, for stores, the field is added and the table gets the shape `next`. A holder alone is for
-    /// strings.
+    /// strings. If `shape` is the same, what lies at `slot` is the answer, even if it is nil.
     pub via: Option<Gc<Shape>>,
     /// Where the field was found through `__index`.
     pub holder: Option<Gc<Table>>,

@@ -232,7 +232,10 @@ pub(super) unsafe fn execute<const RECORD: bool>(st: *mut State) -> Flow {
                             let shape = Some(table.shape());
                             if (*cache).shape == shape {
                                 let slot = table.slots_ptr().add((*cache).slot as usize);
-                                if tag_of(slot) != tag::NIL || table.metatable().is_none() {
+                                if tag_of(slot) != tag::NIL
+                                    || table.metatable().is_none()
+                                    || (*cache).via == shape && (*cache).epoch == (*st).heap.epoch
+                                {
                                     $found;
                                     copy(r!(bc::a($word)), slot);
                                     pc = pc.add(1);
@@ -291,7 +294,6 @@ pub(super) unsafe fn execute<const RECORD: bool>(st: *mut State) -> Flow {
                                     next!();
                                 }
                             } else if (*cache).via == shape
-                                && tag_of(value) != tag::NIL
                                 && (*cache).epoch == (*st).heap.epoch
                                 && let Some(next) = (*cache).next
                                 && next.count() <= table.slot_capacity()

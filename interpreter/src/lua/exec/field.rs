@@ -2,7 +2,7 @@
 //!
 //! A cache remembers one of two things of a read: that tables of a shape have the field (`shape`, `slot`), or that tables of a
 //! shape lack it and where `__index` leads then (`via`, `holder`, `slot`; no holder: to nil), which holds while the heap's epoch
-//! stays the same. Strings have a metatable in common: of them it remembers the latter without a shape. Of a store it remembers
+//! stays the same; or both of one shape, if it leads to nil: then the slot's value is the answer even if it is nil. Strings have a metatable in common: of them it remembers the latter without a shape. Of a store it remembers
 //! that tables of a shape have the field, and to which shape (`next`) one is led by adding it, if no `__newindex` stands in the
 //! way (`epoch` again). Tables in dictionary mode are not cached.
 
@@ -105,10 +105,10 @@ fn lookup(st: &mut State, object: Value, name: Gc<Str>) -> Result<Option<Value>,
             }
             return Ok(Some(value));
         }
-        if slot.is_some() || receiver.is_dictionary() {
+        if receiver.is_dictionary() {
             return Ok(None);
         }
-        return inherited(st, name, Some(receiver), table.metatable());
+        return inherited(st, name, Some((receiver, slot)), table.metatable());
     }
     if object.tag() != tag::STRING {
         return Ok(None);
@@ -120,25 +120,30 @@ fn lookup(st: &mut State, object: Value, name: Gc<Str>) -> Result<Option<Value>,
     }
 }
 
-/// Looks a field up along a chain of `__index` tables that begins at the metatable of a table of this shape, or of a string. What
-/// is in no table of the chain is nil for a table, and a matter for others otherwise.
+/// Looks a field up along a chain of `__index` tables that begins at the metatable of a table of this shape, where this slot of its
+/// own is nil if it has one, or of a string. What is in no table of the chain is nil for a table, and a matter for others otherwise.
 fn inherited(
     st: &mut State,
     name: Gc<Str>,
-    receiver: Option<Gc<Shape>>,
+    receiver: Option<(Gc<Shape>, Option<usize>)>,
     mut meta: Option<Gc<Table>>,
 ) -> Result<Option<Value>, Raised> {
     let cache = cache_of(st);
-    let trusted = receiver.is_none_or(|shape| st.heap.trusts(shape));
+    let trusted = receiver.is_none_or(|(shape, _)| st.heap.trusts(shape));
+    let has_slot = receiver.is_some_and(|(_, slot)| slot.is_some());
     for _ in 0..MAX_CACHED_CHAIN {
         let handler = meta.map_or(Value::NIL, |m| m.event(&st.heap, Event::Index));
         if handler.is_nil() {
-            if receiver.is_some() && trusted {
+            if let Some((shape, slot)) = receiver.filter(|_| trusted) {
                 let epoch = st.heap.epoch;
                 remember(st, cache, |c| {
                     c.forget();
-                    c.via = receiver;
+                    c.via = Some(shape);
                     c.epoch = epoch;
+                    if let Some(slot) = slot {
+                        c.shape = Some(shape);
+                        c.slot = slot as u32;
+                    }
                 });
             }
             return Ok(receiver.map(|_| Value::NIL));
@@ -148,16 +153,18 @@ fn inherited(
         let value = holder.get_short(name);
         if !value.is_nil() {
             if trusted
+                && !has_slot
                 && !holder.shape().is_dictionary()
                 && let Some(slot) = holder.shape().find(name)
             {
                 let epoch = st.heap.epoch;
-                if let Some(receiver) = receiver {
-                    st.heap.lookups.remember(receiver, name, Some(holder), slot, epoch);
+                let shape = receiver.map(|(shape, _)| shape);
+                if let Some(shape) = shape {
+                    st.heap.lookups.remember(shape, name, Some(holder), slot, epoch);
                 }
                 remember(st, cache, |c| {
                     c.forget();
-                    c.via = receiver;
+                    c.via = shape;
                     c.holder = Some(holder);
                     c.slot = slot as u32;
                     c.epoch = epoch;

@@ -16,6 +16,7 @@ mod slow;
 mod stack;
 
 use perilune_runtime::lua::bytecode::Word;
+use perilune_runtime::lua::debugger::describe;
 use perilune_runtime::lua::state::{Raised, State, activity};
 use perilune_runtime::lua::thread::{Frame, FrameKind};
 use perilune_runtime::lua::tier::{Answer, Tier};
@@ -29,7 +30,14 @@ pub use slow::{count_call, function_below, function_slot};
 use super::call::{Flow, Step, settle};
 use super::error::Place;
 
-/// Runs the machine until the call that it was entered for has ended. `step` is how that call began.
+/// Tells the gdb script which native frames are the interpreter's.
+pub fn describe_frames() {
+    describe(&[(c"interpreter.run", run as *const () as usize)]);
+}
+
+/// Runs the machine until the call that it was entered for has ended. `step` is how that call began. A function of its own in any build:
+/// each of its native frames stands for the frames of Lua up to one that native code has called.
+#[inline(never)]
 pub fn run(st: &mut State, step: Step) -> Result<(), Raised> {
     let doing = st.begin(activity::INTERPRETER);
     let mut flow = settle(st, step);

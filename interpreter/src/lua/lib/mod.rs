@@ -32,7 +32,7 @@ use perilune_runtime::lua::value::Value;
 pub use base::read_chunk;
 
 use super::api::error;
-use super::exec::with_memory;
+use super::exec::{describe_frames, with_memory};
 
 /// What the library keeps in the state.
 struct Library {
@@ -60,6 +60,7 @@ fn library(st: &mut State) -> &mut Library {
 
 /// Makes the whole library and its global names.
 pub fn open_libraries(st: &mut State) -> Result<(), Raised> {
+    describe_frames();
     let random = random::Generator::from_time();
     st.library = Some(Box::new(Library { random, warning: Vec::new(), streams: io::Streams::new() }));
     // As the program `lua` does; it shows in what `collectgarbage` answers.

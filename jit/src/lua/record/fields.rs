@@ -1,5 +1,5 @@
-//! Named fields where they are known to be: new ones, which lead to another shape, and the nodes of constant keys in tables in
-//! dictionary mode.
+//! Named fields where they are known to be: stores to them, new ones, which lead to another shape, and the nodes of constant keys in
+//! tables in dictionary mode.
 
 use perilune_runtime::lua::bytecode::{self as bc, Op};
 use perilune_runtime::lua::event::Event;
@@ -11,7 +11,7 @@ use perilune_runtime::lua::value::Value;
 use super::super::helpers::H;
 use super::super::ir::{Field, Op as Ins, Ref, Type};
 use super::index::Object;
-use super::{Next, Rec, Recorder};
+use super::{Abort, Next, Rec, Recorder};
 
 impl Recorder {
     /// The node of a constant key in a table in dictionary mode, checked to be where it is now. The shape has been checked: such
@@ -43,6 +43,62 @@ impl Recorder {
         self.call_helper(H::FindString, &[o.r, k])
     }
 
+    /// Assigns to a field of a table itself; no metamethod is asked.
+    pub(super) fn set_field(&mut self, o: Object, key: Gc<Str>, value: Ref) -> Rec<Next> {
+        if self.varies() {
+            return self.set_varying_field(o, key, value);
+        }
+        self.guard_shape(o)?;
+        let is_there = !o.table.get_str(key).is_nil();
+        if is_there && !o.table.is_flagged() {
+            self.guard_plain(o)?;
+            return self.set_known_field(o, key, value);
+        }
+        let slot = if o.table.shape().is_dictionary() { None } else { o.table.shape().find(key) };
+        if slot.is_none() || o.table.is_flagged() {
+            self.raw_field(o, key)?;
+        }
+        if !is_there {
+            self.guard_no_event(o.r, o.table, Event::NewIndex)?;
+        }
+        let k = self.value_constant(Value::from(key))?;
+        if o.table.is_flagged() {
+            // Of a table that others look through they must be told.
+            return self.set_by_helper([H::SetField, H::SetFieldF], &[o.r, k], value);
+        }
+        if let Some(slot) = slot {
+            // The slot is there, the field is not. No metamethod is asked, so that it does not matter.
+            return self.store_slot(o, slot, value);
+        }
+        self.guard_plain(o)?;
+        self.add_field(o, key, k, value)
+    }
+
+    /// Assigns to a slot that the table has, as its shape tells, which has been checked.
+    fn store_slot(&mut self, o: Object, slot: usize, value: Ref) -> Rec<Next> {
+        let slots = self.b.fload(o.r, Field::TableSlots)?;
+        self.b.vstore(slots, slot as u16, value)?;
+        self.barrier(o.r, value)?;
+        Ok(Next::More)
+    }
+
+    /// Assigns to a field that the table has, as its shape tells, which has been checked.
+    fn set_known_field(&mut self, o: Object, key: Gc<Str>, value: Ref) -> Rec<Next> {
+        if let Some(node) = self.node(o, key)? {
+            return self.set_present(o, node, 1, value);
+        }
+        if o.table.shape().is_dictionary() || !key.is_short() {
+            let k = self.value_constant(Value::from(key))?;
+            return self.set_hashed(o, k, value);
+        }
+        let Some(slot) = o.table.shape().find(key) else { return Err(Abort::Reason("field is not in the shape")) };
+        if o.table.metatable().is_some() {
+            let slots = self.b.fload(o.r, Field::TableSlots)?;
+            self.guard_not_nil(slots, slot as u16)?;
+        }
+        self.store_slot(o, slot, value)
+    }
+
     /// Assigns to a field of a table, whatever its shape is; no metamethod is asked: there is none, or the field is there.
     pub(super) fn set_varying_field(&mut self, o: Object, key: Gc<Str>, value: Ref) -> Rec<Next> {
         let k = self.value_constant(Value::from(key))?;
@@ -62,11 +118,7 @@ impl Recorder {
         let count = shape.count();
         let is_new = !shape.is_dictionary() && key.is_short() && shape.find(key).is_none();
         let fits = is_new && count < o.table.slot_capacity().min(MAX_COMPUTED_FIELDS as usize);
-        let next = if fits && self.ty(value) != Type::Nil {
-            self.state().heap.shape_with_key(shape, key, false)
-        } else {
-            Ok(None)
-        };
+        let next = if fits { self.state().heap.shape_with_key(shape, key, false) } else { Ok(None) };
         let Ok(Some(next)) = next else {
             return self.set_by_helper([H::SetField, H::SetFieldF], &[o.r, k], value);
         };

@@ -71,7 +71,7 @@ impl Recorder {
 
     /// Before a store under a string to a table that nobody looks through: those who do must be told of it. Its shape, which has been
     /// checked, says so, unless it is in dictionary mode.
-    fn guard_plain(&mut self, o: Object) -> Rec<()> {
+    pub(super) fn guard_plain(&mut self, o: Object) -> Rec<()> {
         if o.table.shape().is_dictionary() { self.guard_unflagged(o) } else { Ok(()) }
     }
 
@@ -381,7 +381,7 @@ impl Recorder {
         self.get(bc::c(w))
     }
 
-    fn barrier(&mut self, object: Ref, value: Ref) -> Rec<()> {
+    pub(super) fn barrier(&mut self, object: Ref, value: Ref) -> Rec<()> {
         if self.ty(value).is_object() {
             self.b.op(Ins::Barrier, Type::Void, object, Ref::NONE, Ref::NONE)?;
         }
@@ -451,52 +451,8 @@ impl Recorder {
         self.store(o, (k, Value::from(key)), value, look, |this, o| this.set_field(o, key, value))
     }
 
-    /// Assigns to a field of a table itself; no metamethod is asked.
-    fn set_field(&mut self, o: Object, key: Gc<Str>, value: Ref) -> Rec<Next> {
-        if self.varies() {
-            return self.set_varying_field(o, key, value);
-        }
-        self.guard_shape(o)?;
-        let is_there = !o.table.get_str(key).is_nil();
-        if is_there && !o.table.is_flagged() {
-            self.guard_plain(o)?;
-            return self.set_known_field(o, key, value);
-        }
-        // Also a field that was removed: the slot is there, the field is not.
-        self.raw_field(o, key)?;
-        let k = self.value_constant(Value::from(key))?;
-        if !is_there {
-            self.guard_no_event(o.r, o.table, Event::NewIndex)?;
-        }
-        if o.table.is_flagged() {
-            // Of a table that others look through they must be told.
-            return self.set_by_helper([H::SetField, H::SetFieldF], &[o.r, k], value);
-        }
-        self.guard_plain(o)?;
-        self.add_field(o, key, k, value)
-    }
-
-    /// Assigns to a field that the table has, as its shape tells, which has been checked.
-    fn set_known_field(&mut self, o: Object, key: Gc<Str>, value: Ref) -> Rec<Next> {
-        if let Some(node) = self.node(o, key)? {
-            return self.set_present(o, node, 1, value);
-        }
-        if o.table.shape().is_dictionary() || !key.is_short() {
-            let k = self.value_constant(Value::from(key))?;
-            return self.set_hashed(o, k, value);
-        }
-        let Some(slot) = o.table.shape().find(key) else { return Err(Abort::Reason("field is not in the shape")) };
-        let slots = self.b.fload(o.r, Field::TableSlots)?;
-        if o.table.metatable().is_some() {
-            self.guard_not_nil(slots, slot as u16)?;
-        }
-        self.b.vstore(slots, slot as u16, value)?;
-        self.barrier(o.r, value)?;
-        Ok(Next::More)
-    }
-
     /// Assigns to a key that the hash part has.
-    fn set_hashed(&mut self, o: Object, k: Ref, value: Ref) -> Rec<Next> {
+    pub(super) fn set_hashed(&mut self, o: Object, k: Ref, value: Ref) -> Rec<Next> {
         let place = self.place_in_hash(o, k)?;
         self.set_present(o, place, 0, value)
     }
@@ -510,7 +466,7 @@ impl Recorder {
     }
 
     /// A store to a value that is not nil.
-    fn set_present(&mut self, o: Object, place: Ref, n: u16, value: Ref) -> Rec<Next> {
+    pub(super) fn set_present(&mut self, o: Object, place: Ref, n: u16, value: Ref) -> Rec<Next> {
         self.guard_not_nil(place, n)?;
         self.b.vstore(place, n, value)?;
         self.barrier(o.r, value)?;

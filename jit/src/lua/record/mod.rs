@@ -11,6 +11,7 @@
 //! | file | what |
 //! | --- | --- |
 //! | `mod`, `slots` | slots, frames, snapshots, the start and the end of a recording |
+//! | `inherit` | what a side trace begins with |
 //! | `ops` | the instructions, one by one |
 //! | `arith` | arithmetic and comparisons |
 //! | `index`, `fields` | tables: reads, writes, lengths |
@@ -28,6 +29,7 @@ mod close;
 mod concat;
 mod fields;
 mod index;
+pub mod inherit;
 pub mod live;
 mod loops;
 mod meta;
@@ -51,10 +53,11 @@ use rustc_hash::FxHashMap;
 
 use super::helpers::{H, HELPERS};
 use super::ir::build::{BuildError, Builder};
-use super::ir::{Field, Ir, Link, Op as Ins, Ref, Type};
+use super::ir::{Ir, Link, Op as Ins, Ref, Type};
 use super::opt::Passes;
 use super::prototypes::Prototypes;
-use super::snapshot::{ExitMode, Frame, Resume, SlotValue, Snapshot, TableParts};
+use super::snapshot::{ExitMode, Frame, Resume, SlotValue};
+pub use inherit::Inheritance;
 use live::{Liveness, Registers};
 use native::Intrinsics;
 use slots::Slots;
@@ -168,47 +171,6 @@ pub enum Origin {
         /// Its exit.
         exit: u32,
     },
-}
-
-/// A value that a side trace finds where it starts.
-#[derive(Clone, Copy)]
-pub struct Inherited {
-    /// The parent's reference.
-    pub parent: Ref,
-    /// Its type.
-    pub ty: Type,
-    /// Its payload, for constants.
-    pub constant: Option<u64>,
-    /// The parent has not built it.
-    pub unbuilt: bool,
-}
-
-impl Inherited {
-    /// What the parent's reference stands for.
-    pub fn of(ir: &Ir, r: Ref) -> Inherited {
-        let constant = ir.constant(r).map(|c| c.payload());
-        Inherited { parent: r, ty: ir.ty(r), constant, unbuilt: ir.is_unbuilt(r) }
-    }
-}
-
-/// The stack where a side trace starts.
-pub struct Inheritance {
-    /// The slots that are not right in memory.
-    pub slots: Vec<(i16, Inherited)>,
-    /// The objects that the parent has not built, with their parts.
-    pub objects: Vec<(Ref, Vec<Inherited>)>,
-}
-
-impl Inheritance {
-    /// What a snapshot of the parent says.
-    pub fn new(ir: &Ir, snapshot: &Snapshot) -> Inheritance {
-        let objects = ir.snapshots.objects(snapshot).iter();
-        let parts = |o| ir.snapshots.parts(o).iter().map(|r| Inherited::of(ir, *r)).collect();
-        Inheritance {
-            slots: ir.snapshots.slots(snapshot).iter().map(|s| (s.slot, Inherited::of(ir, s.value))).collect(),
-            objects: objects.map(|o| (o.object, parts(o))).collect(),
-        }
-    }
 }
 
 /// A finished recording.
@@ -439,70 +401,23 @@ impl Recorder {
         Ok(r)
     }
 
-    /// The slots at the start of a side trace. What the parent has not built is made here, and perhaps sunk again.
+    /// The slots at the start of a side trace.
     fn inherit(&mut self, from: &Inheritance) -> Rec<()> {
-        let mut known: FxHashMap<Ref, Ref> = FxHashMap::default();
-        // What is in registers comes first: a helper's call changes them.
-        let values = from.slots.iter().map(|(_, i)| i).chain(from.objects.iter().flat_map(|(_, parts)| parts));
-        for i in values.filter(|i| !i.unbuilt) {
-            let value = match i.constant {
-                Some(payload) => self.constant(i.ty, payload),
-                None => self.b.pval(i.parent, i.ty)?,
-            };
-            known.insert(i.parent, value);
-        }
-        for (object, parts) in &from.objects {
-            let (slots, none) = (self.b.int(parts.len() as i64 - 2), self.b.int(0));
-            let root = self.state().heap.root_shape().address() as u64;
-            let root = self.b.ptr(root);
-            let table = self.call_helper(H::TableBuilt, &[slots, none, root])?;
-            known.insert(*object, table);
-        }
-        for (object, parts) in &from.objects {
-            self.fill(known[object], &parts.iter().map(|i| known[&i.parent]).collect::<Vec<_>>())?;
-        }
+        let root = self.state().heap.root_shape().address() as u64;
+        self.allocates |= !from.objects.is_empty();
+        // SAFETY: the parent keeps its shapes alive.
+        let shapes =
+            from.shapes().map(|at| unsafe { Gc::from_raw(std::ptr::with_exposed_provenance_mut(at as usize)) });
+        self.pinned.shapes.extend(shapes);
+        let known = inherit::values(&mut self.b, from, (H::TableBuilt.number(), root))?;
         from.slots.iter().for_each(|(slot, i)| self.slots.set(*slot, known[&i.parent]));
         Ok(())
-    }
-
-    /// Gives a new table its parts.
-    fn fill(&mut self, table: Ref, parts: &[Ref]) -> Rec<()> {
-        let Some(TableParts { shape, meta, slots }) = TableParts::new(parts) else { return Ok(()) };
-        let address = |r: Ref| self.b.ir().constant(r).map_or(0, |c| c.payload());
-        let (shape_at, meta_at) = (address(shape), address(meta));
-        // SAFETY: the parent keeps its shapes alive.
-        self.pinned.shapes.push(unsafe { Gc::from_raw(std::ptr::with_exposed_provenance_mut(shape_at as usize)) });
-        if meta_at != 0 {
-            // A constant of this type keeps it alive.
-            self.b.object(Type::Table, meta_at);
-        }
-        let place = self.b.fload(table, Field::TableSlots)?;
-        for (n, value) in slots.iter().enumerate().filter(|(_, value)| **value != Ref::NIL) {
-            self.b.vstore(place, n as u16, *value)?;
-        }
-        self.b.fstore(table, Field::TableMeta, meta)?;
-        self.b.fstore(table, Field::TableShape, shape)?;
-        Ok(())
-    }
-
-    /// A constant of a type.
-    fn constant(&mut self, ty: Type, payload: u64) -> Ref {
-        use super::ir::Const;
-        let c = match ty {
-            Type::Nil | Type::Void => return Ref::NIL,
-            Type::Bool => return Builder::bool(payload != 0),
-            Type::Int => Const::Int(payload as i64),
-            Type::Float => Const::Float(f64::from_bits(payload)),
-            Type::Ptr => Const::Ptr(payload),
-            ty => Const::Object(ty, payload),
-        };
-        self.b.constant(c)
     }
 
     /// A value as a constant.
     fn value_constant(&mut self, value: Value) -> Rec<Ref> {
         let ty = Type::from_tag(value.tag()).ok_or(Abort::Reason("internal value"))?;
-        Ok(self.constant(ty, value.payload()))
+        Ok(inherit::constant(&mut self.b, ty, value.payload()))
     }
 
     fn state(&mut self) -> &mut State {

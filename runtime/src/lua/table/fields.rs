@@ -84,12 +84,16 @@ impl Gc<Table> {
             self.set_slot(heap, slot, value);
             return Ok(());
         }
-        if value.is_nil() {
+        let is_nil = value.is_nil();
+        if is_nil && (computed || !self.has_room_for_nil()) {
             return Ok(());
         }
         let full = computed && shape.count() >= MAX_COMPUTED_FIELDS as usize && !self.has_flag(flag::NAMES);
         let to = if full { None } else { heap.shape_with_key(shape, key, computed)? };
         let Some(to) = to else {
+            if is_nil {
+                return Ok(());
+            }
             self.to_dictionary(heap)?;
             return self.set_hashed(heap, Value::from(key), value);
         };
@@ -99,6 +103,14 @@ impl Gc<Table> {
         self.add_slot(to, value);
         heap.barrier(self.header());
         Ok(())
+    }
+
+    /// Whether a new field that is assigned nil gets a slot: there is one, and nobody else has to know. So objects of a class whose
+    /// constructor mentions all fields, `{ key = k, left = nil, right = nil }`, have one shape, whichever of these are set later and
+    /// in which order.
+    #[inline(always)]
+    pub fn has_room_for_nil(self) -> bool {
+        self.shape.get().count() < self.slot_capacity() && !self.is_flagged()
     }
 
     /// What a flagged table's change means for those who looked through it.

@@ -10,13 +10,20 @@ use crate::lua::ir::build::{BuildError, Builder};
 use crate::lua::ir::{Field, Inst, Ir, Link, Op, Ref, Ty, Type};
 use crate::lua::opt::Passes;
 use crate::lua::opt::peel::peel;
-use crate::lua::record::Inherited;
+use crate::lua::record::{Inheritance, inherit};
 use crate::lua::snapshot::{ExitMode, Frame, FrameKind, Resume, SlotValue};
 
 /// Slots of the Lua stack that traces use. Slot 0 counts iterations down; those up to `INTS` hold integers at first, the
 /// others floats.
 pub(super) const SLOTS: i16 = 24;
 pub(super) const INTS: i16 = 16;
+
+/// A slot with a table of three fields, an integer, a float, and anything.
+pub(super) const TABLE_SLOT: i16 = SLOTS - 2;
+/// Most fields of a table.
+pub(super) const FIELDS: usize = 3;
+/// The shapes of tables with no field up to all of them.
+pub(super) type Shapes = [u64; FIELDS + 1];
 
 /// What traces take for objects, by index of words.
 pub(super) type Memory = [Cell<u64>; 96];
@@ -82,11 +89,14 @@ pub(super) struct Generator<'a> {
     ints: Vec<Ref>,
     floats: Vec<Ref>,
     pointers: Vec<Ref>,
+    shapes: Shapes,
+    /// Tables that were made, and how many fields they have.
+    tables: Vec<(Ref, usize)>,
     pc: u32,
 }
 
 impl<'a> Generator<'a> {
-    pub(super) fn new(seed: u64, memory: &'a Memory) -> Generator<'a> {
+    pub(super) fn new(seed: u64, memory: &'a Memory, shapes: Shapes) -> Generator<'a> {
         let mut random = Random(seed);
         // Instructions as they come, or fewer of them.
         let passes = if random.one_in(3) { Passes::ALL } else { Passes { dce: true, ..Passes::NONE } };
@@ -99,6 +109,8 @@ impl<'a> Generator<'a> {
             ints: Vec::new(),
             floats: Vec::new(),
             pointers: Vec::new(),
+            shapes,
+            tables: Vec::new(),
             pc: 0,
         }
     }
@@ -116,28 +128,12 @@ impl<'a> Generator<'a> {
     }
 
     /// A side trace that begins with these values, and may lead to its root.
-    pub(super) fn side(mut self, inherited: &[(i16, Inherited)], root: u32) -> Emitted<Ir> {
-        // As the recorder does it: each value of the parent once.
-        let mut known: Vec<(Ref, Ref)> = Vec::new();
-        for (slot, i) in inherited {
-            let same = known.iter().find(|(parent, _)| *parent == i.parent);
-            let value = match (i.ty, i.constant) {
-                (Type::Nil, _) => Ref::NIL,
-                (Type::Bool, Some(payload)) => Builder::bool(payload != 0),
-                (Type::Int, Some(payload)) => self.b.int(payload as i64),
-                (Type::Float, Some(payload)) => self.b.float(f64::from_bits(payload)),
-                _ => match same {
-                    Some((_, value)) => *value,
-                    None => self.b.pval(i.parent, i.ty)?,
-                },
-            };
-            known.push((i.parent, value));
+    pub(super) fn side(mut self, from: &Inheritance, root: u32) -> Emitted<Ir> {
+        let known = inherit::values(&mut self.b, from, (helpers::BUILT, self.shapes[0]))?;
+        for (slot, i) in &from.slots {
+            let value = known[&i.parent];
             self.assign(*slot, value);
-            match i.ty {
-                Type::Int => self.ints.push(value),
-                Type::Float => self.floats.push(value),
-                _ => {}
-            }
+            self.keep(value);
         }
         self.snapshot(ExitMode::Reexecute, &[]);
         self.body()?;
@@ -187,7 +183,11 @@ impl<'a> Generator<'a> {
 
     fn slot(&mut self, slot: i16) -> Emitted<Ref> {
         if self.slots[slot as usize].is_none() {
-            let ty = if slot < INTS { Type::Int } else { Type::Float };
+            let ty = match slot {
+                TABLE_SLOT => Type::Table,
+                _ if slot < INTS => Type::Int,
+                _ => Type::Float,
+            };
             self.slots[slot as usize] = self.b.sload(slot, ty)?;
         }
         Ok(self.slots[slot as usize])
@@ -264,7 +264,7 @@ impl<'a> Generator<'a> {
     // ---- instructions
 
     fn step(&mut self) -> Emitted {
-        match self.random.below(24) {
+        match self.random.below(28) {
             0..5 => self.int_arithmetic(),
             5..8 => self.float_arithmetic(),
             8..11 => self.assignment(),
@@ -275,6 +275,8 @@ impl<'a> Generator<'a> {
             18 => self.field(),
             19 | 20 => self.values(),
             21 | 22 => self.call(),
+            24 | 25 => self.table(),
+            26 | 27 => self.fields(),
             _ if self.random.one_in(3) => self.full_call(),
             _ => self.pointer(),
         }
@@ -282,8 +284,12 @@ impl<'a> Generator<'a> {
 
     fn assignment(&mut self) -> Emitted {
         let slot = 1 + self.random.below(SLOTS as usize - 1) as i16;
-        let value = match self.random.below(8) {
+        if slot == TABLE_SLOT {
+            return Ok(());
+        }
+        let value = match self.random.below(9) {
             0 => self.random.pick(&[Ref::NIL, Ref::FALSE, Ref::TRUE]),
+            8 if !self.tables.is_empty() => self.random.pick(&self.tables).0,
             1 if slot < INTS => self.float()?,
             2 if slot >= INTS => self.int()?,
             _ if slot < INTS => self.int()?,
@@ -450,6 +456,77 @@ impl<'a> Generator<'a> {
             self.b.vload(values, n, if int { Type::Int } else { Type::Float })?
         };
         self.keep(r);
+        Ok(())
+    }
+
+    /// A new table, whose fields are added one by one. Those with all fields may take the place of the one in the stack's slot.
+    fn table(&mut self) -> Emitted {
+        self.snapshot(ExitMode::Reexecute, &[]);
+        let count = if self.random.one_in(2) { FIELDS } else { self.random.below(FIELDS + 1) };
+        let (named, none, root) = (self.b.int(count as i64), self.b.int(0), self.b.ptr(self.shapes[0]));
+        let table = self.b.call(helpers::TABLE, &[named, none, root])?;
+        for n in 0..count {
+            let value = self.field_value(n)?;
+            self.store_field(table, n, value)?;
+            let shape = self.b.ptr(self.shapes[n + 1]);
+            self.b.fstore(table, Field::TableShape, shape)?;
+            self.b.op(Op::Barrier, Type::Void, table, Ref::NONE, Ref::NONE)?;
+            if self.random.one_in(8) {
+                let slot = 1 + self.random.below(INTS as usize - 1) as i16;
+                self.assign(slot, table);
+                self.guard()?;
+            }
+        }
+        self.tables.push((table, count));
+        if count == FIELDS && self.random.one_in(2) {
+            self.assign(TABLE_SLOT, table);
+        }
+        Ok(())
+    }
+
+    /// What field `n` may hold: an integer, a float, anything.
+    fn field_value(&mut self, n: usize) -> Emitted<Ref> {
+        match n {
+            0 => self.int(),
+            1 => self.float(),
+            _ if !self.tables.is_empty() && self.random.one_in(2) => Ok(self.random.pick(&self.tables).0),
+            _ if self.random.one_in(4) => Ok(self.random.pick(&[Ref::NIL, Ref::FALSE, Ref::TRUE])),
+            _ => self.int(),
+        }
+    }
+
+    fn store_field(&mut self, table: Ref, n: usize, value: Ref) -> Emitted {
+        let slots = self.b.fload(table, Field::TableSlots)?;
+        self.b.vstore(slots, n as u16, value)?;
+        if self.b.ty(value).is_object() {
+            self.b.op(Op::Barrier, Type::Void, table, Ref::NONE, Ref::NONE)?;
+        }
+        Ok(())
+    }
+
+    /// Reads or changes a field of the table in the stack's slot, or of one that was made.
+    fn fields(&mut self) -> Emitted {
+        self.snapshot(ExitMode::Reexecute, &[]);
+        let (table, count) = if self.tables.is_empty() || self.random.one_in(2) {
+            (self.slot(TABLE_SLOT)?, FIELDS)
+        } else {
+            self.random.pick(&self.tables)
+        };
+        let (shape, expected) = (self.b.fload(table, Field::TableShape)?, self.b.ptr(self.shapes[count]));
+        self.b.guard(Op::Eq, shape, expected)?;
+        if count == 0 {
+            return Ok(());
+        }
+        let n = self.random.below(count);
+        if self.random.one_in(3) {
+            let value = self.field_value(n)?;
+            return self.store_field(table, n, value);
+        }
+        if n < 2 {
+            let slots = self.b.fload(table, Field::TableSlots)?;
+            let r = self.b.vload(slots, n as u16, if n == 0 { Type::Int } else { Type::Float })?;
+            self.keep(r);
+        }
         Ok(())
     }
 

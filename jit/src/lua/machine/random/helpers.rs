@@ -1,6 +1,7 @@
 //! Functions that random traces call: of all classes, with many arguments, some of which fail now and then.
 
 use crate::lua::entry::{begin_full_call, end_full_call};
+use crate::lua::helpers::{H, HELPERS};
 use crate::lua::ir::helper::{Access, Class, Failure};
 use crate::lua::ir::{Alias, Helper, Type};
 use perilune_runtime::lua::state::State;
@@ -76,6 +77,10 @@ fn clobber() {
 
 /// The number of the full call; those before it are not.
 pub(super) const FULL: u16 = 5;
+/// Makes a table.
+pub(super) const TABLE: u16 = 6;
+/// Makes a table that the parent has not built.
+pub(super) const BUILT: u16 = 7;
 
 const INTS: &[Type] = &[Type::Int; 5];
 const FLOATS: &[Type] = &[Type::Float; 8];
@@ -89,7 +94,7 @@ pub(super) fn table() -> &'static [Helper] {
     TABLE.with(|t| *t)
 }
 
-fn rows() -> [Helper; 6] {
+fn rows() -> [Helper; 8] {
     let row = |name, args, result, class, access, failure, f: *const ()| {
         // SAFETY: it is called by the types that the row states.
         let entry = unsafe { std::mem::transmute::<*const (), crate::lua::ir::helper::Entry>(f) };
@@ -112,5 +117,7 @@ fn rows() -> [Helper; 6] {
             Failure::Never,
             scramble as *const (),
         ),
+        HELPERS[H::TableNew as usize],
+        HELPERS[H::TableBuilt as usize],
     ]
 }

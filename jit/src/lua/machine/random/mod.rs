@@ -10,13 +10,14 @@ mod helpers;
 use std::cell::Cell;
 use std::fmt::Write;
 
-use generate::{Generator, INTS, Memory, SLOTS, fill};
+use generate::{FIELDS, Generator, INTS, Memory, SLOTS, Shapes, TABLE_SLOT, fill};
 
 use crate::lua::deopt::{Entered, pop_frames};
 use crate::lua::engine::Engine;
 use crate::lua::ir::verify::verify;
-use crate::lua::ir::{Ir, Type};
+use crate::lua::ir::{Const, Ir};
 use crate::lua::options::Options;
+
 use crate::lua::record::{Inheritance, Origin, Pinned, Recorded};
 use crate::lua::snapshot::ExitMode;
 use crate::lua::tier::Jit;
@@ -25,7 +26,9 @@ use perilune_interpreter::lua::api::Mode;
 use perilune_interpreter::lua::load::load;
 use perilune_runtime::lua::function::Proto;
 use perilune_runtime::lua::heap::Gc;
+use perilune_runtime::lua::shape::Shape;
 use perilune_runtime::lua::state::State;
+use perilune_runtime::lua::table::Table;
 use perilune_runtime::lua::thread::{Frame, FrameKind};
 use perilune_runtime::lua::tier::Outcome;
 use perilune_runtime::lua::value::Value;
@@ -41,6 +44,8 @@ const ROOT: u32 = 1;
 struct World {
     state: Box<State>,
     proto: Gc<Proto>,
+    /// The shapes of tables with no field up to all of them; a table below the frame keeps them alive.
+    shapes: [Gc<Shape>; FIELDS + 1],
 }
 
 /// What a run has come to: where it left, the slots, the frames, the memory.
@@ -61,8 +66,15 @@ impl World {
         state.set_slot(BASE as usize - 1, Value::from(function));
         let proto = function.proto();
         state.thread.frames().push(Frame::new(FrameKind::Lua, proto.code_ptr(), BASE, 0, 0));
+        let mut shapes = [state.heap.root_shape(); FIELDS + 1];
+        let table = new_table(&mut state, |n, table| shapes[n + 1] = table.shape());
+        state.set_slot(BASE as usize - 2, Value::from(table));
         Jit::install(&mut state, options.clone());
-        World { state, proto }
+        World { state, proto, shapes }
+    }
+
+    fn addresses(&self) -> Shapes {
+        self.shapes.map(|shape| shape.address() as u64)
     }
 
     fn jit(&mut self) -> &mut Jit {
@@ -70,9 +82,17 @@ impl World {
     }
 
     /// Makes a trace of an IR. False: it needs too many spill slots.
-    fn add(&mut self, number: u32, ir: &Ir, origin: Origin) -> bool {
+    fn add(&mut self, number: u32, ir: &Ir, shapes: &Shapes, origin: Origin) -> bool {
+        let mut ir = ir.clone();
+        for c in &mut ir.consts {
+            if let Const::Ptr(address) = c
+                && let Some(n) = shapes.iter().position(|shape| shape == address)
+            {
+                *c = Const::Ptr(self.addresses()[n]);
+            }
+        }
         let recorded = Recorded {
-            ir: ir.clone(),
+            ir,
             recorded: None,
             pinned: Pinned::default(),
             origin,
@@ -109,6 +129,7 @@ impl World {
         for slot in 0..SLOTS {
             let value = match slot {
                 0 => Value::integer(ITERATIONS),
+                TABLE_SLOT => Value::from(new_table(&mut self.state, |_, _| {})),
                 _ if slot < INTS => Value::integer(i64::from(slot) * 0x1234_5678 - 7),
                 _ => Value::float(f64::from(slot) / 4.0 - 5.0),
             };
@@ -117,12 +138,46 @@ impl World {
         let at = Entered::top(&self.state);
         // SAFETY: the frame is that of the traces' function, and the stack has room for all that they use.
         let left = unsafe { Engine::run(&raw mut *self.state, ROOT, at) }.unwrap();
-        let value = |slot| self.state.slot(BASE as usize + slot as usize);
-        let stack = (0..SLOTS).map(|slot| (value(slot).tag(), canonical(value(slot).payload()))).collect();
+        let mut stack = Stack::default();
+        (0..SLOTS).for_each(|slot| stack.add(self.state.slot(BASE as usize + slot as usize)));
         let frames = self.state.thread.frames().iter().map(|f| (f.base, f.wanted)).collect();
         pop_frames(&mut self.state, at);
         let memory = memory.iter().map(|word| canonical(word.get())).collect();
-        (End { left: (left.trace, left.snapshot, left.outcome), stack, frames, memory }, !left.counts)
+        (End { left: (left.trace, left.snapshot, left.outcome), stack: stack.values, frames, memory }, !left.counts)
+    }
+}
+
+/// A table with an integer, a float, and nil in its fields; `after` sees it with each field that is added.
+fn new_table(state: &mut State, mut after: impl FnMut(usize, Gc<Table>)) -> Gc<Table> {
+    let table = state.heap.table(FIELDS, 0).unwrap();
+    for (n, value) in [Value::integer(11), Value::float(2.5), Value::NIL].into_iter().enumerate() {
+        let key = state.heap.string(&[b'a' + n as u8]).unwrap();
+        table.set_str(&mut state.heap, key, value).unwrap();
+        after(n, table);
+    }
+    table
+}
+
+/// Values of a stack, and of the fields of the tables among them. What is the same table stays so.
+#[derive(Default)]
+struct Stack {
+    values: Vec<(u8, u64)>,
+    tables: Vec<Gc<Table>>,
+}
+
+impl Stack {
+    fn add(&mut self, value: Value) {
+        let Some(table) = value.as_table() else {
+            return self.values.push((value.tag(), canonical(value.payload())));
+        };
+        let known = self.tables.iter().position(|t| *t == table);
+        self.values.push((value.tag(), known.unwrap_or(self.tables.len()) as u64));
+        if known.is_none() {
+            self.tables.push(table);
+            let count = table.shape().count();
+            self.values.push((u8::from(table.metatable().is_some()), count as u64));
+            (0..count).for_each(|n| self.add(table.slot(n)));
+        }
     }
 }
 
@@ -157,7 +212,8 @@ impl Pair {
     /// Makes a trace in both worlds.
     fn add(&mut self, number: u32, ir: &Ir, origin: Origin) -> bool {
         verify(ir).unwrap_or_else(|e| panic!("seed {}: {e} in\n{ir}", self.seed));
-        let added = self.machine.add(number, ir, origin) && self.evaluator.add(number, ir, origin);
+        let shapes = self.evaluator.addresses();
+        let added = self.machine.add(number, ir, &shapes, origin) && self.evaluator.add(number, ir, &shapes, origin);
         if added {
             let code = self.machine.jit().engine.listing(number);
             write!(self.text, "---- trace {number} {origin:?}\n{ir}\n{code}").unwrap();
@@ -188,12 +244,13 @@ fn check(seed: u64, random_registers: bool) -> usize {
     let memory = &raw const *pair.memory;
     // SAFETY: the box lives as long as the pair does, and its words are cells.
     let memory = unsafe { &*memory };
-    let Ok(ir) = Generator::new(seed, memory).root(ROOT) else { return 0 };
+    let shapes = pair.evaluator.addresses();
+    let Ok(ir) = Generator::new(seed, memory, shapes).root(ROOT) else { return 0 };
     if !pair.add(ROOT, &ir, Origin::Loop(0)) {
         return 0;
     }
     let exits = pair.run_out();
-    let mut next = Generator::new(seed ^ 0xabcd_ef01, memory);
+    let mut next = Generator::new(seed ^ 0xabcd_ef01, memory, shapes);
     let mut number = ROOT + 1;
     for round in 1..4 {
         let exit = exits[next.random.below(exits.len())].1;
@@ -204,14 +261,13 @@ fn check(seed: u64, random_registers: bool) -> usize {
         if !is_place || is_last || trace.exits[exit].side.is_some() {
             continue;
         }
-        let inherited = Inheritance::new(&ir, &snapshot).slots;
-        assert!(inherited.iter().all(|(_, i)| matches!(i.ty, Type::Nil | Type::Bool | Type::Int | Type::Float)));
+        let inherited = Inheritance::new(&ir, &snapshot);
         let origin = Origin::Exit { parent: ROOT, exit: exit as u32 };
         if let Ok(side) = next.side(&inherited, ROOT) {
             number += u32::from(pair.add(number, &side, origin));
         }
         pair.run_out();
-        next = Generator::new(seed ^ (0x1_0000_0001 * round), memory);
+        next = Generator::new(seed ^ (0x1_0000_0001 * round), memory, shapes);
     }
     // What the exits have found was what the evaluator had; and it was where debuggers are told that it is.
     let counts = pair.machine.jit().engine.stress_counts();
