@@ -100,6 +100,10 @@ impl<'a> Generator<'a> {
         let mut random = Random(seed);
         // Instructions as they come, or fewer of them.
         let passes = if random.one_in(3) { Passes::ALL } else { Passes { dce: true, ..Passes::NONE } };
+        Generator::with(random, memory, shapes, passes)
+    }
+
+    pub(super) fn with(random: Random, memory: &'a Memory, shapes: Shapes, passes: Passes) -> Generator<'a> {
         Generator {
             random,
             b: Builder::new(helpers::table(), passes),
@@ -123,6 +127,16 @@ impl<'a> Generator<'a> {
             0 | 1 => peel(&mut self.b)?,
             2 => self.b.set_link(Link::Trace(number)),
             _ => self.b.set_link(Link::Interpreter),
+        }
+        Ok(self.b.finish())
+    }
+
+    /// One iteration, which is closed to a loop or leads back to the interpreter.
+    pub(super) fn iteration(mut self, closed: bool) -> Emitted<Ir> {
+        self.snapshot(ExitMode::Reexecute, &[]);
+        self.body()?;
+        if closed {
+            peel(&mut self.b)?;
         }
         Ok(self.b.finish())
     }
@@ -188,6 +202,8 @@ impl<'a> Generator<'a> {
                 _ if slot < INTS => Type::Int,
                 _ => Type::Float,
             };
+            // It may leave: no store may lie between it and its snapshot.
+            self.snapshot(ExitMode::Reexecute, &[]);
             self.slots[slot as usize] = self.b.sload(slot, ty)?;
         }
         Ok(self.slots[slot as usize])

@@ -1,5 +1,6 @@
 //! Random traces as machine code and under the evaluator: both must leave through the same exits with the same stack, frames
-//! and memory. Each guard is forced to fail once, so that each exit is taken; side traces begin at some of them.
+//! and memory. Each guard is forced to fail once, so that each exit is taken; side traces begin at some of them. And loops with all
+//! passes against the same loops without any.
 //!
 //! A run of the tests does the same each time. `PERILUNE_FUZZ_TRACES=1000000 PERILUNE_FUZZ_SEED=$RANDOM cargo test --release -p
 //! perilune-jit --lib machine::random` is a longer one.
@@ -10,12 +11,13 @@ mod helpers;
 use std::cell::Cell;
 use std::fmt::Write;
 
-use generate::{FIELDS, Generator, INTS, Memory, SLOTS, Shapes, TABLE_SLOT, fill};
+use generate::{FIELDS, Generator, INTS, Memory, Random, SLOTS, Shapes, TABLE_SLOT, fill};
 
 use crate::lua::deopt::{Entered, pop_frames};
 use crate::lua::engine::Engine;
 use crate::lua::ir::verify::verify;
 use crate::lua::ir::{Const, Ir};
+use crate::lua::opt::Passes;
 use crate::lua::options::Options;
 
 use crate::lua::record::{Inheritance, Origin, Pinned, Recorded};
@@ -125,6 +127,12 @@ impl World {
 
     /// Enters the root trace on a fresh stack and memory. Answers how it ended, and whether that was by force.
     fn run(&mut self, memory: &Memory) -> (End, bool) {
+        self.prepare(memory);
+        self.enter(memory)
+    }
+
+    /// A fresh stack and memory.
+    fn prepare(&mut self, memory: &Memory) {
         fill(memory);
         for slot in 0..SLOTS {
             let value = match slot {
@@ -135,6 +143,9 @@ impl World {
             };
             self.state.set_slot(BASE as usize + slot as usize, value);
         }
+    }
+
+    fn enter(&mut self, memory: &Memory) -> (End, bool) {
         let at = Entered::top(&self.state);
         // SAFETY: the frame is that of the traces' function, and the stack has room for all that they use.
         let left = unsafe { Engine::run(&raw mut *self.state, ROOT, at) }.unwrap();
@@ -275,6 +286,42 @@ fn check(seed: u64, random_registers: bool) -> usize {
     pair.runs
 }
 
+/// A seed's iteration without any pass, entered by the evaluator over and over, against the loop that all passes make of it, as machine
+/// code: both leave for the same instruction with the same stack and memory. False: there is no such loop.
+fn check_passes(seed: u64) -> bool {
+    let options = Options {
+        output: Some(std::sync::Arc::new(std::fs::File::create("/dev/null").unwrap())),
+        ..Options::default()
+    };
+    let mut plain = World::new(&Options { evaluate: true, ..options.clone() });
+    let mut machine = World::new(&options);
+    let memory: Box<Memory> = Box::new([const { Cell::new(0) }; size_of::<Memory>() / 8]);
+    let generator = |world: &World, passes| Generator::with(Random(seed), &memory, world.addresses(), passes);
+    let Ok(iteration) = generator(&plain, Passes::NONE).iteration(false) else { return false };
+    let Ok(closed) = generator(&machine, Passes::ALL).iteration(true) else { return false };
+    for ir in [&iteration, &closed] {
+        verify(ir).unwrap_or_else(|e| panic!("seed {seed}: {e} in\n{ir}"));
+    }
+    let own = [plain.addresses(), machine.addresses()];
+    if !plain.add(ROOT, &iteration, &own[0], Origin::Loop(0)) || !machine.add(ROOT, &closed, &own[1], Origin::Loop(0)) {
+        return false;
+    }
+    let place = |ir: &Ir, mut end: End| {
+        end.left.1 = ir.snapshots.get(end.left.1).pc as usize;
+        end
+    };
+    plain.prepare(&memory);
+    let expected = loop {
+        let (end, _) = plain.enter(&memory);
+        if end.left.1 + 1 < iteration.snapshots.len() {
+            break place(&iteration, end);
+        }
+    };
+    let found = place(&closed, machine.run(&memory).0);
+    assert!(expected == found, "seed {seed}:\n{expected:?}\n{found:?}\n{iteration}\n{closed}");
+    true
+}
+
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
 }
@@ -287,6 +334,15 @@ fn check_many(random_registers: bool) {
     let all = runs.iter().sum::<usize>();
     let traces = runs.iter().filter(|runs| **runs > 0).count();
     assert!(2 * traces > runs.len() && all > 10 * traces, "{traces} traces of {count} seeds, {all} runs");
+}
+
+#[test]
+fn passes_leave_random_loops_what_they_do() {
+    let count = number("PERILUNE_FUZZ_TRACES", 4000);
+    let first = number("PERILUNE_FUZZ_SEED", 1);
+    let seeds = (first..first + count).map(|seed| seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let loops = seeds.filter(|seed| check_passes(*seed)).count() as u64;
+    assert!(2 * loops > count, "{loops} loops of {count} seeds");
 }
 
 #[test]
