@@ -9,7 +9,7 @@ use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-/// Loops in a chunk: a function may have 255 registers and branches of limited length.
+/// Loops in a chunk. Each runs long enough to be worth its trace, or the compiler would become reluctant.
 const LOOPS: usize = 100;
 /// Panics that are timed, after the first one.
 const PANICS: usize = 200;
@@ -45,7 +45,7 @@ fn with_traces(count: usize, gdb: &str, report: Option<&str>) -> (Lua, f64) {
     let lua = Lua::with_options(&options);
     let mut text = String::from("local function add(a, b) local c = a + b return c % 1000 end local s = 0\n");
     for n in 0..LOOPS {
-        writeln!(text, "for i = 1, 80 do\n  local x = i + {n}\n  s = add(s, x)\nend")
+        writeln!(text, "for i = 1, 10000 do\n  local x = i + {n}\n  s = add(s, x)\nend")
             .expect("writing to a string cannot fail");
     }
     let clock: Function = lua.eval("os.clock").expect("there is a clock");
@@ -72,6 +72,7 @@ fn making(count: usize, gdb: &str) -> String {
     let text = std::fs::read_to_string(path).expect("it was written");
     let _ = std::fs::remove_file(path);
     let traces = text.lines().filter(|line| line.starts_with("trace ")).count();
+    assert!(traces >= count, "only {traces} traces were made");
     let told = text.lines().next_back().filter(|line| line.starts_with("debuggers: "));
     format!("{traces} traces made in {:.0} ms; {}", took * 1e3, told.unwrap_or("debuggers: nothing"))
 }

@@ -37,6 +37,8 @@ const SHARE: u32 = 200;
 const GRACE: Duration = Duration::from_micros(300);
 /// What it takes at most to tell of a trace with its variables, usually.
 const TRACE: Duration = Duration::from_micros(150);
+/// What it takes without them.
+const LINES: Duration = Duration::from_micros(25);
 
 /// How many traces this process has described.
 static TOLD: AtomicUsize = AtomicUsize::new(0);
@@ -51,6 +53,12 @@ fn run() -> Duration {
 /// Whether the process has run long enough that it may describe traces with their variables, after `run`.
 fn affords(traces: usize, run: Duration) -> bool {
     Duration::from_nanos(SPENT.load(Ordering::Relaxed)) + TRACE * traces as u32 <= GRACE + run / SHARE
+}
+
+/// How many traces may be described without their variables now, after `run`.
+fn affordable(run: Duration) -> usize {
+    let left = (GRACE + run / SHARE).saturating_sub(Duration::from_nanos(SPENT.load(Ordering::Relaxed)));
+    (left.as_nanos() / LINES.as_nanos()) as usize
 }
 
 /// What describing has come to in this process, as a line; none if nothing was described.
@@ -89,7 +97,7 @@ impl Jit {
     pub(super) fn announce(&mut self, number: u32) {
         self.unannounced.traces.push(number);
         if TOLD.load(Ordering::Relaxed) < AT_ONCE || self.engine.is_watched() {
-            self.announce_all(run());
+            self.announce_some(usize::MAX, run());
         } else {
             self.announce_when_due();
         }
@@ -109,7 +117,8 @@ impl Jit {
             return;
         }
         let run = run();
-        if run < MOMENT || !affords(0, run) {
+        let count = affordable(run);
+        if run < MOMENT || count == 0 {
             return;
         }
         if !waiting.has_variables && !self.engine.is_watched() && affords(self.alive, run) {
@@ -117,13 +126,14 @@ impl Jit {
             self.unannounced.has_variables = true;
             self.spend(self.alive, |jit| jit.engine.announce_anew(&jit.traces));
         } else if !waiting.traces.is_empty() {
-            self.announce_all(run);
+            self.announce_some(count, run);
         }
     }
 
-    /// Tells of what waits, after the process has run for so long.
-    fn announce_all(&mut self, run: Duration) {
-        let numbers = std::mem::take(&mut self.unannounced.traces);
+    /// Tells of so many traces that wait, after the process has run for so long.
+    fn announce_some(&mut self, count: usize, run: Duration) {
+        let waiting = &mut self.unannounced.traces;
+        let numbers: Vec<u32> = waiting.drain(..count.min(waiting.len())).collect();
         let variables = self.engine.is_debugged() || affords(numbers.len(), run);
         self.unannounced.has_variables &= variables;
         self.spend(numbers.len(), |jit| {
