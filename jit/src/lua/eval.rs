@@ -335,6 +335,7 @@ impl Machine<'_> {
     fn control(&mut self, at: usize, inst: &Inst) -> bool {
         match inst.op {
             Op::Sync => self.sync(at),
+            Op::Args => self.store_from(inst.slot(), at),
             Op::Unsync => self.host.pop_frames(),
             Op::Interrupt => return !self.host.interrupted(),
             Op::Room => return self.host.has_room(usize::from(inst.a.0)),
@@ -362,21 +363,27 @@ impl Machine<'_> {
 
     /// Stores the slots of the snapshot that applies, and pushes its frames.
     fn sync(&mut self, at: usize) {
+        self.store_from(i16::MIN, at);
         let Some(number) = self.ir.snapshots.for_inst(at) else { return };
-        let snapshot = self.ir.snapshots.get(number);
+        let values = Values { ir: self.ir, results: &self.results };
+        self.host.push_frames(self.ir, self.ir.snapshots.get(number), &values);
+    }
+
+    /// Stores the slots of the snapshot that applies, from one on.
+    fn store_from(&mut self, first: i16, at: usize) {
+        let Some(number) = self.ir.snapshots.for_inst(at) else { return };
         let values = Values { ir: self.ir, results: &self.results };
         // SAFETY: the recorder has checked that the stack has room for the trace's deepest snapshot.
-        unsafe { store_slots(self.ir, snapshot, &values, self.host.base()) };
-        self.host.push_frames(self.ir, snapshot, &values);
+        unsafe { store_slots(self.ir, self.ir.snapshots.get(number), &values, (self.host.base(), first)) };
     }
 }
 
-/// Stores the slots of a snapshot on the Lua stack.
+/// Stores the slots of a snapshot, from one on, on the Lua stack.
 ///
 /// # Safety
 /// `base` must be the address of the trace's slot 0, and the stack must have room for all slots.
-pub unsafe fn store_slots(ir: &Ir, snapshot: &Snapshot, values: &Values<'_>, base: *mut u8) {
-    for entry in ir.snapshots.slots(snapshot) {
+pub unsafe fn store_slots(ir: &Ir, snapshot: &Snapshot, values: &Values<'_>, (base, first): (*mut u8, i16)) {
+    for entry in ir.snapshots.slots(snapshot).iter().filter(|entry| entry.slot >= first) {
         let place = (base as u64).wrapping_add_signed(field::VALUE_SIZE as i64 * i64::from(entry.slot));
         let (ty, payload) = values.typed(entry.value);
         // SAFETY: the caller's promise.

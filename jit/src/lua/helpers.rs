@@ -6,7 +6,7 @@
 //! SAFETY, for the whole room: compiled code passes the state that it runs in and operands of the types that the table
 //! says, which the recorder has guarded. Helpers that are not full neither collect nor run Lua code, so objects stay valid.
 
-use perilune_interpreter::lua::call::{call_plain, pcall_plain, place_results};
+use perilune_interpreter::lua::call::{call_bare as bare, call_plain, pcall_plain, place_results};
 use perilune_interpreter::lua::exec::rounds;
 use perilune_runtime::lua::function::{Cell, LuaFunction, NativeFunction, Proto, Special};
 use perilune_runtime::lua::heap::Gc;
@@ -149,6 +149,12 @@ define_helpers! {
     /// Calls the native function in register A of the top frame with that many arguments; results as wanted. Answers one
     /// more than their number; the negative of that if the trace must be left, since a hook was set or a variable changed.
     CallNative = call_native, [Int Int Int] -> Int, Full, Access::Writes(Alias::ALL), Zero;
+    /// Calls a native function in a slot with so many arguments, so many results wanted, while no frames stand; the last argument is the
+    /// address of an instruction of the function in whose frame the trace was entered. Fails before it has done anything. What it
+    /// changes is the slots.
+    CallBare = call_bare, [Int Int Int Ptr] -> Int, Allocating, Access::Writes(Alias::Slot.bit()), Zero;
+    /// `CallBare` of a function that changes the table which is its first argument, and has no metatable.
+    CallChanging = call_changing, [Int Int Int Ptr] -> Int, Allocating, Access::Writes(Alias::Slot.bit() | TABLE), Zero;
     /// Calls a native metamethod in the same way, its result wanted in a register of the top frame; in the place of the function
     /// it is the truth of the result alone. Answers 2 if that is true, else 1; the negative of that as above.
     CallMeta = call_meta, [Int Int Int] -> Int, Full, Access::Writes(Alias::ALL), Zero;
@@ -383,6 +389,19 @@ helpers! {
             unsafe { end_full_call(state, site) };
         }
         answer
+    }
+    fn call_bare(state, slot: i64, arguments: i64, wanted: i64, pc: usize) -> i64 {
+        let func = base(state) + slot as usize;
+        state.set_top(func + 1 + arguments as usize);
+        i64::from(bare(state, (func, wanted as i32), std::ptr::with_exposed_provenance(pc)))
+    }
+    fn call_changing(state, slot: i64, arguments: i64, wanted: i64, pc: usize) -> i64 {
+        let func = base(state) + slot as usize;
+        if state.slot(func + 1).as_table().is_none_or(|t| t.metatable().is_some()) {
+            return 0;
+        }
+        state.set_top(func + 1 + arguments as usize);
+        i64::from(bare(state, (func, wanted as i32), std::ptr::with_exposed_provenance(pc)))
     }
     fn call_meta(state, register: i64, arguments: i64, target: i64, site: u64, frame: usize) -> i64 {
         // SAFETY: as above.

@@ -125,6 +125,8 @@ pub struct State {
     pub warnings: bool,
     /// A finalizer runs: no other is started meanwhile.
     pub in_finalizer: bool,
+    /// A native function runs for which no frames stand: nothing may call back or collect; that fails.
+    pub bare: bool,
     /// Test mode: move the stack at every call.
     pub move_stacks: bool,
     /// What compiled code's helpers answer beside their result. Not kept alive.
@@ -173,6 +175,7 @@ impl State {
             handles: Vec::new(),
             warnings: false,
             in_finalizer: false,
+            bare: false,
             move_stacks: false,
             scratch: [Value::NIL; 4],
             buffer: Vec::new(),

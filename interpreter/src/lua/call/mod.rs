@@ -23,8 +23,8 @@ use super::error::{Place, arg_error, call_error, runtime_error, type_error};
 use super::meta::metafield;
 use super::{coroutine, exec};
 pub use nested::{
-    call, call_caught_late, call_finalizer, call_handled, call_inner, call_plain, call_protected, call_value, is_plain,
-    pcall_plain,
+    call, call_bare, call_caught_late, call_finalizer, call_handled, call_inner, call_plain, call_protected,
+    call_value, is_plain, pcall_plain,
 };
 
 /// What the loop does next.

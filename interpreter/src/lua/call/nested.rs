@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+use perilune_runtime::lua::bytecode::Word;
 use perilune_runtime::lua::function::{LuaFunction, NativeFunction, Special, call_in_answer};
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::state::{CallFrame, Raised, State};
@@ -42,8 +43,42 @@ pub fn call_plain(st: &mut State, native: Gc<NativeFunction>, func: usize) -> Re
     Ok(n)
 }
 
+/// Calls an ordinary native function which lies below its arguments, up to the top, while no frames stand; `pc` is that of any
+/// instruction of the top frame. The results are put where the function lies, as many as are wanted. False: it cannot do its work like
+/// that, or there is an error in it; nobody has seen anything of it, if it is one that has no effects before.
+pub fn call_bare(st: &mut State, (func, wanted): (usize, i32), pc: *const Word) -> bool {
+    let Some(native) = st.slot(func).as_native() else { return false };
+    let (base, thread) = (func + 1, st.thread);
+    if st.top() + NATIVE_STACK > thread.size() {
+        return false;
+    }
+    if let Some(frame) = thread.frames().last_mut() {
+        frame.pc = pc;
+    }
+    thread.frames().push(Frame::new(FrameKind::Native, std::ptr::null(), base as u32, wanted, 0));
+    st.bare = true;
+    let answer = native.function()(st, CallFrame { base: base as u32, count: (st.top() - base) as u32 });
+    st.bare = false;
+    thread.frames().pop();
+    match answer {
+        Ok(answer) if call_in_answer(answer).is_none() => {
+            place_results(st, func, wanted, st.top() - answer as usize, answer as usize);
+            true
+        }
+        Ok(_) => false,
+        Err(Raised) => {
+            st.take_error();
+            st.handled = false;
+            false
+        }
+    }
+}
+
 /// Runs the loop inside of a native function.
 fn nested(st: &mut State, f: impl FnOnce(&mut State) -> Result<(), Raised>) -> Result<(), Raised> {
+    if st.bare {
+        return Err(Raised);
+    }
     let thread = st.thread;
     let nesting = st.nesting;
     thread.no_yield.set(thread.no_yield.get() + 1);

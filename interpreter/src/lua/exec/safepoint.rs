@@ -26,7 +26,7 @@ pub fn collect(st: &mut State) {
 #[inline]
 pub fn with_memory<T>(st: &mut State, ask: impl Fn(&mut State) -> Result<T, Raised>) -> Result<T, Raised> {
     match ask(st) {
-        Err(Raised) if !st.has_error() => {
+        Err(Raised) if !st.has_error() && !st.bare => {
             st.collect_all();
             ask(st)
         }

@@ -114,7 +114,7 @@ fn find_shape(ir: &Ir, inst: &Inst, features: Features) -> Shape {
         }
         Op::I2f => Shape { wants: [Want::Mem, Want::No, Want::No], ..unary(inst) },
         Op::F2i => Shape { needs_dst: true, tie: Tie::Early, vector_temp: true, ..unary(inst) },
-        Op::Call | Op::Sync | Op::Unsync => call(ir, inst),
+        Op::Call | Op::Sync | Op::Args | Op::Unsync => call(ir, inst),
         Op::Interrupt | Op::Room => Shape { temp: true, ..PLAIN },
         _ => memory(ir, inst),
     }
@@ -227,7 +227,7 @@ fn call(ir: &Ir, inst: &Inst) -> Shape {
         _ => Some(RAX),
     };
     // Storing slots takes a register; so does keeping the callee's address.
-    let temp = inst.op == Op::Sync;
+    let temp = matches!(inst.op, Op::Sync | Op::Args);
     debug_assert!(inst.op != Op::Call || ir.helper(inst).class <= Class::Full);
     Shape { fixed, call: CALL, clobbers: if temp { RAX.bit() } else { 0 }, ..PLAIN }
 }

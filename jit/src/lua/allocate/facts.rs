@@ -59,7 +59,7 @@ impl Facts {
                 _ => {}
             }
             let in_place = is_in_place(ir, inst);
-            if matches!(inst.op, Op::Call | Op::Sync | Op::Unsync) && !in_place {
+            if matches!(inst.op, Op::Call | Op::Sync | Op::Args | Op::Unsync) && !in_place {
                 facts.calls.push(at as u16);
             }
             if in_place {

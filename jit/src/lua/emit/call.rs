@@ -56,12 +56,17 @@ impl Emitter<'_> {
 
     /// Stores the slots of a point's snapshot in the Lua stack.
     pub(super) fn store_slots(&mut self, point: u16, temp: u8) {
+        self.store_slots_from(i16::MIN, point, temp);
+    }
+
+    /// Stores those from one on.
+    pub(super) fn store_slots_from(&mut self, first: i16, point: u16, temp: u8) {
         let point = &self.allocation.points[point as usize];
         if point.snapshot >= self.ir.snapshots.len() {
             return;
         }
         let snapshot = self.ir.snapshots.get(point.snapshot);
-        for slot in self.ir.snapshots.slots(snapshot) {
+        for slot in self.ir.snapshots.slots(snapshot).iter().filter(|s| s.slot >= first) {
             let (slot, r) = (slot.slot, slot.value);
             let place = Mem::at(x64::BASE, i32::from(slot) * layout::VALUE_SIZE as i32);
             let location = point.locations.iter().find(|(known, _)| *known == r).map(|(_, l)| *l);

@@ -303,6 +303,7 @@ impl Emitter<'_> {
                 None => self.call(at, inst, assigned),
             },
             Op::Sync => self.sync(assigned),
+            Op::Args => self.store_slots_from(inst.slot(), assigned.exit, assigned.temp.number()),
             Op::Unsync => self.unsync(),
             Op::Gcstep => self.collection_check(assigned),
             Op::Interrupt => self.interrupt_check(assigned),

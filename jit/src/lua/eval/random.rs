@@ -367,7 +367,7 @@ fn run_out(ir: &Ir, memory: &Memory) -> End {
         let result = unsafe { run(ir, &mut host, None) };
         let snapshot = ir.snapshots.get(result.snapshot());
         // SAFETY: the slots are on the host's stack.
-        unsafe { store_slots(ir, snapshot, &result.values(ir), host.base()) };
+        unsafe { store_slots(ir, snapshot, &result.values(ir), (host.base(), i16::MIN)) };
         if let Exit::Guard { .. } = result.exit {
             assert!(host.frames_balance(), "frames");
             return (snapshot.pc, host.stack, memory.iter().map(Cell::get).collect());

@@ -110,6 +110,11 @@ impl Stored {
                     found.push((inst.slot(), at, Some(inst.base())));
                     expected.push((inst.slot(), inst.base()));
                 }
+                Op::Args => {
+                    let above = found.iter().map(|f| f.0).filter(|slot| *slot >= inst.slot());
+                    let above: std::collections::BTreeSet<i16> = above.collect();
+                    found.extend(above.into_iter().map(|slot| (slot, at, None)));
+                }
                 Op::Sync => {
                     let Some(snapshot) = ir.snapshots.for_inst(at) else { continue };
                     let slots = ir.snapshots.slots(ir.snapshots.get(snapshot)).iter();

@@ -162,11 +162,11 @@ impl Builder {
             // Loads that check a tag look at stores of tags, too.
             Effect::Store(Alias::ArrayTag) => Alias::ArrayTag.bit() | Alias::Array.bit(),
             Effect::Store(class) => class.bit(),
-            // The slots of the stack are written behind full calls only, whose `sync` says so.
+            // The slots of the stack are written by calls of native functions only: their `sync` or `args` says so.
             Effect::Call => self.ir.helper(inst).kills() & !Alias::Slot.bit(),
             Effect::Control => match inst.op {
                 Op::Loop => Alias::ALL,
-                Op::Sync => Alias::Slot.bit(),
+                Op::Sync | Op::Args => Alias::Slot.bit(),
                 Op::Gcstep => Alias::Color.bit(),
                 _ => 0,
             },
@@ -458,6 +458,11 @@ impl Builder {
     /// `clobbers` on.
     pub fn sync(&mut self, clobbers: i16) -> Result<Ref, BuildError> {
         self.op(Op::Sync, Type::Void, Ref(clobbers as u16), Ref::NONE, Ref::NONE)
+    }
+    /// Before a call of a native function for which no frames stand: stores the slots of the snapshot from `first` on, which the call
+    /// may overwrite.
+    pub fn args(&mut self, first: i16) -> Result<Ref, BuildError> {
+        self.op(Op::Args, Type::Void, Ref(first as u16), Ref::NONE, Ref::NONE)
     }
     /// Says how many slots the `room` at the start asks for; 0: it is not needed.
     pub fn set_room(&mut self, slots: usize) {

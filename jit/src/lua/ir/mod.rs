@@ -289,7 +289,7 @@ impl Inst {
     }
     /// Whether it reads the snapshot that applies to it.
     pub const fn needs_snapshot(&self) -> bool {
-        self.can_exit() || matches!(self.op, Op::Sync | Op::Line)
+        self.can_exit() || matches!(self.op, Op::Sync | Op::Args | Op::Line)
     }
     /// Whether it has a result that other instructions can refer to.
     pub fn has_result(&self) -> bool {

@@ -238,7 +238,10 @@ macro_rules! for_each_inst {
             /// Before a full call: stores all slots of the snapshot, whose frames the call pushes. It may overwrite slots from `a`
             /// on.
             Sync = "sync" [Slot No No] Void Control;
-            /// After a full call, which has popped the frames: the stack may lie elsewhere.
+            /// Before a call of a native function for which no frames stand: stores the slots of the snapshot from `a` on, the
+            /// function and its arguments. The call may overwrite them.
+            Args = "args" [Slot No No] Void Control;
+            /// After a call of a native function, which has popped the frames if there were any: the stack may lie elsewhere.
             Unsync = "unsync" [No No No] Void Control;
 
             /// Where the loop starts: the end of the trace jumps here.

@@ -57,7 +57,7 @@ impl Verifier<'_> {
         if inst.needs_snapshot() {
             require(self.ir.snapshots.for_inst(at).is_some(), || "no snapshot applies".to_owned())?;
         }
-        if inst.op == Op::Sync {
+        if matches!(inst.op, Op::Sync | Op::Args) {
             self.stores_nothing_unbuilt(at)?;
         }
         require(!inst.op.is_compare() || inst.ty.is_guard(), || "a comparison must be a guard".to_owned())?;
@@ -225,8 +225,15 @@ impl Verifier<'_> {
 
     /// Whether code stores the slots of the snapshot that applies to an instruction.
     fn stores_nothing_unbuilt(&self, at: usize) -> Checked {
-        let snapshot = self.ir.snapshots.for_inst(at).map(|number| self.ir.snapshots.get(number));
-        let stored = snapshot.is_some_and(|snapshot| !self.ir.snapshots.objects(snapshot).is_empty());
+        let snapshots = &self.ir.snapshots;
+        let snapshot = snapshots.for_inst(at).map(|number| snapshots.get(number));
+        let args = self.ir.insts.get(at).filter(|inst| inst.op == Op::Args);
+        let stored = snapshot.is_some_and(|snapshot| match args {
+            Some(inst) => {
+                snapshots.slots(snapshot).iter().any(|s| s.slot >= inst.slot() && self.ir.is_unbuilt(s.value))
+            }
+            None => !snapshots.objects(snapshot).is_empty(),
+        });
         require(!stored, || "an unbuilt object is stored on the stack".to_owned())
     }
 }

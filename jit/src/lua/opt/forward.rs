@@ -144,6 +144,7 @@ fn by_control(b: &Builder, inst: &Inst, class: Alias, at: usize) -> Verdict {
     let ir = b.ir();
     match ir.insts[at].op {
         Op::Loop if b.loop_is_closed() => Verdict::Unknown,
+        Op::Args if class == Alias::Slot && inst.slot() >= ir.insts[at].slot() => Verdict::Unknown,
         Op::Sync if class == Alias::Slot => {
             if inst.slot() >= ir.insts[at].slot() {
                 return Verdict::Unknown;

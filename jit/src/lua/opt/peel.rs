@@ -86,6 +86,8 @@ impl<'a> Peeling<'a> {
                 }
             }
             Op::Sync => self.before_sync = false,
+            // What is stored is only the call's.
+            Op::Args => self.overlay.retain(|s| s.slot < inst.slot()),
             _ => {}
         }
         emit(self.b, inst.map_refs(|r| if r.is_inst() { self.subst[r.index()] } else { r }))

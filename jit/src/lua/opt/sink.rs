@@ -123,10 +123,14 @@ impl Sinking {
     fn uses(&mut self, ir: &Ir) {
         for (at, inst) in ir.insts.iter().enumerate() {
             self.use_of(at, inst);
-            if inst.op == Op::Sync
-                && let Some(number) = ir.snapshots.for_inst(at)
-            {
-                self.escape_all(ir.snapshots.refs(ir.snapshots.get(number)));
+            let first = match inst.op {
+                Op::Sync => i16::MIN,
+                Op::Args => inst.slot(),
+                _ => continue,
+            };
+            if let Some(number) = ir.snapshots.for_inst(at) {
+                let stored = ir.snapshots.slots(ir.snapshots.get(number)).iter().filter(|s| s.slot >= first);
+                self.escape_all(stored.map(|s| s.value));
             }
         }
         if ir.link.leads_on()

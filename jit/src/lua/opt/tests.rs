@@ -29,6 +29,7 @@ static HELPERS: &[Helper] = &[
     helper("newtable", &[], Type::Table, Class::Allocating, Access::Fresh),
     helper("insert", &[Type::Table], Type::Void, Class::Allocating, Access::Writes(Alias::Lookup.bit())),
     helper("native", &[], Type::Void, Class::Full, Access::Writes(0)),
+    helper("bare", &[], Type::Void, Class::Allocating, Access::Writes(Alias::Slot.bit())),
     helper("tablenew", &[Type::Int, Type::Int, Type::Ptr], Type::Table, Class::Allocating, Access::Fresh),
     helper("change", &[Type::Table], Type::Void, Class::Allocating, Access::Writes(Alias::Field.bit())),
     helper("find", &[Type::Table, Type::String], Type::Ptr, Class::Leaf, Access::Reads(Alias::Field.bit())),

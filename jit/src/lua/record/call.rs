@@ -381,6 +381,9 @@ impl Recorder {
                 self.results(self.at(a), wanted, &values);
                 return Ok(Next::More);
             }
+            if let Some(next) = self.bare_call(a, arguments, wanted, f)? {
+                return Ok(next);
+            }
         }
         match f.special() {
             Special::None => self.full_call(a, arguments, wanted),
@@ -424,6 +427,36 @@ impl Recorder {
         }
         self.guard_done(answer, self.pc + bc::op(self.proto.word(self.pc as usize)).words() as u32)?;
         Ok(Next::More)
+    }
+
+    /// Calls a native function for which no frames need to stand, if it is one: where it fails, or would call back, the interpreter
+    /// executes the call again.
+    fn bare_call(&mut self, a: usize, arguments: usize, wanted: i16, f: Gc<NativeFunction>) -> Rec<Option<Next>> {
+        let helper = match self.known(f) {
+            Some(Intrinsic::Changing) => H::CallChanging,
+            Some(Intrinsic::Repeatable) => H::CallBare,
+            _ => return Ok(None),
+        };
+        // A side trace that begins here is for what has failed like that.
+        let failed = self.length == 1 && matches!(self.origin, Origin::Exit { .. });
+        let w = self.proto.word(self.pc as usize);
+        let is_fixed = bc::op(w) == Op::Call && bc::b(w) != 0 && bc::c(w) != 0;
+        let calls_back = (1..=arguments).any(|i| self.actual(a + i).is_function());
+        if failed || !is_fixed || calls_back {
+            return Ok(None);
+        }
+        let (first, end) = (self.at(a), self.arguments_in_memory(a, arguments));
+        self.snapshot_here();
+        self.b.args(first)?;
+        let (register, count) = (self.b.int(first.into()), self.b.int(arguments as i64));
+        let wanted = self.b.int(wanted.into());
+        let pc = self.b.ptr(self.entry_proto.code_ptr().wrapping_add(1).addr() as u64);
+        self.call_helper(helper, &[register, count, wanted, pc])?;
+        self.b.plain(Ins::Unsync)?;
+        for s in first..self.at(usize::from(self.proto.max_stack)).max(end) {
+            self.forget_slot(s);
+        }
+        Ok(Some(Next::More))
     }
 
     /// Calls a native function, in register `a`, by a helper that takes the register, the number of arguments, and `what` is to

@@ -16,7 +16,13 @@ macro_rules! define_intrinsics {
     ($(($name:ident, $library:literal, $function:literal),)*) => {
         /// A native function that the recorder knows.
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-        pub enum Intrinsic { $(#[doc = concat!("`", $library, ".", $function, "`")] $name,)* }
+        pub enum Intrinsic {
+            $(#[doc = concat!("`", $library, ".", $function, "`")] $name,)*
+            /// One that has no effects, and needs no frames but for errors and callbacks.
+            Repeatable,
+            /// One whose only effects are on its first argument, a table, after all that may fail: if that has no metatable.
+            Changing,
+        }
 
         const NAMES: &[(Intrinsic, &str, &str)] = &[$((Intrinsic::$name, $library, $function),)*];
     };
@@ -34,6 +40,18 @@ define_intrinsics! {
     (Error, "", "error"), (DoFile, "", "dofile"),
 }
 
+/// Native functions that are not instructions of the trace, but can be called while no frames stand.
+const REPEATABLE: &[(&str, &[&str])] = &[
+    ("string", &["find", "format", "gsub", "lower", "match", "rep", "reverse", "unpack", "upper"]),
+    ("table", &["concat"]),
+    ("math", &["fmod", "random", "tointeger", "type", "ult"]),
+    ("utf8", &["char", "codepoint", "len", "offset"]),
+    ("os", &["clock"]),
+    ("", &["tonumber"]),
+];
+/// As above, of functions that change a table.
+const CHANGING: &[(&str, &[&str])] = &[("table", &["remove"]), ("", &["rawset"])];
+
 /// The native functions of a state that the recorder knows, by their objects.
 #[derive(Debug, Default)]
 pub struct Intrinsics(FxHashMap<usize, Intrinsic>);
@@ -47,12 +65,16 @@ impl Intrinsics {
             Err(_) => Value::NIL,
         };
         let mut found = FxHashMap::default();
-        for (intrinsic, library, name) in NAMES {
+        let listed = |list: &'static [(&'static str, &'static [&'static str])], intrinsic: Intrinsic| {
+            list.iter().flat_map(move |(library, names)| names.iter().map(move |name| (intrinsic, *library, *name)))
+        };
+        let others = listed(REPEATABLE, Intrinsic::Repeatable).chain(listed(CHANGING, Intrinsic::Changing));
+        for (intrinsic, library, name) in NAMES.iter().copied().chain(others) {
             let globals = state.globals;
             let table = if library.is_empty() { Some(globals) } else { field(state, globals, library).as_table() };
             let Some(table) = table else { continue };
             if let Some(f) = field(state, table, name).as_native() {
-                found.insert(f.address(), *intrinsic);
+                found.insert(f.address(), intrinsic);
                 // The address names the function for good: it must not be freed.
                 state.handles.push(Value::from(f));
             }

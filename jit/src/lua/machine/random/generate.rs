@@ -294,6 +294,7 @@ impl<'a> Generator<'a> {
             24 | 25 => self.table(),
             26 | 27 => self.fields(),
             _ if self.random.one_in(3) => self.full_call(),
+            _ if self.random.one_in(3) => self.bare_call(),
             _ => self.pointer(),
         }
     }
@@ -598,6 +599,21 @@ impl<'a> Generator<'a> {
         self.b.call(helpers::FULL, &[memory])?;
         self.b.plain(Op::Unsync)?;
         self.modified = [false; SLOTS as usize];
+        self.written()
+    }
+
+    /// A call that changes the last slot, and the stack moves.
+    fn bare_call(&mut self) -> Emitted {
+        self.snapshot(ExitMode::Reexecute, &[]);
+        self.b.args(SLOTS - 1)?;
+        self.b.call(helpers::BARE, &[])?;
+        self.b.plain(Op::Unsync)?;
+        self.modified[SLOTS as usize - 1] = false;
+        self.written()
+    }
+
+    /// A call has written the last slot.
+    fn written(&mut self) -> Emitted {
         self.slots[SLOTS as usize - 1] = Ref::NONE;
         self.snapshot(ExitMode::Continue, &[]);
         let answer = self.b.emit(Inst::new(

@@ -40,17 +40,27 @@ extern "C-unwind" fn scramble(state: *mut State, memory: *const Memory, site: u6
     let (state, memory) = unsafe { (&mut *state, &*memory) };
     // SAFETY: what compiled code has passed.
     unsafe { begin_full_call(state, site, frame) };
-    state.thread.move_stack();
     memory[1].set(memory[1].get() ^ 0x55);
     memory[34].set(memory[34].get() & 0xff);
     memory[59].set(Type::Float.tag().into());
-    let base = super::BASE as usize;
-    let slot = base + SLOTS as usize - 1;
-    let old = state.slot(slot);
-    state.set_slot(slot, Value::float(if old.is_float() { old.raw_float() + 1.0 } else { 0.5 }));
+    change_last_slot(state);
     // SAFETY: as above.
     unsafe { end_full_call(state, site) };
     0
+}
+
+extern "C-unwind" fn bare(state: *mut State) -> u64 {
+    clobber();
+    // SAFETY: as above.
+    change_last_slot(unsafe { &mut *state });
+    0
+}
+
+fn change_last_slot(state: &mut State) {
+    state.thread.move_stack();
+    let slot = super::BASE as usize + SLOTS as usize - 1;
+    let old = state.slot(slot);
+    state.set_slot(slot, Value::float(if old.is_float() { old.raw_float() + 1.0 } else { 0.5 }));
 }
 
 /// Overwrites what a called function may: callers must not keep anything there.
@@ -81,6 +91,8 @@ pub(super) const FULL: u16 = 5;
 pub(super) const TABLE: u16 = 6;
 /// Makes a table that the parent has not built.
 pub(super) const BUILT: u16 = 7;
+/// The number of the call for which no frames stand.
+pub(super) const BARE: u16 = 8;
 
 const INTS: &[Type] = &[Type::Int; 5];
 const FLOATS: &[Type] = &[Type::Float; 8];
@@ -94,7 +106,7 @@ pub(super) fn table() -> &'static [Helper] {
     TABLE.with(|t| *t)
 }
 
-fn rows() -> [Helper; 8] {
+fn rows() -> [Helper; 9] {
     let row = |name, args, result, class, access, failure, f: *const ()| {
         // SAFETY: it is called by the types that the row states.
         let entry = unsafe { std::mem::transmute::<*const (), crate::lua::ir::helper::Entry>(f) };
@@ -119,5 +131,6 @@ fn rows() -> [Helper; 8] {
         ),
         HELPERS[H::TableNew as usize],
         HELPERS[H::TableBuilt as usize],
+        row("bare", &[], Type::Void, allocating, Access::Writes(Alias::Slot.bit()), Failure::Never, bare as *const ()),
     ]
 }

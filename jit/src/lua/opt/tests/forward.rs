@@ -542,3 +542,35 @@ fn fwd_tells_hash_nodes_from_slots() {
          link interpreter",
     );
 }
+
+#[test]
+fn calls_without_frames_write_the_slots_from_the_first_on() {
+    check(
+        FWD,
+        "snap reexec pc=1 top=9 []
+         %0 = sload.int! #1
+         %1 = sload.int! #4
+         snap reexec pc=2 top=9 [3=7 4=%0]
+         args #4
+         call bare
+         unsync
+         snap reexec pc=3 top=9 [3=7]
+         %5 = sload.int! #1
+         %6 = sload.int! #4
+         %7 = add.int %5 %6
+         snap continue pc=4 top=9 [2=%7]
+         link interpreter",
+        "snap reexec pc=1 top=9 []
+         %0 = sload.int! #1
+         %1 = sload.int! #4
+         snap reexec pc=2 top=9 [3=7 4=%0]
+         args #4
+         call bare
+         unsync
+         snap reexec pc=3 top=9 [3=7]
+         %5 = sload.int! #4
+         %6 = add.int %0 %5
+         snap continue pc=4 top=9 [2=%6]
+         link interpreter",
+    );
+}

@@ -125,6 +125,46 @@ fn peel_overlays_slots_until_a_sync() {
 }
 
 #[test]
+fn peel_overlays_slots_behind_calls_without_frames() {
+    // What the call has not stored is as it was at the loop's end; what it may have written is in memory.
+    check_loop(
+        "snap reexec pc=1 top=4 [2=5]
+         args #2
+         call bare
+         unsync
+         snap reexec pc=2 top=4 []
+         %3 = sload.int! #0
+         %4 = sload.int! #2
+         %5 = add.int %4 %3
+         snap reexec pc=3 top=4 [0=%5]
+         lt.int! %5 100
+         snap reexec pc=1 top=4 [0=%5 2=%4]",
+        "snap reexec pc=1 top=4 [2=5]
+         args #2
+         call bare
+         unsync
+         snap reexec pc=2 top=4 []
+         %3 = sload.int! #0
+         %4 = sload.int! #2
+         %5 = add.int %4 %3
+         snap reexec pc=3 top=4 [0=%5]
+         lt.int! %5 100
+         loop
+         snap reexec pc=1 top=4 [0=%5 2=5]
+         args #2
+         call bare
+         unsync
+         snap reexec pc=2 top=4 [0=%5]
+         %11 = sload.int! #2
+         %12 = add.int %11 %5
+         snap reexec pc=3 top=4 [0=%12]
+         lt.int! %12 100
+         phi.int %5 %12
+         link loop",
+    );
+}
+
+#[test]
 fn peel_does_not_share_snapshots_across_the_loop() {
     // The last snapshot of the first iteration and the first of the copy read alike, but 0 is carried.
     check_loop(

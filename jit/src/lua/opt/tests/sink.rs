@@ -98,6 +98,7 @@ fn sink_keeps_what_others_see() {
         "%9 = call.table %2 tablenew\n%10 = fload.ptr %9 table.slots\nvstore.table %10 0 %3\ncall %9 change",
         // Code stores the slots.
         "snap reexec pc=3 top=4 [1=%3]\nsync #2\ncall native\nunsync",
+        "snap reexec pc=3 top=4 [1=%3]\nargs #1\ncall bare\nunsync",
     ] {
         escapes(&format!("{rest}\n{exit}"));
     }
