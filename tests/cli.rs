@@ -262,6 +262,26 @@ fn a_loop_of_many_branches_is_compiled_to_the_last_one() {
 }
 
 #[test]
+#[cfg(feature = "jit")]
+fn functions_that_are_soon_forgotten_are_not_compiled() {
+    // A long function, which is called so many times before another one takes its place.
+    let report = |times: u32| {
+        let code = format!(
+            "local f, s = nil, 0 for i = 0, 999 do \
+               if i % {times} == 0 then f = load(('local s = ... ' .. ('s = s + #tostring(s) '):rep(20) .. 'return s % 1000')) end \
+               s = f(s) end print(s)"
+        );
+        let (compiled, interpreted) = (run(&["-jv", "-e", &code]), run(&["-joff", "-e", &code]));
+        assert_eq!(text(&compiled.stdout), text(&interpreted.stdout));
+        text(&compiled.stderr)
+    };
+    let (few, many) = (report(20), report(1000));
+    assert!(few.contains("abort   (command line):1 loop: call of a new function"), "{few}");
+    assert!(!few.contains("trace 1 (command line)"), "{few}");
+    assert!(many.contains("trace 1 (command line)") && !many.contains("abort"), "{many}");
+}
+
+#[test]
 fn errors_have_a_traceback() {
     let script =
         file("trace.lua", "local function inner() error('deep') end\nlocal function outer() inner() end\nouter()");

@@ -355,7 +355,10 @@ pub fn xchg(asm: &mut Assembler, a: u8, b: u8) {
 
 /// Emits `push qword rm`.
 pub fn push(asm: &mut Assembler, operand: Rm) {
-    rm(asm, one(0xff).dword(), 6, operand);
+    match operand {
+        Rm::Reg(register) => with_register(asm, 0x50, register),
+        memory => rm(asm, one(0xff).dword(), 6, memory),
+    }
 }
 
 /// Emits `push imm32`, sign-extended.
@@ -366,7 +369,18 @@ pub fn push_imm(asm: &mut Assembler, imm: i32) {
 
 /// Emits `pop qword rm`.
 pub fn pop(asm: &mut Assembler, operand: Rm) {
-    rm(asm, one(0x8f).dword(), 0, operand);
+    match operand {
+        Rm::Reg(register) => with_register(asm, 0x58, register),
+        memory => rm(asm, one(0x8f).dword(), 0, memory),
+    }
+}
+
+/// An instruction without a ModR/M byte, whose opcode names a register in its low bits.
+fn with_register(asm: &mut Assembler, opcode: u8, register: u8) {
+    if register >= 8 {
+        asm.push(0x41);
+    }
+    asm.push(opcode | register & 7);
 }
 
 /// Emits `call rm`.

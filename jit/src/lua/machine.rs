@@ -37,6 +37,7 @@ use perilune_unwind::lines::Function;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 use std::rc::Rc;
 use stress::Guards;
 pub use stress::StressCounts;
@@ -63,10 +64,16 @@ pub struct Exit {
     pub resume: Option<usize>,
     /// What it writes to the stack, once it has been taken; not if there are unbuilt objects.
     pub(super) stores: Option<Box<[entry::Store]>>,
-    /// The jumps that lead to it; none if it is no exit but a place where slots are stored.
-    sites: Vec<Site>,
+    /// The jumps that lead to it, among those of the trace; none if it is no exit but a place where slots are stored.
+    sites: Range<u32>,
     /// Its stub's address.
     stub: usize,
+}
+
+impl Exit {
+    fn sites<'a>(&self, all: &'a [Site]) -> &'a [Site] {
+        &all[self.sites.start as usize..self.sites.end as usize]
+    }
 }
 
 /// The machine code of a trace.
@@ -76,6 +83,8 @@ pub struct MachineTrace {
     pub ir: Rc<Ir>,
     /// The exits, by number.
     pub exits: Vec<Exit>,
+    /// The jumps that lead to exits, by exit, with their addresses.
+    sites: Vec<Site>,
     /// Where its code's parts lie.
     pub layout: Layout,
     /// Where its values are at each point of its code.
@@ -133,6 +142,9 @@ impl MachineTrace {
     }
     pub(super) fn entry(&self) -> usize {
         self.code.start()
+    }
+    fn sites(&self, exit: &Exit) -> &[Site] {
+        exit.sites(&self.sites)
     }
     pub(super) fn roots_at(&self, point: u16) -> &[Root] {
         self.roots.iter().find(|(at, _)| *at == point).map_or(&[], |(_, roots)| roots)
@@ -365,12 +377,13 @@ impl Machine {
         (0..gap).for_each(|_| buffer.asm.push(0xcc));
         let code = buffer.publish()?;
         let places = Places::encode(&ir, &allocation, options);
-        let exits = Machine::exits(&ir, &allocation.insts, allocation.points, &layout, &code);
+        let (exits, sites) = Machine::exits(&ir, &allocation.insts, allocation.points, &layout, &code);
         if let Some(guards) = &mut stress {
-            guards.force(&self.arena, &exits)?;
+            guards.force(&self.arena, &sites)?;
         }
         let trace = Box::new(MachineTrace {
             exits,
+            sites,
             roots: allocation.roots.into_iter().map(|(at, r)| (allocation.insts[at].exit, r)).collect(),
             spill_slots: allocation.spill_slots,
             last_exit: 0,
@@ -454,7 +467,7 @@ impl Machine {
         self.traces[index] = Some(trace);
     }
 
-    fn exits(ir: &Ir, insts: &[Assigned], points: Vec<Point>, layout: &Layout, code: &Code) -> Vec<Exit> {
+    fn exits(ir: &Ir, insts: &[Assigned], points: Vec<Point>, layout: &Layout, code: &Code) -> (Vec<Exit>, Vec<Site>) {
         let start = code.start();
         let exit = |(point, stub): (Point, &u32)| Exit {
             snapshot: point.snapshot,
@@ -467,19 +480,22 @@ impl Machine {
             resume: None,
             stores: None,
             stub: start + *stub as usize,
-            sites: Vec::new(),
+            sites: 0..0,
         };
         let mut exits: Vec<Exit> = points.into_iter().zip(&layout.stubs).map(exit).collect();
-        for group in layout.sites.chunk_by(|a, b| a.exit == b.exit) {
-            exits[group[0].exit as usize].sites.reserve_exact(group.len());
-        }
-        for site in &layout.sites {
-            exits[site.exit as usize].sites.push(Site { offset: start + site.offset, ..*site });
+        let mut sites: Vec<Site> =
+            layout.sites.iter().map(|site| Site { offset: start + site.offset, ..*site }).collect();
+        sites.sort_by_key(|site| site.exit);
+        let mut next = 0;
+        for group in sites.chunk_by(|a, b| a.exit == b.exit) {
+            let first = next;
+            next += group.len() as u32;
+            exits[group[0].exit as usize].sites = first..next;
         }
         for (_, assigned) in ir.insts.iter().zip(insts).filter(|(inst, _)| inst.op == Op::Gcstep) {
             exits[assigned.exit as usize].collects = true;
         }
-        exits
+        (exits, sites)
     }
 
     /// Leads all exits of a snapshot to the side trace that was compiled for it.
@@ -519,10 +535,10 @@ impl Machine {
         let Some(trace) = self.known_mut(number) else { return Ok(()) };
         let mut patches = Vec::new();
         for (exit, target) in targets {
-            let Exit { sites, stub, .. } = &trace.exits[exit];
-            let later = Some(target).filter(|target| target != stub);
+            let from = &trace.exits[exit];
+            let later = Some(target).filter(|target| *target != from.stub);
             if !trace.stress.as_mut().is_some_and(|guards| guards.postpone(exit, later)) {
-                patches.extend(sites.iter().map(|site| Patch { site: site.offset, target }));
+                patches.extend(from.sites(&trace.sites).iter().map(|site| Patch { site: site.offset, target }));
             }
         }
         self.arena.patch(&patches)

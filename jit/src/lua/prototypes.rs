@@ -23,6 +23,8 @@ pub struct Known {
     pub entry_penalty: u32,
     /// A recording has met a call of it inside of itself.
     pub recursive: bool,
+    /// It has been called as often as makes a function hot.
+    pub hot: bool,
     /// How often a return to a place, with so many values in an open list, found no trace there; and how often it has to.
     pub returns: FxHashMap<(u32, u32), (u32, u32)>,
     /// How often a site was hot since it was last recorded, where that has to be more than once.
@@ -54,6 +56,11 @@ impl Prototypes {
             proto.watched.set(self.last);
         }
         self.known.entry(proto.watched.get()).or_default()
+    }
+
+    /// Whether a prototype has been called as often as makes a function hot.
+    pub fn was_hot(&self, proto: Gc<Proto>) -> bool {
+        self.known.get(&proto.watched.get()).is_some_and(|known| known.hot)
     }
 
     /// Whether a site that is hot now has to be so more often: `patience` times in all.

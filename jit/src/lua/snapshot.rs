@@ -339,6 +339,16 @@ impl Snapshots {
         slots.chain(functions).chain(self.objects(snapshot).iter().flat_map(|o| self.parts(o)).copied())
     }
 
+    /// Gives back memory that is not in use.
+    pub fn shrink(&mut self) {
+        let Snapshots { list, slots, frames, objects, parts } = self;
+        list.shrink_to_fit();
+        slots.shrink_to_fit();
+        frames.shrink_to_fit();
+        objects.shrink_to_fit();
+        parts.shrink_to_fit();
+    }
+
     /// Keeps the snapshots whose numbers `keep` approves. Instructions that use a snapshot must not lose it.
     pub fn retain(&mut self, mut keep: impl FnMut(usize) -> bool) {
         let mut number = 0;

@@ -590,10 +590,10 @@ impl Tier for Jit {
         if meets_debugger(self, state) {
             return Answer::Continue;
         }
-        if let Site::Loop(pc) = site
-            && self.options.on
-        {
-            set_counter(proto, pc, self.options.hotloop);
+        match site {
+            Site::Loop(pc) if self.options.on => set_counter(proto, pc, self.options.hotloop),
+            Site::Loop(_) => {}
+            Site::Function => self.prototypes.borrow_mut().of(proto).hot = true,
         }
         if self.is_full() || !self.options.on {
             return Answer::Continue;

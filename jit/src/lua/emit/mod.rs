@@ -116,7 +116,7 @@ pub struct Layout {
     /// The jump to the next trace: the offset of its displacement and of the code that leaves instead.
     pub link: Option<(usize, usize)>,
     /// Where each instruction's code starts.
-    pub insts: Vec<usize>,
+    pub insts: Vec<u32>,
     /// Where the trace's own code ends and cold code, stubs and constants begin.
     pub end: usize,
 }
@@ -124,7 +124,7 @@ pub struct Layout {
 impl Layout {
     /// Where an instruction's code starts; behind the last one, where the trace's own code ends.
     pub fn offset(&self, at: usize) -> usize {
-        self.insts.get(at).copied().unwrap_or(self.end)
+        self.insts.get(at).map_or(self.end, |start| *start as usize)
     }
 }
 
@@ -152,7 +152,11 @@ pub fn emit(asm: &mut Assembler, ir: &Ir, allocation: &Allocation, surroundings:
         exits,
         pool: Vec::new(),
         cold: Vec::new(),
-        layout: Layout::default(),
+        layout: Layout {
+            insts: Vec::with_capacity(ir.insts.len()),
+            sites: Vec::with_capacity(allocation.points.len()),
+            ..Layout::default()
+        },
         can_be_forced: false,
         synced: 0,
     };
@@ -199,7 +203,7 @@ impl Emitter<'_> {
         let mut after = 0;
         let mut loop_start = None;
         for at in 0..self.ir.insts.len() {
-            self.layout.insts.push(self.asm.offset().0);
+            self.layout.insts.push(self.asm.offset().0 as u32);
             let assigned = self.allocation.insts[at];
             if assigned.live {
                 if self.ir.insts[at].op == Op::Loop {

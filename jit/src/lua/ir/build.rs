@@ -115,6 +115,7 @@ impl Builder {
         if self.passes.dce {
             opt::dce::dce(&mut self.ir);
         }
+        self.ir.shrink();
         self.ir
     }
     /// The passes that are on.

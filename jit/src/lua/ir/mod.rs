@@ -475,10 +475,11 @@ impl Ir {
         &self.helpers[call.b.0 as usize]
     }
     /// The table that an instruction makes, if all of it lies in one cell of the heap.
+    #[inline]
     pub fn small_table(&self, inst: &Inst) -> Option<SmallTable> {
-        if inst.op != Op::Call || !self.helper(inst).makes_table() {
-            return None;
-        }
+        if inst.op == Op::Call && self.helper(inst).makes_table() { self.small_table_of(inst) } else { None }
+    }
+    fn small_table_of(&self, inst: &Inst) -> Option<SmallTable> {
         let args = self.call_args(inst);
         let slots = self.int(args[0]).filter(|slots| (0..=MAX_INLINE as i64).contains(slots))?;
         (self.int(args[1]) == Some(0) && args[2].is_const())
@@ -517,7 +518,15 @@ impl Ir {
     /// The results that a snapshot refers to and that have places where it is read: all but unbuilt objects. Not each is named
     /// once only.
     pub fn located<'a>(&'a self, snapshot: &'a Snapshot) -> impl Iterator<Item = Ref> + 'a {
-        self.snapshots.refs(snapshot).filter(|r| r.is_inst() && !self.is_unbuilt(*r))
+        // What is not built is listed among the objects.
+        let has_unbuilt = !self.snapshots.objects(snapshot).is_empty();
+        self.snapshots.refs(snapshot).filter(move |r| r.is_inst() && !(has_unbuilt && self.is_unbuilt(*r)))
+    }
+    /// Gives back memory that is not in use, when the trace is complete.
+    pub fn shrink(&mut self) {
+        self.insts.shrink_to_fit();
+        self.consts.shrink_to_fit();
+        self.snapshots.shrink();
     }
     /// The index of the `loop` instruction, if there is one.
     pub fn loop_index(&self) -> Option<usize> {

@@ -11,7 +11,7 @@
 //! turned to that when it has failed.
 #![forbid(unsafe_code)]
 
-use super::{Exit, Machine, MachineTrace};
+use super::{Machine, MachineTrace};
 use crate::code::CodeError;
 use crate::code::arena::Arena;
 use crate::code::patch::Patch;
@@ -79,12 +79,12 @@ impl Guards {
         self.reached.as_ptr() as usize
     }
 
-    /// Makes the guards of `exits` fail.
-    pub(super) fn force(&mut self, arena: &Arena, exits: &[Exit]) -> Result<(), CodeError> {
-        for (guard, exit) in self.guards.iter_mut().zip(exits) {
-            if let Some(site) = exit.sites.first().filter(|s| s.can_be_forced) {
-                arena.force(site.offset)?;
-                guard.waits = true;
+    /// Makes the guards fail whose jumps, sorted by exit, these are.
+    pub(super) fn force(&mut self, arena: &Arena, sites: &[Site]) -> Result<(), CodeError> {
+        for group in sites.chunk_by(|a, b| a.exit == b.exit) {
+            if group[0].can_be_forced {
+                arena.force(group[0].offset)?;
+                self.guards[group[0].exit as usize].waits = true;
             }
         }
         Ok(())
@@ -112,8 +112,8 @@ impl Machine {
     pub(in crate::lua) fn release_guard(&mut self, number: u32, exit: u16) -> bool {
         let Machine { arena, traces, .. } = self;
         let Some(trace) = traces.get_mut(number as usize).and_then(Option::as_deref_mut) else { return false };
-        let MachineTrace { stress: Some(stress), exits, .. } = trace else { return false };
-        let sites = &exits[exit as usize].sites;
+        let MachineTrace { stress: Some(stress), exits, sites, .. } = trace else { return false };
+        let sites = exits[exit as usize].sites(sites);
         let Some(Site { offset, condition: Some(condition), .. }) = sites.first() else { return false };
         let guard = &mut stress.guards[exit as usize];
         if !guard.waits {
@@ -134,8 +134,8 @@ impl Machine {
     pub(in crate::lua) fn check_places(&mut self, number: u32, exit: u16, read: impl Fn(Location) -> u64) {
         let features = self.options.features;
         let Some(trace) = self.known_mut(number) else { return };
-        let Exit { locations, sites, .. } = &trace.exits[exit as usize];
-        let Some(site) = sites.first() else { return };
+        let exit = &trace.exits[exit as usize];
+        let Some(site) = trace.sites(exit).first() else { return };
         // The jump's own address: its opcode has two bytes.
         let jump = (site.offset - 2 - trace.code.start()) as u32;
         let intervals = trace.places.intervals(&trace.ir, &trace.layout, features);
@@ -143,9 +143,9 @@ impl Machine {
             let mut here = intervals.iter().filter(|i| i.value == *r && i.code.contains(&jump)).peekable();
             here.peek().is_some() && here.all(|i| read(i.location) == read(*location))
         };
-        let found = locations.iter().filter(is_found).count();
+        let (values, found) = (exit.locations.len(), exit.locations.iter().filter(is_found).count());
         if let Some(stress) = &mut trace.stress {
-            stress.values.0 += trace.exits[exit as usize].locations.len();
+            stress.values.0 += values;
             stress.values.1 += found;
         }
     }

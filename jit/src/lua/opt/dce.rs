@@ -9,8 +9,11 @@ use crate::lua::ir::{Effect, Inst, Ir, Link, Op, Ref};
 /// Turns unneeded instructions into `nop`s and empties snapshots that nothing uses.
 pub fn dce(ir: &mut Ir) {
     let loop_at = ir.loop_index().unwrap_or(usize::MAX);
-    let mut marks =
-        Marks { needed: vec![false; ir.insts.len()], in_loop: vec![false; ir.insts.len()], work: Vec::new() };
+    let mut marks = Marks {
+        needed: vec![false; ir.insts.len()],
+        in_loop: vec![false; ir.insts.len()],
+        work: Vec::with_capacity(ir.insts.len()),
+    };
     let mut phi_of: Vec<Option<usize>> = vec![None; ir.insts.len()];
     let mut snapshot_used = vec![false; ir.snapshots.len()];
     let snapshots = ir.snapshots.by_inst(ir.insts.len());

@@ -32,6 +32,9 @@ pub fn sink(ir: &mut Ir, drop_dead: bool) {
     let mut sinking = Sinking::new(ir);
     sinking.uses(ir);
     sinking.spread();
+    if sinking.candidates.iter().all(|candidate| candidate.escapes) {
+        return;
+    }
     sinking.follow(ir);
     while !sinking.carry(ir) {
         sinking.spread();
@@ -55,12 +58,26 @@ struct Candidate {
 /// Where the slots begin among the parts.
 const SLOTS: usize = 2;
 
+/// Numbers of candidates, by instruction.
+struct Numbers(Vec<Option<u16>>);
+
+impl Numbers {
+    fn get(&self, r: Ref) -> Option<usize> {
+        // Operands that are numbers, and no references, may look like later ones.
+        if r.is_inst() { self.0.get(r.index()).copied().flatten().map(usize::from) } else { None }
+    }
+
+    fn set(&mut self, r: Ref, candidate: usize) {
+        self.0[r.index()] = Some(candidate as u16);
+    }
+}
+
 struct Sinking {
     candidates: Vec<Candidate>,
-    /// The candidate that an instruction makes, by the instruction.
-    of: FxHashMap<Ref, usize>,
+    /// The candidate that an instruction makes.
+    of: Numbers,
     /// The candidate whose slots a pointer leads to.
-    slots_of: FxHashMap<Ref, usize>,
+    slots_of: Numbers,
     loop_at: usize,
     /// Left and right sides of phis, those of candidates among them.
     phis: Vec<(Ref, Ref)>,
@@ -81,19 +98,20 @@ impl Sinking {
                 Ref(ir.consts.len() as u16 - 1)
             }
         };
-        let (mut candidates, mut of, mut slots_of) = (Vec::new(), FxHashMap::default(), FxHashMap::default());
+        let mut candidates = Vec::new();
+        let [mut of, mut slots_of] = [(); 2].map(|()| Numbers(vec![None; ir.insts.len()]));
         for (at, inst) in ir.insts.iter().enumerate() {
             let made = Ref::inst(at);
             if let Some(SmallTable { slots, shape }) = ir.small_table(inst) {
                 let mut parts = vec![Ref::NIL; SLOTS + slots];
                 (parts[0], parts[1]) = (shape, none);
-                of.insert(made, candidates.len());
+                of.set(made, candidates.len());
                 candidates.push(Candidate { made, slots, escapes: false, holds: Vec::new(), parts });
             } else if inst.op == Op::Fload
                 && inst.field() == Field::TableSlots
-                && let Some(candidate) = of.get(&inst.a)
+                && let Some(candidate) = of.get(inst.a)
             {
-                slots_of.insert(made, *candidate);
+                slots_of.set(made, candidate);
             }
         }
         Sinking {
@@ -109,8 +127,8 @@ impl Sinking {
     }
 
     fn escape(&mut self, r: Ref) {
-        if let Some(candidate) = self.of.get(&r).or_else(|| self.slots_of.get(&r)) {
-            self.candidates[*candidate].escapes = true;
+        if let Some(candidate) = self.of.get(r).or_else(|| self.slots_of.get(r)) {
+            self.candidates[candidate].escapes = true;
         }
     }
 
@@ -153,8 +171,8 @@ impl Sinking {
             let made = sinking.candidates[candidate].made.index();
             made > sinking.loop_at || at < sinking.loop_at
         };
-        let object = self.of.get(&inst.a).copied().filter(|_| inst.op != Op::Phi);
-        match (inst.op, object, self.slots_of.get(&inst.a).copied()) {
+        let object = self.of.get(inst.a).filter(|_| inst.op != Op::Phi);
+        match (inst.op, object, self.slots_of.get(inst.a)) {
             (Op::Nop | Op::Barrier, ..) => {}
             (Op::Fload, Some(_), _) if inst.field() == Field::TableSlots => {}
             (Op::Fstore, Some(candidate), _)
@@ -164,12 +182,12 @@ impl Sinking {
             (Op::Vstore, _, Some(candidate))
                 if usize::from(inst.b.0) < self.candidates[candidate].slots && stays(self, candidate) =>
             {
-                let held = self.of.get(&inst.c).copied();
+                let held = self.of.get(inst.c);
                 self.candidates[candidate].holds.extend(held);
             }
             (Op::Phi, ..) => {
                 for r in [inst.a, inst.b] {
-                    if self.slots_of.contains_key(&r) {
+                    if self.slots_of.get(r).is_some() {
                         self.escape(r);
                     }
                 }
@@ -186,7 +204,7 @@ impl Sinking {
                 escaping.extend(&candidate.holds);
             }
             for (left, right) in &self.phis {
-                let sides = [left, right].map(|r| self.of.get(r).copied());
+                let sides = [left, right].map(|r| self.of.get(*r));
                 if sides.iter().any(|side| side.is_none_or(|n| self.candidates[n].escapes)) {
                     escaping.extend(sides.into_iter().flatten());
                 }
@@ -200,7 +218,7 @@ impl Sinking {
     }
 
     fn sunk(&self, r: Ref) -> Option<usize> {
-        self.of.get(&r).copied().filter(|n| !self.candidates[*n].escapes)
+        self.of.get(r).filter(|n| !self.candidates[*n].escapes)
     }
 
     // ---- what they consist of
@@ -215,12 +233,12 @@ impl Sinking {
             }
             let Some(inst) = ir.insts.get(at) else { break };
             let (object, part, value) = match inst.op {
-                Op::Fstore if inst.field() == Field::TableShape => (self.of.get(&inst.a), 0, inst.c),
-                Op::Fstore if inst.field() == Field::TableMeta => (self.of.get(&inst.a), 1, inst.c),
-                Op::Vstore => (self.slots_of.get(&inst.a), SLOTS + usize::from(inst.b.0), inst.c),
+                Op::Fstore if inst.field() == Field::TableShape => (self.of.get(inst.a), 0, inst.c),
+                Op::Fstore if inst.field() == Field::TableMeta => (self.of.get(inst.a), 1, inst.c),
+                Op::Vstore => (self.slots_of.get(inst.a), SLOTS + usize::from(inst.b.0), inst.c),
                 _ => continue,
             };
-            if let Some(candidate) = object.copied().filter(|n| !self.candidates[*n].escapes) {
+            if let Some(candidate) = object.filter(|n| !self.candidates[*n].escapes) {
                 self.candidates[candidate].parts[part] = value;
             }
         }
@@ -327,7 +345,7 @@ impl Sinking {
         }
         for (at, inst) in ir.insts.iter_mut().enumerate() {
             let sunk = |r: Ref| self.sunk(r).is_some();
-            let slots = |r: Ref| self.slots_of.get(&r).is_some_and(|n| !self.candidates[*n].escapes);
+            let slots = |r: Ref| self.slots_of.get(r).is_some_and(|n| !self.candidates[n].escapes);
             if sunk(Ref::inst(at)) {
                 *inst = Inst::new(Op::Unbuilt, Ty::new(Type::Table), Ref::NONE, Ref::NONE, Ref::NONE);
             } else if inst.refs().any(|r| sunk(r) || slots(r)) {

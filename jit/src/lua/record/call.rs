@@ -16,6 +16,9 @@ use super::{Abort, Inlined, MAX_FRAMES, MAX_RECURSION, MAX_SLOTS, Next, OpenCall
 
 /// How often a loop is recorded before its trace may end by a return.
 const LOOP_TRIES: u32 = 3;
+/// Words of code of a function that is inlined at once. A longer one must have been called some times: programs that make functions
+/// from text, and drop them soon, are not to spend their time on compiling them.
+const SHORT: usize = 64;
 
 /// Where in a function's code its entry's trace begins: extra arguments are where they belong by then.
 pub fn entry_of(proto: Gc<Proto>) -> u32 {
@@ -72,6 +75,9 @@ impl Recorder {
         if self.frames.len() >= MAX_FRAMES {
             return Err(Abort::Reason("calls too deep"));
         }
+        if proto.code_len() > SHORT && self.is_new(proto) {
+            return Err(Abort::Reason("call of a new function"));
+        }
         let same = self.frames.iter().filter(|i| i.proto == proto).count() + usize::from(self.entry_proto == proto);
         let function = self.guard_prototype(a, proto)?;
         let call_slot = self.at(a) - kind.function_at();
@@ -103,6 +109,13 @@ impl Recorder {
         self.base = base;
         self.proto = proto;
         if same >= MAX_RECURSION { self.recur() } else { Ok(Next::More) }
+    }
+
+    /// Whether a function has been called less than half as often as makes one hot.
+    fn is_new(&mut self, proto: Gc<Proto>) -> bool {
+        let threshold = self.state().hot_function;
+        let calls = threshold.saturating_sub(proto.hot.get());
+        calls < threshold / 2 && !self.prototypes.borrow().was_hot(proto)
     }
 
     /// The function just called runs already several times: it is not inlined once more, but goes on in the trace that begins
