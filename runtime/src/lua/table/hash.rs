@@ -293,7 +293,7 @@ impl Gc<Table> {
     }
 
     /// Does a new key lie close behind the end of a mixed array, and in its buffer? PUC Lua's array takes such a key, too; to
-    /// ask [`Table::rebuild`] for each would count the whole array each time. (Programs that assign several elements at once
+    /// ask `rebuild` for each would count the whole array each time. (Programs that assign several elements at once
     /// assign the last one first.)
     fn may_stretch(self, key: i64) -> bool {
         let (len, capacity) = (i64::from(self.len.get()), i64::from(self.capacity.get()));
