@@ -260,3 +260,19 @@ do
   end
   print(work(153), concat(names, " "))
 end
+
+-- The generator of random numbers goes on once for each call, also for one that fails.
+do
+  local from = {}
+  for i = 1, 500 do from[i] = i % 3 end
+  from[400] = 5
+  math.randomseed(42)
+  local function run()
+    local sum = 0
+    for i = 1, 500 do sum = sum + math.random(from[i], 3) end
+    return sum
+  end
+  for i = 1, 5 do print(pcall(run)) print(math.random(1000000)) end
+  from[400] = "x"
+  for i = 1, 5 do print(pcall(run)) print(math.random(1000000)) end
+end

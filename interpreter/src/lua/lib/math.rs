@@ -265,23 +265,37 @@ fn random(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
         let float = library(st).random.next_float();
         return give(st, Value::float(float));
     }
+    let interval = random_interval(st, f);
+    if interval.is_err() && st.bare {
+        // The call is executed again.
+        return Err(Raised);
+    }
+    // The generator goes on though the arguments are wrong, as PUC Lua's does.
     let bits = library(st).random.next();
-    let (low, high) = match f.count {
-        1 => {
-            let high = check_int(st, f, 0)?;
-            if high == 0 {
-                return give(st, Value::integer(bits as i64));
-            }
-            (1, high)
+    let result = match interval? {
+        Some((low, high)) => {
+            let projected = library(st).random.project(bits, (high as u64).wrapping_sub(low as u64));
+            projected.wrapping_add(low as u64) as i64
         }
+        None => bits as i64,
+    };
+    give(st, Value::integer(result))
+}
+
+/// The interval that the arguments of `math.random` ask for; none: all integers.
+fn random_interval(st: &mut State, f: CallFrame) -> Result<Option<(i64, i64)>, Raised> {
+    let (low, high) = match f.count {
+        1 => match check_int(st, f, 0)? {
+            0 => return Ok(None),
+            high => (1, high),
+        },
         2 => (check_int(st, f, 0)?, check_int(st, f, 1)?),
         _ => return Err(error(st, format_args!("wrong number of arguments"))),
     };
     if low > high {
         return Err(arg_error(st, f, 0, "interval is empty"));
     }
-    let projected = library(st).random.project(bits, (high as u64).wrapping_sub(low as u64));
-    give(st, Value::integer(projected.wrapping_add(low as u64) as i64))
+    Ok(Some((low, high)))
 }
 
 fn randomseed(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
