@@ -8,8 +8,8 @@
 //! What it came to is said at the end of `-jv`.
 //!
 //! A debugger that comes later is noticed when a counter has run out or compiled code is left; a loop that is never left has to be
-//! interrupted for it ([`interrupt::DEBUGGER`](perilune_runtime::lua::state::interrupt)), which the host decides. All traces are dropped then, and the
-//! program goes on as if the debugger had started it: line by line in the interpreter, and in traces that are compiled for it.
+//! interrupted for it ([`interrupt::DEBUGGER`](perilune_runtime::lua::state::interrupt)), which the host decides. All traces are
+//! dropped then, and the program goes on as if the debugger had started it: line by line in the interpreter, and in traces that are compiled for it.
 #![forbid(unsafe_code)]
 
 use std::mem::offset_of;

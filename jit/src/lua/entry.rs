@@ -3,7 +3,7 @@
 //! While a trace runs nobody holds a reference to the state or the machine code; what compiled code calls gets the state's
 //! address and finds its own through it.
 
-use super::allocate::Location;
+use super::allocate::{Location, location_of};
 use super::deopt::{self, Entered, Values};
 use super::emit::{FrameHelpers, leave};
 use super::ir::{Ir, Link, Ref};
@@ -42,11 +42,13 @@ struct Saved<'a> {
 
 impl Values for Saved<'_> {
     fn payload(&self, r: Ref) -> u64 {
-        match self.locations.iter().find(|(known, _)| *known == r) {
-            Some((_, location)) => read(self.state, *location),
-            None => unreachable!("an exit knows where all values of its snapshot are"),
-        }
+        read(self.state, place_of(self.locations, r))
     }
+}
+
+/// Where a value of its snapshot is, no constant, which an exit knows of all of them.
+fn place_of(locations: &[(Ref, Location)], r: Ref) -> Location {
+    location_of(locations, r).unwrap_or_else(|| unreachable!("an exit knows where all values of its snapshot are"))
 }
 
 /// What an exit writes to a slot.
@@ -67,11 +69,9 @@ enum Source {
 /// All that an exit with these locations writes, found out when it is first taken: to look it up in the IR each time takes several
 /// times as long as the writing.
 fn stores(ir: &Ir, snapshot: &Snapshot, locations: &[(Ref, Location)]) -> Box<[Store]> {
-    let source = |r: Ref| {
-        let located =
-            || locations.iter().find(|(known, _)| *known == r).map(|(_, location)| Source::Location(*location));
-        let constant = ir.constant(r).map(|c| Source::Constant(c.payload()));
-        constant.or_else(located).unwrap_or_else(|| unreachable!("an exit knows where all values of its snapshot are"))
+    let source = |r: Ref| match ir.constant(r) {
+        Some(c) => Source::Constant(c.payload()),
+        None => Source::Location(place_of(locations, r)),
     };
     let store = |s: &SlotValue| Store { slot: s.slot, tag: ir.ty(s.value).tag(), source: source(s.value) };
     ir.snapshots.slots(snapshot).iter().map(store).collect()
@@ -284,40 +284,56 @@ pub(super) fn full_call_at(number: u32, point: u16) -> u64 {
     u64::from(number) << 16 | u64::from(point)
 }
 
-/// At the beginning of a helper that compiled code calls as a full one: the frames stand from now on. `site` and `frame` are what
-/// such helpers get as their last arguments: the place of the call, and rbp; 0: they stand already.
+/// What a helper does that compiled code calls as a full one: `call`, while the frames stand. It answers 0 if it has failed; then the
+/// exit takes the frames away. `site` and `frame` are what such helpers get as their last arguments: the place of the call, and rbp;
+/// a place of 0: the frames stand already.
 ///
 /// # Safety
 /// Called by a helper, with what compiled code has passed to it: the slots of the point's snapshot are stored.
 #[inline]
-pub(super) unsafe fn begin_full_call(state: &mut State, site: u64, frame: usize) {
+pub(super) unsafe fn full_call(
+    state: &mut State,
+    (site, frame): (u64, usize),
+    call: impl FnOnce(&mut State) -> i64,
+) -> i64 {
     if site == 0 {
-        return;
+        return call(state);
     }
+    // SAFETY: the caller's promise.
+    unsafe { begin_full_call(state, site, frame) };
+    let answer = call(state);
+    if answer != 0 {
+        // SAFETY: the call that has begun ends.
+        unsafe { end_full_call(state) };
+    }
+    answer
+}
+
+/// # Safety
+/// As for [`full_call`].
+#[inline]
+unsafe fn begin_full_call(state: &mut State, site: u64, frame: usize) {
     // SAFETY: compiled code's context is its state; nobody holds a reference to the machine code while it runs.
     let machine = unsafe { &mut *state.compiled.cast::<Machine>() };
     let (number, point) = ((site >> 16) as u32, site as u16);
     let at = Entered::top(state);
     if let Some(trace) = machine.known_mut(number) {
-        let exit = &trace.exits[usize::from(point)];
+        let (exit, snapshots) = (&trace.exits[usize::from(point)], &trace.ir.snapshots);
         match exit.resume {
-            // The call itself says where its arguments end.
-            Some(address) if !exit.inlined => deopt::set_address(state, address),
+            // No function is inlined here, and the call itself says where its arguments end.
+            Some(address) if snapshots.frames(snapshots.get(exit.snapshot)).is_empty() => {
+                deopt::set_address(state, address);
+            }
             _ => stand(state, trace, at, point.into()),
         }
     }
     machine.syncs.push(Sync { trace: number, point, frame, at });
 }
 
-/// At the end of such a helper, unless it fails: the frames go. After a failure the exit takes them away.
-///
 /// # Safety
-/// As for [`begin_full_call`].
+/// A full call has begun.
 #[inline]
-pub(super) unsafe fn end_full_call(state: &mut State, site: u64) {
-    if site == 0 {
-        return;
-    }
+unsafe fn end_full_call(state: &mut State) {
     // SAFETY: as above.
     let machine = unsafe { &mut *state.compiled.cast::<Machine>() };
     if let Some(sync) = machine.syncs.pop()

@@ -16,7 +16,8 @@ use perilune_runtime::lua::string::Str;
 use perilune_runtime::lua::table::{SetError, Table};
 use perilune_runtime::lua::value::{Value, tag};
 
-use super::entry::{begin_full_call, end_full_call};
+use super::deopt::Entered;
+use super::entry::full_call;
 use super::ir::helper::Entry;
 use super::ir::{Access, Alias, Class, Failure, Helper, Type};
 
@@ -382,36 +383,21 @@ helpers! {
     fn extra(state) -> i64 { state.thread.frames().last().map_or(0, |f| i64::from(f.extra)) }
     fn call_native(state, register: i64, arguments: i64, wanted: i64, site: u64, frame: usize) -> i64 {
         // SAFETY: what compiled code has passed to a full helper.
-        unsafe { begin_full_call(state, site, frame) };
-        let answer = call_in_frame(state, register, arguments, wanted);
-        if answer != 0 {
-            // SAFETY: as above.
-            unsafe { end_full_call(state, site) };
-        }
-        answer
+        unsafe { full_call(state, (site, frame), |state| call_in_frame(state, register, arguments, wanted)) }
     }
     fn call_bare(state, slot: i64, arguments: i64, wanted: i64, pc: usize) -> i64 {
-        let func = base(state) + slot as usize;
-        state.set_top(func + 1 + arguments as usize);
-        i64::from(bare(state, (func, wanted as i32), std::ptr::with_exposed_provenance(pc)))
+        call_without_frames(state, base(state) + slot as usize, (arguments, wanted), pc)
     }
     fn call_changing(state, slot: i64, arguments: i64, wanted: i64, pc: usize) -> i64 {
         let func = base(state) + slot as usize;
         if state.slot(func + 1).as_table().is_none_or(|t| t.metatable().is_some()) {
             return 0;
         }
-        state.set_top(func + 1 + arguments as usize);
-        i64::from(bare(state, (func, wanted as i32), std::ptr::with_exposed_provenance(pc)))
+        call_without_frames(state, func, (arguments, wanted), pc)
     }
     fn call_meta(state, register: i64, arguments: i64, target: i64, site: u64, frame: usize) -> i64 {
         // SAFETY: as above.
-        unsafe { begin_full_call(state, site, frame) };
-        let answer = call_meta_in_frame(state, register, arguments, target);
-        if answer != 0 {
-            // SAFETY: as above.
-            unsafe { end_full_call(state, site) };
-        }
-        answer
+        unsafe { full_call(state, (site, frame), |state| call_meta_in_frame(state, register, arguments, target)) }
     }
 }
 
@@ -443,9 +429,15 @@ fn call_meta_in_frame(state: &mut State, register: i64, arguments: i64, target: 
     unless_changed(state, changes, if result.is_falsy() { 1 } else { 2 })
 }
 
+/// See `CallBare`; the function lies in slot `func` of the stack.
+fn call_without_frames(state: &mut State, func: usize, (arguments, wanted): (i64, i64), pc: usize) -> i64 {
+    state.set_top(func + 1 + arguments as usize);
+    i64::from(bare(state, (func, wanted as i32), std::ptr::with_exposed_provenance(pc)))
+}
+
 /// Where the registers of the top frame begin.
 fn base(state: &State) -> usize {
-    state.thread.frames().last().map_or(0, |f| f.base as usize)
+    Entered::top(state).base as usize
 }
 
 /// The native function in a register of the top frame, behind where it lies; its arguments end at the top now.

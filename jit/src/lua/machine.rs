@@ -10,7 +10,9 @@
 mod random;
 mod stress;
 
-use super::allocate::{self, AllocateError, Assigned, Features, Location, Move, Place, Point, Root, allocate};
+use super::allocate::{
+    self, AllocateError, Assigned, Features, Location, Move, Place, Point, Root, allocate, location_of,
+};
 use super::deopt::Entered;
 use super::emit::thunks::{ThunkFunctions, Thunks};
 use super::emit::{self, Layout, Site, Surroundings};
@@ -54,8 +56,6 @@ pub struct Exit {
     pub locations: Vec<(Ref, Location)>,
     /// Whether the frames of a full call stand when it is taken.
     pub synced: bool,
-    /// Whether there are inlined frames.
-    pub inlined: bool,
     /// Whether it is the collector's.
     pub collects: bool,
     /// What is live behind it, once that was asked for.
@@ -473,8 +473,6 @@ impl Machine {
             snapshot: point.snapshot,
             locations: point.locations,
             synced: point.synced,
-            inlined: point.snapshot < ir.snapshots.len()
-                && !ir.snapshots.frames(ir.snapshots.get(point.snapshot)).is_empty(),
             collects: false,
             live: None,
             resume: None,
@@ -545,7 +543,7 @@ impl Machine {
     }
 
     fn adapter(&self, from: &Exit, to: &Exit, target: usize) -> Result<Code, CodeError> {
-        let place = |exit: &Exit, r: Ref| exit.locations.iter().find(|l| l.0 == r).map_or(Place::None, |l| l.1.into());
+        let place = |exit: &Exit, r: Ref| location_of(&exit.locations, r).map_or(Place::None, Place::from);
         let moves: Vec<Move> =
             to.locations.iter().map(|(r, location)| Move { to: (*location).into(), from: place(from, *r) }).collect();
         let mut buffer = self.arena.begin(64 + moves.len() * 32)?;

@@ -16,6 +16,7 @@ use perilune_interpreter::lua::names::{declared_name, local_name};
 use perilune_runtime::lua::function::Proto;
 use perilune_runtime::lua::heap::Gc;
 
+use super::allocate::location_of;
 use super::engine::Engine;
 use super::explain;
 use super::ir::{Const, Link, Op, Ref};
@@ -220,7 +221,7 @@ fn exits(trace: &Trace, code: Option<&MachineTrace>) -> Vec<String> {
     let snapshots = &trace.ir.snapshots;
     let places = |r: Ref, number: usize| {
         let exit = code?.exits.iter().find(|exit| exit.snapshot == number)?;
-        exit.locations.iter().find(|(known, _)| *known == r).map(|(_, location)| location.to_string())
+        location_of(&exit.locations, r).map(|location| location.to_string())
     };
     let place = |r: Ref, number: usize| match trace.ir.constant(r) {
         Some(c) => constant(c),

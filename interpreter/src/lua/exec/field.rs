@@ -2,9 +2,10 @@
 //!
 //! A cache remembers one of two things of a read: that tables of a shape have the field (`shape`, `slot`), or that tables of a
 //! shape lack it and where `__index` leads then (`via`, `holder`, `slot`; no holder: to nil), which holds while the heap's epoch
-//! stays the same; or both of one shape, if it leads to nil: then the slot's value is the answer even if it is nil. Strings have a metatable in common: of them it remembers the latter without a shape. Of a store it remembers
-//! that tables of a shape have the field, and to which shape (`next`) one is led by adding it, if no `__newindex` stands in the
-//! way (`epoch` again). Tables in dictionary mode are not cached.
+//! stays the same; or both of one shape, if it leads to nil: then the slot's value is the answer even if it is nil. Strings have a
+//! metatable in common: of them it remembers the latter without a shape. Of a store it remembers that tables of a shape have the
+//! field, and to which shape (`next`) one is led by adding it, if no `__newindex` stands in the way (`epoch` again). Tables in
+//! dictionary mode are not cached.
 
 use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
 use perilune_runtime::lua::event::Event;

@@ -73,6 +73,11 @@ pub enum Location {
     Spill(u16),
 }
 
+/// Where a value is among those that have places.
+pub fn location_of(places: &[(Ref, Location)], r: Ref) -> Option<Location> {
+    places.iter().find(|(known, _)| *known == r).map(|(_, location)| *location)
+}
+
 impl From<Location> for Place {
     fn from(location: Location) -> Place {
         match location {

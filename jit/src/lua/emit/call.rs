@@ -4,7 +4,7 @@
 use super::Emitter;
 use crate::code::encode::{self, Mem, Rm, Shift, op};
 use crate::code::x64::{self, Condition};
-use crate::lua::allocate::{Assigned, END_TEMPS, Place, Reg};
+use crate::lua::allocate::{Assigned, END_TEMPS, Place, Reg, location_of};
 use crate::lua::entry::full_call_at;
 use crate::lua::ir::{Class, Failure, Inst, Type};
 use perilune_runtime::lua::layout;
@@ -69,7 +69,7 @@ impl Emitter<'_> {
         for slot in self.ir.snapshots.slots(snapshot).iter().filter(|s| s.slot >= first) {
             let (slot, r) = (slot.slot, slot.value);
             let place = Mem::at(x64::BASE, i32::from(slot) * layout::VALUE_SIZE as i32);
-            let location = point.locations.iter().find(|(known, _)| *known == r).map(|(_, l)| *l);
+            let location = location_of(&point.locations, r);
             self.store_located(place, r, location, temp);
         }
     }

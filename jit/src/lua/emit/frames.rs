@@ -5,7 +5,7 @@
 use super::{Emitter, moves};
 use crate::code::encode::{self, Group1, Mem, Rm, Shift, op};
 use crate::code::x64::{self, Condition};
-use crate::lua::allocate::{END_TEMPS, Location, Place};
+use crate::lua::allocate::{END_TEMPS, Location, Place, location_of};
 use crate::lua::ir::Ref;
 use crate::lua::returns::{ReturnCache, TARGET_CODE, TARGET_SIZE};
 use crate::lua::snapshot::{Frame, FrameKind};
@@ -191,7 +191,7 @@ impl Emitter<'_> {
             }
             return;
         };
-        let location = point.locations.iter().find(|(known, _)| *known == slot.value).map(|(_, l)| *l);
+        let location = location_of(&point.locations, slot.value);
         self.store_located(to, slot.value, location, temp);
     }
 

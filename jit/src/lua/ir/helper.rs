@@ -15,8 +15,8 @@ pub enum Class {
     Leaf,
     /// May allocate or raise; never collects or re-enters.
     Allocating,
-    /// Anything: the slots are stored (`Sync`) before it, and it makes the frames stand. Behind its arguments it gets two words: the place of the
-    /// call, and the trampoline's frame.
+    /// Anything: the slots are stored (`Sync`) before it, and it makes the frames stand. Behind its arguments it gets two words: the
+    /// place of the call, and the trampoline's frame.
     Full,
 }
 

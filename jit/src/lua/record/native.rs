@@ -18,9 +18,10 @@ macro_rules! define_intrinsics {
         #[derive(Clone, Copy, PartialEq, Eq, Debug)]
         pub enum Intrinsic {
             $(#[doc = concat!("`", $library, ".", $function, "`")] $name,)*
-            /// One that has no effects, and needs no frames but for errors and callbacks.
+            /// One that has no effects before all that may fail (`math.random` goes on then), and needs no frames but for errors
+            /// and callbacks.
             Repeatable,
-            /// One whose only effects are on its first argument, a table, after all that may fail: if that has no metatable.
+            /// As above, but that its effects are on its first argument, a table, if that has no metatable.
             Changing,
         }
 

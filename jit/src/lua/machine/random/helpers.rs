@@ -1,6 +1,6 @@
 //! Functions that random traces call: of all classes, with many arguments, some of which fail now and then.
 
-use crate::lua::entry::{begin_full_call, end_full_call};
+use crate::lua::entry::full_call;
 use crate::lua::helpers::{H, HELPERS};
 use crate::lua::ir::helper::{Access, Class, Failure};
 use crate::lua::ir::{Alias, Helper, Type};
@@ -38,14 +38,15 @@ extern "C-unwind" fn scramble(state: *mut State, memory: *const Memory, site: u6
     clobber();
     // SAFETY: what runs the trace hands on its state, and borrows nothing of it during a call; the memory is the test's.
     let (state, memory) = unsafe { (&mut *state, &*memory) };
+    let call = |state: &mut State| {
+        memory[1].set(memory[1].get() ^ 0x55);
+        memory[34].set(memory[34].get() & 0xff);
+        memory[59].set(Type::Float.tag().into());
+        change_last_slot(state);
+        1
+    };
     // SAFETY: what compiled code has passed.
-    unsafe { begin_full_call(state, site, frame) };
-    memory[1].set(memory[1].get() ^ 0x55);
-    memory[34].set(memory[34].get() & 0xff);
-    memory[59].set(Type::Float.tag().into());
-    change_last_slot(state);
-    // SAFETY: as above.
-    unsafe { end_full_call(state, site) };
+    unsafe { full_call(state, (site, frame), call) };
     0
 }
 
