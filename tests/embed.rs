@@ -352,12 +352,34 @@ fn memory_can_be_limited() -> Result<()> {
 }
 
 #[test]
+fn what_grows_by_being_appended_to_shares_its_memory() -> Result<()> {
+    for jit in [false, true] {
+        let lua = Lua::with_options(&Options::new().jit(jit));
+        let before = lua.used_memory();
+        // Each of these in memory of its own would take 1 GB.
+        lua.exec("collectgarbage('stop') s = '' for i = 1, 14000 do s = s .. i .. '0123456789' end")?;
+        let grown = lua.used_memory() - before;
+        assert!(grown < 8 << 20, "{grown} bytes in use");
+        // Room for at most half as much again is kept with it, until it goes.
+        lua.exec("collectgarbage() collectgarbage()")?;
+        let length = lua.eval::<usize>("#s")?;
+        let kept = lua.used_memory() - before;
+        assert!((length..length * 2).contains(&kept), "{kept} bytes in use for {length}");
+        lua.exec("s = nil collectgarbage() collectgarbage()")?;
+        let left = lua.used_memory().saturating_sub(before);
+        assert!(left < 64 << 10, "{left} bytes left");
+    }
+    Ok(())
+}
+
+#[test]
 fn what_fits_after_a_collection_is_had() -> Result<()> {
     // Each leaves five of the eight megabytes as garbage and then wants four.
     let requests = [
         "local s = ('s'):rep(4 << 20)",
         "local s = ('s'):rep(2 << 20) garbage(3 << 20) s = s:upper()",
         "local s = ('s'):rep(2 << 20) garbage(3 << 20) s = s .. s:sub(1, 10)",
+        "local s = ('s'):rep(1 << 20) .. 's' garbage(5 << 20) for i = 1, 3 do s = s .. ('s'):rep(1 << 19) .. i end",
         "local s = ('s'):rep(1 << 20) garbage(4 << 20) s = table.concat { s, s, s, 'end' }",
         "local s = ('s'):rep(1 << 20) garbage(4 << 20) s = ('%s%s%s'):format(s, s, s)",
         "local t = {} for i = 1, 400000 do t[i] = i end",

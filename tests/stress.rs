@@ -315,6 +315,16 @@ const EVERY: &[(&str, &str)] = &[
         return table.concat({ s, s }, ","), string.pack("zs", s, s), utf8.char(228, 8364), tostring(t), load("return '" .. s .. "'")()"##,
     ),
     (
+        "growing strings",
+        r##"local kept, s, t = {}, ("s"):rep(600), ("t"):rep(600)
+        for i = 1, 90 do
+          s, t = s .. "0123456789" .. i, t .. s
+          kept[i % 7] = { s, s .. "fork", pcall(function() return s .. {} end) }
+          if #t > 20000 then t = s end
+        end
+        return #s, #t"##,
+    ),
+    (
         "tables",
         r##"local t, u, mt = {}, {}, { __index = function(t, k) return k end, __len = function() return 3 end }
         for i = 1, 300 do t[i] = i % 100 == 0 and "x" or i u[i * 1.5] = t end

@@ -20,6 +20,7 @@ const UNSAFE_ROOMS: &[&str] = &[
     "runtime/src/lua/shape.rs",
     "runtime/src/lua/state.rs",
     "runtime/src/lua/string.rs",
+    "runtime/src/lua/string/",
     "runtime/src/lua/table/",
     "runtime/src/lua/thread.rs",
     "runtime/src/lua/userdata.rs",

@@ -283,12 +283,12 @@ helpers! {
     }
     fn next_float(state, t: Gc<Table>, k: f64) -> i64 { next_entry(state, t, Value::float(k)) }
     fn next(state, t: Gc<Table>, k: u64, tag: u64) -> i64 { next_entry(state, t, value(k, tag)) }
-    fn concat2(state, a: Gc<Str>, b: Gc<Str>) -> u64 { object(state.heap.string_of_parts(&[a.bytes(), b.bytes()])) }
+    fn concat2(state, a: Gc<Str>, b: Gc<Str>) -> u64 { object(state.heap.append(a, &[a.bytes(), b.bytes()])) }
     fn concat3(state, a: Gc<Str>, b: Gc<Str>, c: Gc<Str>) -> u64 {
-        object(state.heap.string_of_parts(&[a.bytes(), b.bytes(), c.bytes()]))
+        object(state.heap.append(a, &[a.bytes(), b.bytes(), c.bytes()]))
     }
     fn concat4(state, a: Gc<Str>, b: Gc<Str>, c: Gc<Str>, d: Gc<Str>) -> u64 {
-        object(state.heap.string_of_parts(&[a.bytes(), b.bytes(), c.bytes(), d.bytes()]))
+        object(state.heap.append(a, &[a.bytes(), b.bytes(), c.bytes(), d.bytes()]))
     }
     fn concat_mixed(state, kinds: i64, a: u64, b: u64, c: u64, d: u64) -> u64 {
         let values = [a, b, c, d];
@@ -306,7 +306,10 @@ helpers! {
                 None => b"",
             };
         }
-        object(state.heap.string_of_parts(&parts))
+        object(match strings[0] {
+            Some(first) => state.heap.append(first, &parts),
+            None => state.heap.string_of_parts(&parts),
+        })
     }
     fn int_to_string(state, i: i64) -> u64 {
         object(state.heap.string(number::int_text(i, &mut [0; number::MAX_INT_TEXT])))

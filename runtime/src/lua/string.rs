@@ -1,7 +1,12 @@
 //! Strings: byte arrays, not UTF-8. Short ones (up to 40 bytes) are interned, so that equality is a pointer comparison;
-//! long ones are hashed when first needed. The bytes of a string that does not fit into a cell lie outside of the heap.
+//! long ones are hashed when first needed. The bytes of a string that does not fit into a cell lie outside of the heap; strings that
+//! grow by being appended to share them.
+
+mod shared;
 
 use std::cell::Cell;
+
+use shared::Buffer;
 
 use super::heap::{Gc, Header, Heap, Kind, MAX_CELL, OutOfMemory};
 
@@ -10,10 +15,19 @@ pub const MAX_SHORT: usize = 40;
 /// The longest string there may be, so that lengths can be added without overflow.
 pub const MAX_STRING: usize = isize::MAX as usize / 4;
 
+/// Strings of at least this length share their bytes with what is appended to them. What is shorter is copied as fast.
+const MIN_SHARED: usize = 512;
+
+/// What the header's `detail` says: short, and interned.
 const SHORT: u8 = 1;
+/// Long, and made by appending to a long one. Nothing has been appended to it so far; if something is, it will be again.
+const GROWING: u8 = 2;
+/// Its bytes are those of a [`Buffer`].
+const SHARED: u8 = 3;
+
 const HASHED: u8 = 1;
 
-/// A string. The header's `detail` is 1 if it is short, its `extra` the hash, valid if `flags` is 1.
+/// A string. The header's `detail` says what it is besides long, if anything; its `extra` is the hash, valid if `flags` is 1.
 #[repr(C)]
 pub struct Str {
     pub(super) header: Header,
@@ -78,6 +92,10 @@ impl Str {
     /// Frees the bytes of a dead string that lie outside of the heap. Answers how many these were.
     pub(super) fn release(&self) -> usize {
         debug_assert!(self.is_external());
+        if self.header.detail.get() == SHARED {
+            // SAFETY: the bytes are those of a buffer, and the string is dead.
+            return unsafe { Buffer::of(self.data.get()).release() };
+        }
         let slice = std::ptr::slice_from_raw_parts_mut(self.data.get().cast_mut(), self.len);
         // SAFETY: external bytes come from a leaked box, and the string is dead.
         drop(unsafe { Box::from_raw(slice) });
@@ -321,6 +339,74 @@ impl Heap {
         }
     }
 
+    /// What appending to a string makes: the bytes of all parts, of which the first is that string.
+    #[inline]
+    pub fn append(&mut self, first: Gc<Str>, parts: &[&[u8]]) -> Result<Gc<Str>, OutOfMemory> {
+        debug_assert!(std::ptr::eq(first.bytes(), parts[0]));
+        if first.len < MIN_SHARED { self.string_of_parts(parts) } else { self.append_to_long(first, parts) }
+    }
+
+    #[inline(never)]
+    fn append_to_long(&mut self, first: Gc<Str>, parts: &[&[u8]]) -> Result<Gc<Str>, OutOfMemory> {
+        let more = parts[1..].iter().fold(0usize, |len, part| len.saturating_add(part.len()));
+        let len = first.len.saturating_add(more);
+        if len > MAX_STRING {
+            return Err(OutOfMemory);
+        }
+        let kind = &first.header.detail;
+        // SAFETY: the bytes are those of a buffer, which lives as long as the string.
+        let buffer = (kind.get() == SHARED).then(|| unsafe { Buffer::of(first.data.get()) });
+        let grows = match buffer {
+            Some(buffer) => buffer.ends_with(first.len),
+            None => kind.get() == GROWING,
+        };
+        if !grows || more > first.len {
+            let s = self.string_of_parts(parts)?;
+            s.header.detail.set(GROWING);
+            return Ok(s);
+        }
+        if let Some(buffer) = buffer.filter(|buffer| buffer.has_room(more)) {
+            let s = self.string_cell_of(len, buffer.data())?;
+            buffer.share();
+            // SAFETY: there is room.
+            parts[1..].iter().for_each(|part| unsafe { buffer.push(part) });
+            return Ok(s);
+        }
+        let s = self.string_of_new_buffer(len, parts)?;
+        match buffer {
+            Some(buffer) => buffer.outgrow(),
+            None => kind.set(0),
+        }
+        Ok(s)
+    }
+
+    /// A string of this length in a buffer that has room for half as much again, if the limit allows that.
+    fn string_of_new_buffer(&mut self, len: usize, parts: &[&[u8]]) -> Result<Gc<Str>, OutOfMemory> {
+        let ample = len + len / 2;
+        let capacity = if self.reserve(ample).is_ok() { ample } else { len };
+        self.reserve(capacity)?;
+        let buffer = Buffer::new(capacity).ok_or(OutOfMemory)?;
+        let s = match self.string_cell_of(len, buffer.data()) {
+            Ok(s) => s,
+            Err(error) => {
+                // SAFETY: the string that it was made for was not made.
+                unsafe { buffer.release() };
+                return Err(error);
+            }
+        };
+        self.count_external(buffer.size() as isize);
+        // SAFETY: there is room for all parts.
+        parts.iter().for_each(|part| unsafe { buffer.push(part) });
+        Ok(s)
+    }
+
+    /// A string with the first bytes of a buffer, which are still to be written.
+    fn string_cell_of(&mut self, len: usize, data: *const u8) -> Result<Gc<Str>, OutOfMemory> {
+        let s = self.string_head(len, data)?;
+        s.header.detail.set(SHARED);
+        Ok(s)
+    }
+
     /// A string with the bytes of all parts, one behind the other.
     pub fn string_of_parts(&mut self, parts: &[&[u8]]) -> Result<Gc<Str>, OutOfMemory> {
         let len = parts.iter().fold(0usize, |len, part| len.saturating_add(part.len()));
@@ -377,16 +463,22 @@ impl Heap {
     }
 
     fn external_string(&mut self, bytes: Box<[u8]>) -> Result<Gc<Str>, OutOfMemory> {
-        let cell = self.allocate(HEAD)?.cast::<Str>();
         let len = bytes.len();
-        let data = Box::into_raw(bytes).cast::<u8>().cast_const();
+        let s = self.string_head(len, bytes.as_ptr())?;
+        s.data.set(Box::into_raw(bytes).cast());
+        self.count_external(len as isize);
+        Ok(s)
+    }
+
+    /// A string whose bytes lie outside of the heap.
+    fn string_head(&mut self, len: usize, data: *const u8) -> Result<Gc<Str>, OutOfMemory> {
+        let cell = self.allocate(HEAD)?.cast::<Str>();
         // SAFETY: the cell is large enough for the head, and ours.
         let s = unsafe {
             cell.write(Str { header: Header::new(Kind::String), len, data: Cell::new(data) });
             Gc::from_raw(cell)
         };
         self.set_owns(s.header());
-        self.count_external(len as isize);
         Ok(s)
     }
 }

@@ -316,12 +316,7 @@ pub(super) fn concat_values(st: &mut State, first: usize, mut left: usize) -> St
 
 /// The concatenation of `n` strings or numbers.
 fn join(st: &mut State, at: usize, n: usize) -> Result<Value, Raised> {
-    if n == 2
-        && let (Some(a), Some(b)) = (st.slot(at).as_string(), st.slot(at + 1).as_string())
-        && a.len() + b.len() <= MAX_STRING
-    {
-        return Ok(Value::from(st.heap.string_of_parts(&[a.bytes(), b.bytes()])?));
-    }
+    let (first, second) = (st.slot(at).as_string(), st.slot(at + 1).as_string());
     let mut length = 0usize;
     for i in at..at + n {
         length += st.slot(i).as_string().map_or(number::MAX_TEXT, |s| s.len());
@@ -329,6 +324,13 @@ fn join(st: &mut State, at: usize, n: usize) -> Result<Value, Raised> {
     if length > MAX_STRING {
         return Err(runtime_error(st, format_args!("string length overflow")));
     }
+    if n == 2
+        && let (Some(a), Some(b)) = (first, second)
+    {
+        return Ok(Value::from(st.heap.append(a, &[a.bytes(), b.bytes()])?));
+    }
+    // All that stands behind the first, if that is a string; else all.
+    let (rest, length) = first.map_or((at, length), |s| (at + 1, length - s.len()));
     let small = length <= 1024;
     let mut buffer = if small {
         let mut buffer = std::mem::take(&mut st.buffer);
@@ -341,7 +343,7 @@ fn join(st: &mut State, at: usize, n: usize) -> Result<Value, Raised> {
     if buffer.try_reserve_exact(length).is_err() {
         return Err(Raised);
     }
-    for i in at..at + n {
+    for i in rest..at + n {
         let value = st.slot(i);
         match (value.as_string(), number_of(value)) {
             (Some(s), _) => buffer.extend_from_slice(s.bytes()),
@@ -349,13 +351,14 @@ fn join(st: &mut State, at: usize, n: usize) -> Result<Value, Raised> {
             (None, None) => {}
         }
     }
+    let s = match first {
+        Some(first) => st.heap.append(first, &[first.bytes(), &buffer]),
+        None => st.heap.string(&buffer),
+    };
     if small {
-        let s = st.heap.string(&buffer);
         st.buffer = buffer;
-        Ok(Value::from(s?))
-    } else {
-        Ok(Value::from(st.heap.string_from_vec(buffer)?))
     }
+    Ok(Value::from(s?))
 }
 
 // ---- closures and extra arguments
