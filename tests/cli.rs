@@ -263,6 +263,27 @@ fn a_loop_of_many_branches_is_compiled_to_the_last_one() {
 
 #[test]
 #[cfg(feature = "jit")]
+fn a_loop_is_compiled_where_it_goes_around() {
+    // What is behind a loop is no part of it, though it gets hot in its last iteration, time and again.
+    let code = "local s = 0\nfor n = 2, 60 do\nfor k = 1, 40 do\nfor i = 1, n do\ns = s + i end end end print(s)";
+    let output = run(&["-jv", "-e", code]);
+    let report = text(&output.stderr);
+    let inner: Vec<&str> = report.lines().filter(|line| line.contains("(command line):5 loop")).collect();
+    assert_eq!(text(&output.stdout), "1512760\n");
+    assert!(inner.len() == 4 && inner[2].ends_with("left the loop"), "{report}");
+    assert!(inner[3].starts_with("trace") && inner[3].ends_with(" bytes, loop"), "{report}");
+    // One that never goes around twice is compiled as it is, in the end.
+    let code =
+        "local s = 0\nlocal function add()\nfor i = 1, 2 do\ns = s + i end end ('x'):rep(2000):gsub('.', add) print(s)";
+    let output = run(&["-jv", "-e", code]);
+    let report = text(&output.stderr);
+    assert_eq!(text(&output.stdout), "6000\n");
+    assert_eq!(report.matches("(command line):4 loop: left the loop\n").count(), 4, "{report}");
+    assert!(report.contains("\ntrace 1 (command line):4 loop: "), "{report}");
+}
+
+#[test]
+#[cfg(feature = "jit")]
 fn functions_that_are_soon_forgotten_are_not_compiled() {
     // A long function, which is called so many times before another one takes its place.
     let report = |times: u32| {

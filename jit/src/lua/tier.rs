@@ -30,7 +30,7 @@ use super::options::{Options, Verbosity};
 use super::page::{self, Page};
 use super::prototypes::Prototypes;
 use super::record::native::Intrinsics;
-use super::record::{Inheritance, MAX_FRAMES, Next, Origin, Recorder, Setup};
+use super::record::{Inheritance, LOOP_TRIES, MAX_FRAMES, Next, Origin, Recorder, Setup};
 use super::returns::{FIXED, ReturnPlace, ReturnTraces};
 use super::sites::{patch_loop, set_counter};
 use super::snapshot::{ExitMode, Frame};
@@ -418,7 +418,8 @@ impl Jit {
                 let count = prototypes.of(proto).penalties.entry(site).or_insert(0);
                 *count = (*count + 1).min(MAX_PENALTY);
                 let start = self.options.hotloop.saturating_mul(1 << *count).max(4 << *count);
-                set_counter(proto, site, start);
+                // Perhaps they all began in the last iteration. Then the next one does not, if there is more than one.
+                set_counter(proto, site, if *count + 1 == LOOP_TRIES { 1 } else { start });
             }
             Origin::Entry => {
                 let mut prototypes = self.prototypes.borrow_mut();

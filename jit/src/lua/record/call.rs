@@ -14,8 +14,8 @@ use super::native::Intrinsic;
 use super::slots::BELOW;
 use super::{Abort, Inlined, MAX_FRAMES, MAX_RECURSION, MAX_SLOTS, Next, OpenCall, Origin, RESERVE, Rec, Recorder};
 
-/// How often a loop is recorded before its trace may end by a return.
-const LOOP_TRIES: u32 = 3;
+/// How often a loop is recorded before its trace may leave it.
+pub const LOOP_TRIES: u32 = 4;
 /// Words of code of a function that is inlined at once. A longer one must have been called some times: programs that make functions
 /// from text, and drop them soon, are not to spend their time on compiling them.
 const SHORT: usize = 64;
@@ -221,9 +221,9 @@ impl Recorder {
         }
     }
 
-    /// Whether the trace may end by leaving its own function. A loop's is to go around; one that has left each time it was recorded
+    /// Whether the trace may leave its own loop, or function. A loop's is to go around; one that has left each time it was recorded
     /// does not do that often.
-    fn may_leave_loop(&self) -> bool {
+    pub(super) fn may_leave_loop(&self) -> bool {
         let Origin::Loop(site) = self.origin else { return true };
         let mut prototypes = self.prototypes.borrow_mut();
         prototypes.of(self.entry_proto).penalties.get(&site).is_some_and(|failed| *failed >= LOOP_TRIES)

@@ -105,6 +105,12 @@ impl Recorder {
         self.frames.is_empty() && self.origin == Origin::Loop(self.pc)
     }
 
+    /// Whether a loop's trace has come to an instruction behind the loop.
+    pub(super) fn has_left_loop(&self) -> bool {
+        let (Origin::Loop(site), Some(head)) = (self.origin, self.head) else { return false };
+        self.frames.is_empty() && !(head..=site).contains(&self.pc)
+    }
+
     /// The target of the back edge at the current pc.
     fn back_target(&self, w: Word) -> u32 {
         let next = self.pc as i64 + 2;

@@ -57,6 +57,7 @@ use super::ir::{Ir, Link, Op as Ins, Ref, Type};
 use super::opt::Passes;
 use super::prototypes::Prototypes;
 use super::snapshot::{ExitMode, Frame, Resume, SlotValue};
+pub use call::LOOP_TRIES;
 pub use inherit::Inheritance;
 use live::{Liveness, Registers};
 use native::Intrinsics;
@@ -576,6 +577,9 @@ impl Recorder {
             }
             if self.frames.is_empty() && Some(self.pc) == self.head {
                 return self.close_loop();
+            }
+            if self.has_left_loop() && !self.may_leave_loop() {
+                return Err(Abort::Reason("left the loop"));
             }
         }
         self.length += 1;
