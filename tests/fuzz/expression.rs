@@ -143,7 +143,19 @@ impl Program {
 
     fn string(&mut self, depth: usize) -> String {
         let a = self.expression(Type::Str, depth);
-        match self.random.below(14) {
+        match self.random.below(16) {
+            14 => format!(
+                "(({a}):gsub('{}', function(c) return {} end))",
+                self.random.pick(&["%w", "(%a)%a", "^.", ".-e"]),
+                {
+                    let part = self.expression(Type::Str, depth.saturating_sub(1));
+                    format!("c == 'c' and {part} or c ~= 'e' and nil")
+                }
+            ),
+            15 => format!(
+                "(({a}):gsub('%a', {{c = {}, e = false}}))",
+                self.expression(Type::Str, depth.saturating_sub(1))
+            ),
             12 => format!("({a} .. {} .. {a})", self.object(depth)),
             0 | 1 => format!("({a} .. {})", self.expression(Type::Str, depth)),
             2 => format!("({a} .. {})", self.expression(Type::Int, depth)),
@@ -236,6 +248,7 @@ impl Program {
             5 if self.risky() => format!("({}).x", self.expression(Type::Any, depth)),
             6 if self.risky() => format!("#{}", self.leaf(Type::Any)),
             7 => format!("K({a})"),
+            9 if self.risky() => format!("string.{}({a})", self.random.pick(&["len", "upper", "rep", "byte"])),
             _ => a,
         }
     }

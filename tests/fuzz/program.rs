@@ -71,6 +71,21 @@ local kept, F = {}, {[0.5] = 1}
 local P = setmetatable({}, {__index = function(_, k) return kept[k] or 7 end, __newindex = function(_, k, v) kept[k] = v end})
 local function extra(n, ...) if n < 1 then return select('#', ...), ... end return extra(n - 1, n, ...) end";
 
+/// Handlers of errors, with which `xpcall` ends.
+const HANDLERS: &[&str] = &[
+    "function(m) return 'handled ' .. tostring(value(m)) end",
+    "function(m) K.x = K.x + 1 return m .. 'more' end",
+    "function(m) local ok, e = pcall(error, m, 0) return e end",
+    // How often one is called that fails each time depends on the native stack.
+    "function(m) if m ~= 'in handler' then for i = 1, 40 do K.y = K.y + i % 3 end error('in handler', 0) end return m end",
+    "function(m) return (debug.traceback(tostring(value(m)), 1):gsub('%s+', ' ')) end",
+    "debug.traceback",
+    "value",
+];
+
+/// Native functions that fail for some arguments.
+const NATIVES: &[&str] = &["string.len", "string.rep", "math.floor", "math.abs", "select", "table.concat", "rawlen"];
+
 /// A program in the making.
 pub struct Program {
     pub(super) random: Random,
@@ -478,17 +493,19 @@ impl Program {
         let (ok, e) = (self.name("ok"), self.name("e"));
         let caught = std::mem::replace(&mut self.caught, true);
         let loops = std::mem::take(&mut self.loops);
-        let handler = if self.random.chance(25) { "xpcall" } else { "pcall" };
-        let tail =
-            if handler == "xpcall" { "end, function(m) return 'handled ' .. tostring(value(m)) end)" } else { "end)" };
-        self.block(&format!("local {ok}, {e} = {handler}(function()"), tail, |p| {
+        let handler = if self.random.chance(35) { "xpcall" } else { "pcall" };
+        let tail = if handler == "xpcall" { format!("end, {})", self.random.pick(HANDLERS)) } else { "end)".into() };
+        self.block(&format!("local {ok}, {e} = {handler}(function()"), &tail, |p| {
             if p.random.chance(15) {
                 p.line("local closing <close> = setmetatable({}, {__close = function(_, e) K.x = K.x + (e and 1 or 2) end})");
             }
             p.statements(depth);
             let (condition, value) = (p.expression(Type::Bool, 2), p.expression(Type::Any, 1));
-            match p.random.below(4) {
+            let native = p.random.pick(NATIVES);
+            match p.random.below(6) {
                 0 => p.line(&format!("if {condition} then error({value}) end")),
+                4 => p.line(&format!("if {condition} then return {native}({value}) end")),
+                5 => p.line(&format!("if {condition} then local r = {native}({value}) show(r) end")),
                 1 => p.line(&format!("if {condition} then error('said ' .. tostring(value({value})), 2) end")),
                 2 => p.line(&format!("assert({condition}, 'asserted')")),
                 _ => {}

@@ -325,7 +325,7 @@ impl Machine<'_> {
             self.host.release();
         }
         match helper.failure {
-            Failure::Zero if result == 0 => None,
+            Failure::Zero | Failure::Caught if result == 0 => None,
             Failure::NonZero if result != 0 => None,
             _ => Some(result),
         }

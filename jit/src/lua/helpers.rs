@@ -6,7 +6,9 @@
 //! SAFETY, for the whole room: compiled code passes the state that it runs in and operands of the types that the table
 //! says, which the recorder has guarded. Helpers that are not full neither collect nor run Lua code, so objects stay valid.
 
-use perilune_interpreter::lua::call::{call_bare as bare, call_plain, pcall_plain, place_results};
+use perilune_interpreter::lua::call::{
+    call_bare as bare, call_handler_nested, call_plain, close_nested, pcall_plain, place_results,
+};
 use perilune_interpreter::lua::exec::rounds;
 use perilune_runtime::lua::function::{Cell, LuaFunction, NativeFunction, Proto, Special};
 use perilune_runtime::lua::heap::Gc;
@@ -14,12 +16,13 @@ use perilune_runtime::lua::number;
 use perilune_runtime::lua::state::State;
 use perilune_runtime::lua::string::Str;
 use perilune_runtime::lua::table::{SetError, Table};
+use perilune_runtime::lua::thread::MAX_STACK;
 use perilune_runtime::lua::value::{Value, tag};
 
 use super::deopt::Entered;
 use super::entry::full_call;
 use super::ir::helper::Entry;
-use super::ir::{Access, Alias, Class, Failure, Helper, Type};
+use super::ir::{Access, Alias, CAUGHT, Class, Failure, Helper, Type};
 
 /// What a store to a table may change.
 const TABLE: u16 = Alias::Field.bit()
@@ -150,9 +153,14 @@ define_helpers! {
     /// Calls the native function in register A of the top frame with that many arguments; results as wanted. Answers one
     /// more than their number; the negative of that if the trace must be left, since a hook was set or a variable changed.
     CallNative = call_native, [Int Int Int] -> Int, Full, Access::Writes(Alias::ALL), Zero;
+    /// Calls a native function in the same way, an error of which ends in the trace, as the [`Catcher`] in its last argument tells: false and
+    /// the error are put where it says. Answers [`CAUGHT`] then, and the rest as above.
+    CallCatching = call_catching, [Int Int Int] -> Int, Full, Access::Writes(Alias::ALL), Caught;
+    /// Raises an error, which lies in a register of the top frame, in the place of an instruction; it ends as above. Answers [`CAUGHT`].
+    Raise = raise, [Int Int Int] -> Int, Full, Access::Writes(Alias::ALL), Caught;
     /// Calls a native function in a slot with so many arguments, so many results wanted, while no frames stand; the last argument is the
-    /// address of an instruction of the function in whose frame the trace was entered. Fails before it has done anything. What it
-    /// changes is the slots.
+    /// address of an instruction of the function in whose frame the trace was entered. Answers one more than the number of results.
+    /// Fails before it has done anything. What it changes is the slots.
     CallBare = call_bare, [Int Int Int Ptr] -> Int, Allocating, Access::Writes(Alias::Slot.bit()), Zero;
     /// `CallBare` of a function that changes the table which is its first argument, and has no metatable.
     CallChanging = call_changing, [Int Int Int Ptr] -> Int, Allocating, Access::Writes(Alias::Slot.bit() | TABLE), Zero;
@@ -388,6 +396,16 @@ helpers! {
         // SAFETY: what compiled code has passed to a full helper.
         unsafe { full_call(state, (site, frame), |state| call_in_frame(state, register, arguments, wanted)) }
     }
+    fn call_catching(state, register: i64, arguments: i64, catcher: i64, site: u64, frame: usize) -> i64 {
+        let catcher = Catcher::unpacked(catcher);
+        // SAFETY: as above.
+        unsafe { full_call(state, (site, frame), |state| call_caught(state, register, arguments, catcher)) }
+    }
+    fn raise(state, register: i64, arguments: i64, catcher: i64, site: u64, frame: usize) -> i64 {
+        let catcher = Catcher::unpacked(catcher);
+        // SAFETY: as above.
+        unsafe { full_call(state, (site, frame), |state| raise_caught(state, register, catcher)) }
+    }
     fn call_bare(state, slot: i64, arguments: i64, wanted: i64, pc: usize) -> i64 {
         call_without_frames(state, base(state) + slot as usize, (arguments, wanted), pc)
     }
@@ -420,6 +438,78 @@ fn call_in_frame(state: &mut State, register: i64, arguments: i64, wanted: i64) 
     unless_changed(state, changes, count as i64 + 1)
 }
 
+/// The inlined `pcall` or `xpcall` at which an error ends, for helpers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Catcher {
+    /// How many results are wanted of the function that may fail; -1: all.
+    pub results: i16,
+    /// Where false and the error go: a slot, relative to the top frame's base. The handler lies in the next one.
+    pub to: i16,
+    /// How many values are wanted there; -1: all.
+    pub wanted: i16,
+    /// Whether a handler is to see the error before that, while the stack stands.
+    pub is_handled: bool,
+}
+
+impl Catcher {
+    /// As one word.
+    pub fn packed(self) -> i64 {
+        let [results, to, wanted] = [self.results, self.to, self.wanted].map(|part| i64::from(part as u16));
+        results | to << 16 | wanted << 32 | i64::from(self.is_handled) << 48
+    }
+
+    /// From that.
+    pub fn unpacked(word: i64) -> Catcher {
+        let [results, to, wanted] = [0, 16, 32].map(|at| (word >> at) as i16);
+        Catcher { results, to, wanted, is_handled: word >> 48 != 0 }
+    }
+}
+
+/// See `CallCatching`, while the frames stand.
+fn call_caught(state: &mut State, register: i64, arguments: i64, catcher: Catcher) -> i64 {
+    let (base, changes) = (base(state), state.outside_changes);
+    let Some((at, native)) = native_at(state, register, arguments) else { return 0 };
+    let Ok(count) = call_plain(state, native, at) else { return catch(state, base, changes, catcher) };
+    let first = state.top() - count;
+    place_results(state, at, catcher.results.into(), first, count);
+    unless_changed(state, changes, count as i64 + 1)
+}
+
+/// See `Raise`, while the frames stand.
+fn raise_caught(state: &mut State, register: i64, catcher: Catcher) -> i64 {
+    let (base, changes) = (base(state), state.outside_changes);
+    let error = state.slot(base + register as usize);
+    state.raise(error);
+    catch(state, base, changes, catcher)
+}
+
+/// An error has been raised: it ends where a catcher says. `base` is that of the frame whose instruction it is. Answers 0, and the error is
+/// still on its way, if the trace must be left.
+fn catch(state: &mut State, base: usize, changes: u32, catcher: Catcher) -> i64 {
+    let to = (base as i64 + i64::from(catcher.to)) as usize;
+    if catcher.is_handled {
+        call_handler_nested(state, state.slot(to + 1));
+    }
+    if state.outside_changes != changes || state.thread.is_hooked() || state.thread.size() > MAX_STACK {
+        return 0;
+    }
+    let raised = state.take_error();
+    let Some(error) = close_nested(state, raised) else {
+        state.raise(raised);
+        return 0;
+    };
+    if state.outside_changes != changes || state.thread.is_hooked() {
+        state.raise(error);
+        state.handled = true;
+        return 0;
+    }
+    state.handled = false;
+    state.set_slot(to, Value::FALSE);
+    state.set_slot(to + 1, error);
+    place_results(state, to, catcher.wanted.into(), to, 2);
+    CAUGHT
+}
+
 /// See `CallMeta`, while the frames stand.
 fn call_meta_in_frame(state: &mut State, register: i64, arguments: i64, target: i64) -> i64 {
     let base = base(state);
@@ -435,7 +525,7 @@ fn call_meta_in_frame(state: &mut State, register: i64, arguments: i64, target: 
 /// See `CallBare`; the function lies in slot `func` of the stack.
 fn call_without_frames(state: &mut State, func: usize, (arguments, wanted): (i64, i64), pc: usize) -> i64 {
     state.set_top(func + 1 + arguments as usize);
-    i64::from(bare(state, (func, wanted as i32), std::ptr::with_exposed_provenance(pc)))
+    bare(state, (func, wanted as i32), std::ptr::with_exposed_provenance(pc)).map_or(0, |count| count as i64 + 1)
 }
 
 /// Where the registers of the top frame begin.

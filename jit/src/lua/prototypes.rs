@@ -4,7 +4,7 @@
 
 use std::rc::Rc;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use perilune_runtime::lua::function::Proto;
 use perilune_runtime::lua::heap::Gc;
@@ -25,6 +25,8 @@ pub struct Known {
     pub recursive: bool,
     /// It has been called as often as makes a function hot.
     pub hot: bool,
+    /// Calls of native functions, by their places in the code, that have failed while they were recorded as calls without frames.
+    pub failing: FxHashSet<u32>,
     /// How often a return to a place, with so many values in an open list, found no trace there; and how often it has to.
     pub returns: FxHashMap<(u32, u32), (u32, u32)>,
     /// How often a site was hot since it was last recorded, where that has to be more than once.

@@ -23,8 +23,8 @@ use super::error::{Place, arg_error, call_error, runtime_error, type_error};
 use super::meta::metafield;
 use super::{coroutine, exec};
 pub use nested::{
-    call, call_bare, call_caught_late, call_finalizer, call_handled, call_inner, call_plain, call_protected,
-    call_value, is_plain, pcall_plain,
+    call, call_bare, call_caught_late, call_finalizer, call_handled, call_handler_nested, call_inner, call_plain,
+    call_protected, call_value, close_nested, is_plain, pcall_plain,
 };
 
 /// What the loop does next.
@@ -448,16 +448,21 @@ pub fn throw(st: &mut State) -> Step {
             FrameKind::Bottom => return coroutine::failed(st),
             FrameKind::Lua | FrameKind::Native => {}
         }
-        st.thread.frames().pop();
-        st.nesting -= nesting_of(frame.flags);
-        if frame.flags & frame_flag::HANDLER != 0 {
-            st.thread.no_yield.set(st.thread.no_yield.get() - 1);
-        }
+        drop_frame(st, frame);
         if frame.flags & frame_flag::ENTRY != 0 {
             break;
         }
     }
     Ok(Flow::Fail)
+}
+
+/// Takes the topmost frame away, whose call has failed.
+fn drop_frame(st: &mut State, frame: Frame) {
+    st.thread.frames().pop();
+    st.nesting -= nesting_of(frame.flags);
+    if frame.flags & frame_flag::HANDLER != 0 {
+        st.thread.no_yield.set(st.thread.no_yield.get() - 1);
+    }
 }
 
 /// Lets the nearest `xpcall`'s handler see the error, while the stack stands. Answers the flow if the handler runs in the
@@ -570,6 +575,18 @@ pub fn next_to_close(st: &State, level: usize) -> Option<usize> {
 /// Calls the `__close` of the variable in a slot; `at` is the first free slot. Answers the flow if the loop must go on with
 /// it.
 pub fn call_closer(st: &mut State, slot: usize, error: Value, at: usize) -> Result<Option<Flow>, Raised> {
+    let handler = place_closer(st, slot, error, at)?;
+    match handler.as_native().filter(|f| is_plain(*f)) {
+        Some(native) => {
+            call_plain(st, native, at)?;
+            Ok(None)
+        }
+        None => begin_call(st, at, 0, frame_flag::FINISH).map(Some),
+    }
+}
+
+/// Puts the `__close` of the variable in a slot, which it answers, and its arguments on the stack from `at` on.
+fn place_closer(st: &mut State, slot: usize, error: Value, at: usize) -> Result<Value, Raised> {
     let mut value = st.slot(slot);
     if let Some(cell) = value.as_cell() {
         value = cell.get();
@@ -581,11 +598,5 @@ pub fn call_closer(st: &mut State, slot: usize, error: Value, at: usize) -> Resu
     st.set_slot(at + 1, value);
     st.set_slot(at + 2, error);
     st.set_top(at + 3);
-    match handler.as_native().filter(|f| is_plain(*f)) {
-        Some(native) => {
-            call_plain(st, native, at)?;
-            Ok(None)
-        }
-        None => begin_call(st, at, 0, frame_flag::FINISH).map(Some),
-    }
+    Ok(handler)
 }

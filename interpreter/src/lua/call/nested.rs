@@ -12,8 +12,8 @@ use perilune_runtime::lua::value::Value;
 use super::super::error::{Place, call_error};
 use super::super::exec;
 use super::{
-    Flow, SEEN_BELOW, begin_call, check_nesting, ensure_stack, insert_call_handler, leave_native, place_results,
-    push_lua,
+    CLOSING, Flow, MAX_HANDLER_NESTING, SEEN_BELOW, begin_call, check_nesting, drop_frame, ensure_stack, error_slot,
+    free_top, insert_call_handler, leave_native, next_to_close, place_closer, place_results, push_lua,
 };
 
 /// Is it an ordinary function, which [`call_plain`] can call?
@@ -44,13 +44,13 @@ pub fn call_plain(st: &mut State, native: Gc<NativeFunction>, func: usize) -> Re
 }
 
 /// Calls an ordinary native function which lies below its arguments, up to the top, while no frames stand; `pc` is that of any
-/// instruction of the top frame. The results are put where the function lies, as many as are wanted. False: it cannot do its work like
-/// that, or there is an error in it; nobody has seen anything of it, if it is one that has no effects before.
-pub fn call_bare(st: &mut State, (func, wanted): (usize, i32), pc: *const Word) -> bool {
-    let Some(native) = st.slot(func).as_native() else { return false };
+/// instruction of the top frame. The results are put where the function lies, as many as are wanted; answers how many there were. None: it
+/// cannot do its work like that, or there is an error in it; nobody has seen anything of it, if it is one that has no effects before.
+pub fn call_bare(st: &mut State, (func, wanted): (usize, i32), pc: *const Word) -> Option<usize> {
+    let native = st.slot(func).as_native()?;
     let (base, thread) = (func + 1, st.thread);
     if st.top() + NATIVE_STACK > thread.size() {
-        return false;
+        return None;
     }
     if let Some(frame) = thread.frames().last_mut() {
         frame.pc = pc;
@@ -63,13 +63,13 @@ pub fn call_bare(st: &mut State, (func, wanted): (usize, i32), pc: *const Word) 
     match answer {
         Ok(answer) if call_in_answer(answer).is_none() => {
             place_results(st, func, wanted, st.top() - answer as usize, answer as usize);
-            true
+            Some(answer as usize)
         }
-        Ok(_) => false,
+        Ok(_) => None,
         Err(Raised) => {
             st.take_error();
             st.handled = false;
-            false
+            None
         }
     }
 }
@@ -135,6 +135,57 @@ pub fn call_inner(st: &mut State, f: Gc<LuaFunction>, args: &[Value]) -> Result<
     })?;
     st.set_top(func);
     Ok(st.slot(func))
+}
+
+/// An error is on its way that ends at an `xpcall` with this handler, whose frame stands, as those above it do: calls the handler, as errors
+/// in the loop have it called. What it makes of the error is on its way then.
+pub fn call_handler_nested(st: &mut State, handler: Value) {
+    let (top, mut failed) = (free_top(st), 0);
+    while !st.handled && st.has_error() {
+        let error = st.take_error();
+        failed += 1;
+        if st.nesting + failed >= MAX_HANDLER_NESTING || ensure_stack(st, top + 2 + NATIVE_STACK).is_err() {
+            st.raise_text(b"error in error handling");
+            st.handled = true;
+            return;
+        }
+        st.set_slot(top, handler);
+        st.set_slot(top + 1, error);
+        st.set_top(top + 2);
+        // If it fails, and is a Lua function, it has been called again for that.
+        if call(st, 1, 1).is_ok() {
+            st.raise(st.slot(top));
+            st.handled = true;
+        }
+    }
+}
+
+/// An error ends at the topmost frame of a `pcall` or `xpcall`: closes the variables above it, after the frames are gone, as the loop has it
+/// done. Answers what the error is then. None, and nothing was done: a closing metamethod could yield in the loop.
+pub fn close_nested(st: &mut State, mut error: Value) -> Option<Value> {
+    let thread = st.thread;
+    let catches = |f: &Frame| matches!(f.kind, FrameKind::Pcall | FrameKind::Xpcall);
+    let at = thread.frames().iter().rposition(catches)?;
+    let frame = thread.frames()[at];
+    let base = frame.base as usize;
+    if thread.closing().last().is_none_or(|slot| (*slot as usize) < base) {
+        return Some(error);
+    }
+    if thread != st.main && thread.no_yield.get() == 0 {
+        return None;
+    }
+    while let Some(above) = thread.frames().last().copied().filter(|_| thread.frames().len() > at + 1) {
+        drop_frame(st, above);
+    }
+    thread.frames()[at].detail = CLOSING;
+    while let Some(slot) = next_to_close(st, base) {
+        st.set_slot(error_slot(frame), error);
+        if place_closer(st, slot, error, slot + 1).and_then(|_| call(st, 2, 0)).is_err() {
+            error = st.take_error();
+            st.handled = false;
+        }
+    }
+    Some(error)
 }
 
 /// Executes a call of `pcall` with an ordinary native function, without entering the loop for it. `pcall` lies in slot `func`;

@@ -30,6 +30,7 @@ use perilune_runtime::lua::thread::MAX_STACK;
 use perilune_runtime::lua::value::Value;
 
 pub use base::read_chunk;
+pub use string::is_match_iterator;
 
 use super::api::error;
 use super::exec::{describe_frames, with_memory};

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use perilune_runtime::lua::event::Event;
+use perilune_runtime::lua::function::{NativeFn, NativeFunction};
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::state::{CallFrame, Raised, State};
 use perilune_runtime::lua::string::Str;
@@ -296,6 +297,11 @@ fn gmatch(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     give(st, Value::from(step))
 }
 
+/// Whether a native function is an iterator that `gmatch` has made. It has no effects before all that may fail, if no frames stand.
+pub fn is_match_iterator(f: Gc<NativeFunction>) -> bool {
+    std::ptr::fn_addr_eq(f.function(), gmatch_step as NativeFn)
+}
+
 /// The iterator of `gmatch`. It has captured the subject, the pattern, where to go on and where the last match ended.
 fn gmatch_step(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
     let (Some(s), Some(p)) = (captured(st, f, 0).as_string(), captured(st, f, 1).as_string()) else { return Ok(0) };
@@ -309,8 +315,11 @@ fn gmatch_step(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
             give(st, Value::NIL)
         }
         Ok(Some((start, end))) => {
-            set_position(st, f, end as i64, end as i64);
-            push_captures(st, &m, start, end, true)
+            let pushed = push_captures(st, &m, start, end, true);
+            if pushed.is_ok() || !st.bare {
+                set_position(st, f, end as i64, end as i64);
+            }
+            pushed
         }
     }
 }

@@ -41,7 +41,7 @@ impl Emitter<'_> {
         let failed = match helper.failure {
             _ if !inst.ty.is_guard() => None,
             Failure::Never => None,
-            Failure::Zero => Some(Condition::Equal),
+            Failure::Zero | Failure::Caught => Some(Condition::Equal),
             Failure::NonZero => Some(Condition::NotEqual),
         };
         if let Some(condition) = failed {

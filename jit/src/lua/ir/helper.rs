@@ -42,7 +42,12 @@ pub enum Failure {
     Zero,
     /// A result other than zero: an error is pending in the state.
     NonZero,
+    /// As `Zero`; a result of [`CAUGHT`]: there was an error, and it has ended where the helper was told.
+    Caught,
 }
+
+/// What helpers answer that have caught an error: there are never so many results.
+pub const CAUGHT: i64 = i64::MAX;
 
 /// A helper as the IR sees it.
 #[derive(Clone, Copy, Debug)]

@@ -27,7 +27,7 @@ pub mod verify;
 
 use super::snapshot::{Snapshot, Snapshots};
 pub use field::{Field, Width};
-pub use helper::{Access, Args, Class, Failure, Helper};
+pub use helper::{Access, Args, CAUGHT, Class, Failure, Helper};
 pub use op::{Alias, Effect, Op, Operand, TypeRule};
 use perilune_runtime::lua::table::MAX_INLINE;
 use perilune_runtime::lua::value::tag;
@@ -490,8 +490,13 @@ impl Ir {
         inst.can_exit()
             && match inst.op {
                 Op::Call => !matches!(self.helper(inst).access, Access::Writes(_)),
-                op => op != Op::Gcstep,
+                op => op != Op::Gcstep && !self.asks_for_error(inst),
             }
+    }
+    /// Whether a guard asks if a helper has caught an error. The interpreter goes on elsewhere then.
+    fn asks_for_error(&self, inst: &Inst) -> bool {
+        let catches = |call: &Inst| call.op == Op::Call && self.helper(call).failure == Failure::Caught;
+        inst.op.is_compare() && inst.a.is_inst() && catches(self.inst(inst.a)) && self.int(inst.b) == Some(CAUGHT)
     }
     /// The arguments of a call, first to last.
     pub fn call_args(&self, call: &Inst) -> Args {

@@ -1,6 +1,7 @@
 //! Calls and returns. A Lua function's call is inlined: only the recorder's base moves. The frames that the interpreter
 //! would have are in the snapshots.
 
+use perilune_interpreter::lua::call::is_plain;
 use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
 use perilune_runtime::lua::function::{LuaFunction, NativeFunction, Proto, Special};
 use perilune_runtime::lua::heap::Gc;
@@ -46,8 +47,18 @@ impl Recorder {
         if let Some(f) = callee.as_native() {
             return self.native(a, arguments, wanted, f);
         }
-        let Some(f) = self.call_of_value(a, arguments)?.as_lua_function() else { return Ok(Next::More) };
-        self.inline(a, arguments + 1, wanted, f, self.pc + 1, FrameKind::Call)
+        let found = self.call_of_value(a, arguments)?;
+        if let Some(f) = found.as_lua_function() {
+            return self.inline(a, arguments + 1, wanted, f, self.pc + 1, FrameKind::Call);
+        }
+        match found.as_native().filter(|f| is_plain(*f)) {
+            Some(f) => {
+                let function = self.get(a)?;
+                self.guard_native(function, f)?;
+                self.full_call(a, arguments + 1, wanted)
+            }
+            None => Err(Abort::Reason("call of something else than a function")),
+        }
     }
 
     /// A generic loop's call of its iterator, whose copy and arguments lie from `a` on.
@@ -394,9 +405,9 @@ impl Recorder {
                 self.results(self.at(a), wanted, &values);
                 return Ok(Next::More);
             }
-            if let Some(next) = self.bare_call(a, arguments, wanted, f)? {
-                return Ok(next);
-            }
+        }
+        if let Some(next) = self.bare_call(a, arguments, wanted, f)? {
+            return Ok(next);
         }
         match f.special() {
             Special::None => self.full_call(a, arguments, wanted),
@@ -430,8 +441,16 @@ impl Recorder {
         end
     }
 
-    /// Calls a native function with the interpreter's frames standing: it may do anything.
+    /// Calls a native function with the interpreter's frames standing: it may do anything, and its errors may end in the trace.
     pub(super) fn full_call(&mut self, a: usize, arguments: usize, wanted: i16) -> Rec<Next> {
+        match self.catching_call(a, arguments, wanted)? {
+            Some(next) => Ok(next),
+            None => self.plain_call(a, arguments, wanted),
+        }
+    }
+
+    /// Calls a native function with the interpreter's frames standing, whose errors lead out of the trace.
+    pub(super) fn plain_call(&mut self, a: usize, arguments: usize, wanted: i16) -> Rec<Next> {
         let answer = self.call_natively(H::CallNative, (a, arguments), wanted.into(), a)?;
         if wanted < 0 {
             // How many results there are is checked where they are used.
@@ -445,29 +464,33 @@ impl Recorder {
     /// Calls a native function for which no frames need to stand, if it is one: where it fails, or would call back, the interpreter
     /// executes the call again.
     fn bare_call(&mut self, a: usize, arguments: usize, wanted: i16, f: Gc<NativeFunction>) -> Rec<Option<Next>> {
-        let helper = match self.known(f) {
-            Some(Intrinsic::Changing) => H::CallChanging,
-            Some(Intrinsic::Repeatable) => H::CallBare,
-            _ => return Ok(None),
-        };
+        let Some(helper) = self.bare_helper(f) else { return Ok(None) };
         // A side trace that begins here is for what has failed like that.
-        let failed = self.length == 1 && matches!(self.origin, Origin::Exit { .. });
-        let w = self.proto.word(self.pc as usize);
-        let is_fixed = bc::op(w) == Op::Call && bc::b(w) != 0 && bc::c(w) != 0;
+        let (proto, pc) = (self.proto, self.pc);
+        let failed = self.length == 1 && matches!(self.origin, Origin::Exit { .. })
+            || self.prototypes.borrow_mut().of(proto).failing.contains(&pc);
         let calls_back = (1..=arguments).any(|i| self.actual(a + i).is_function());
-        if failed || !is_fixed || calls_back {
+        if failed || calls_back {
             return Ok(None);
         }
+        self.bare = true;
         let (first, end) = (self.at(a), self.arguments_in_memory(a, arguments));
+        // To be executed again, an open list of arguments ends where it does. A loop's iterator lies where nothing is alive before.
+        let w = self.proto.word(self.pc as usize);
+        self.open_top = (bc::takes_open_list(w) || bc::op(w) == Op::TForCall).then_some(end);
         self.snapshot_here();
+        self.open_top = None;
         self.b.args(first)?;
         let (register, count) = (self.b.int(first.into()), self.b.int(arguments as i64));
-        let wanted = self.b.int(wanted.into());
+        let results = self.b.int(wanted.into());
         let pc = self.b.ptr(self.entry_proto.code_ptr().wrapping_add(1).addr() as u64);
-        self.call_helper(helper, &[register, count, wanted, pc])?;
+        let answer = self.call_helper(helper, &[register, count, results, pc])?;
         self.b.plain(Ins::Unsync)?;
         for s in first..self.at(usize::from(self.proto.max_stack)).max(end) {
             self.forget_slot(s);
+        }
+        if wanted < 0 {
+            self.open_call = Some(OpenCall { to: first, answer });
         }
         Ok(Some(Next::More))
     }

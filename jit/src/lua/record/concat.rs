@@ -8,7 +8,7 @@ use perilune_runtime::lua::value::Value;
 
 use super::super::helpers::H;
 use super::super::ir::{Ref, Type};
-use super::meta::{Handler, fails};
+use super::meta::Handler;
 use super::{Abort, Next, Rec, Recorder};
 
 /// Most values that a helper concatenates.
@@ -63,7 +63,9 @@ impl Recorder {
             Some(handler) => Some(handler),
             None => self.handler(y.0, y.1, Event::Concat)?,
         };
-        let handler = handler.ok_or(fails("concatenation of something else than strings and numbers", x.1, y.1))?;
+        let Some(handler) = handler else {
+            return self.fail("concatenation of something else than strings and numbers", &[x, y]);
+        };
         if values.len() > 2 && handler.1.as_native().is_some() {
             return Err(Abort::Reason("native metamethod within a concatenation"));
         }

@@ -14,15 +14,14 @@ use perilune_runtime::lua::value::{Value, tag};
 
 use super::super::helpers::H;
 use super::super::ir::{Field, Op as Ins, Ref, Type};
-use super::meta::{Handler, fails};
+use super::meta::Handler;
 use super::{Abort, Next, Rec, Recorder};
 
 /// Most values that a look-up goes through.
 const MAX_CHAIN: usize = 64;
 
-fn no_table(actual: Value) -> Abort {
-    fails("index of something else than a table", actual, actual)
-}
+/// What fails where there is no table.
+const NO_TABLE: &str = "index of something else than a table";
 
 /// A table that the recording looks at: its reference and what it is.
 #[derive(Clone, Copy)]
@@ -47,10 +46,10 @@ enum Holder {
 }
 
 impl Recorder {
-    fn object(&self, r: Ref, actual: Value) -> Rec<Object> {
+    fn object(&mut self, r: Ref, actual: Value) -> Rec<Object> {
         match actual.as_table() {
             Some(table) => Ok(Object { r, table }),
-            None => Err(no_table(actual)),
+            None => self.fail(NO_TABLE, &[(r, actual)]),
         }
     }
 
@@ -143,7 +142,7 @@ impl Recorder {
     /// What `__index` leads to, guarded.
     fn index_holder(&mut self, (r, actual): (Ref, Value)) -> Rec<Holder> {
         let Some((r, found)) = self.handler(r, actual, Event::Index)? else {
-            return if actual.is_table() { Ok(Holder::Nothing) } else { Err(no_table(actual)) };
+            return if actual.is_table() { Ok(Holder::Nothing) } else { self.fail(NO_TABLE, &[(r, actual)]) };
         };
         if found.is_function() {
             return Ok(Holder::Function((r, found)));
@@ -278,7 +277,7 @@ impl Recorder {
                 let i = self.b.f2i(k)?;
                 self.index_integer(o, i, actual)
             }
-            tag::NIL => Err(Abort::Reason("key is nil")),
+            tag::NIL => Ok(Ref::NIL),
             _ => self.hashed_by(o, k, Self::type_of(o.table.get(key))?),
         }
     }
@@ -434,7 +433,9 @@ impl Recorder {
                 }
                 look(self, o)?;
             }
-            let (r, found) = self.handler(at.0, at.1, Event::NewIndex)?.ok_or(no_table(at.1))?;
+            let Some((r, found)) = self.handler(at.0, at.1, Event::NewIndex)? else {
+                return self.fail(NO_TABLE, &[at]);
+            };
             if found.is_function() {
                 return self.call_meta((r, found), &[at.0, k, value]);
             }
@@ -512,7 +513,10 @@ impl Recorder {
                 self.guard_value_is(k, key)?;
                 self.set_field(o, s, value)
             }
-            tag::NIL => Err(Abort::Reason("key is nil")),
+            tag::NIL => {
+                self.guard_no_event(o.r, o.table, Event::NewIndex)?;
+                Err(Abort::Fails("index is nil"))
+            }
             tag::FLOAT => match number::float_to_int(key.raw_float()) {
                 Some(i) => {
                     let k = self.b.f2i(k)?;

@@ -177,10 +177,13 @@ impl Recorder {
         let a = bc::a(w);
         let (init, limit, step) = (self.actual(a), self.actual(a + 1), self.actual(a + 2));
         if !(init.is_number() && limit.is_number() && step.is_number()) {
-            return Err(Abort::Reason("loop over something else than numbers"));
+            let operands = [(self.get(a)?, init), (self.get(a + 1)?, limit), (self.get(a + 2)?, step)];
+            return self.fail("loop over something else than numbers", &operands);
         }
         if step.as_number() == Some(0.0) {
-            return Err(Abort::Reason("loop with step zero"));
+            let (found, expected) = (self.get(a + 2)?, self.value_constant(step)?);
+            self.guard_value(found, expected)?;
+            return Err(Abort::Fails("loop with step zero"));
         }
         let by = self.loop_step(a + 2)?;
         if init.is_integer() && step.is_integer() {

@@ -22,12 +22,6 @@ const MAX_ARGUMENTS: usize = 8;
 /// A metamethod: its reference, and what it is.
 pub(super) type Handler = (Ref, Value);
 
-/// An operation that no metamethod does fails. What the message calls a table or a userdata, its metatable says.
-pub(super) fn fails(what: &'static str, x: Value, y: Value) -> Abort {
-    let is_named = |value: Value| matches!(value.tag(), tag::TABLE | tag::USERDATA);
-    if is_named(x) || is_named(y) { Abort::Reason(what) } else { Abort::Fails(what) }
-}
-
 impl Recorder {
     /// The metamethod of a value, guarded to be there or not.
     pub(super) fn handler(&mut self, r: Ref, actual: Value, event: Event) -> Rec<Option<Handler>> {
@@ -44,6 +38,20 @@ impl Recorder {
         let name = self.state().heap.names.event(event);
         let (r, found) = self.raw_field(meta, name)?;
         Ok(if found.is_nil() { None } else { Some((r, found)) })
+    }
+
+    /// An operation that no metamethod does fails. What the message calls a table or a userdata, its metatable says, which is guarded.
+    pub(super) fn fail<T>(&mut self, what: &'static str, operands: &[Handler]) -> Rec<T> {
+        for &(r, actual) in operands.iter().filter(|(_, v)| matches!(v.tag(), tag::TABLE | tag::USERDATA)) {
+            let Some(meta) = self.metatable(r, actual)? else { continue };
+            let name = self.state().heap.names.event(Event::Name);
+            let (name, found) = self.raw_field(meta, name)?;
+            if found.is_string() {
+                let expected = self.value_constant(found)?;
+                self.guard_value(name, expected)?;
+            }
+        }
+        Err(Abort::Fails(what))
     }
 
     /// The metatable of a value, guarded: tables and userdata have their own, all others one for each type.
@@ -92,9 +100,10 @@ impl Recorder {
     pub(super) fn binary_meta(&mut self, event: Event, x: (Ref, Value), y: (Ref, Value)) -> Rec<Next> {
         let handler = match self.handler(x.0, x.1, event)? {
             Some(handler) => handler,
-            None => {
-                self.handler(y.0, y.1, event)?.ok_or(fails("operation on something else than numbers", x.1, y.1))?
-            }
+            None => match self.handler(y.0, y.1, event)? {
+                Some(handler) => handler,
+                None => return self.fail("operation on something else than numbers", &[x, y]),
+            },
         };
         self.call_meta(handler, &[x.0, y.0])
     }
@@ -199,7 +208,9 @@ impl Recorder {
     pub(super) fn call_of_value(&mut self, a: usize, arguments: usize) -> Rec<Value> {
         let (r, actual) = (self.get(a)?, self.actual(a));
         let handler = self.handler(r, actual, Event::Call)?;
-        let (f, found) = handler.ok_or(fails("call of something else than a function", actual, actual))?;
+        let Some((f, found)) = handler else {
+            return self.fail("call of something else than a function", &[(r, actual)]);
+        };
         for i in (0..=arguments).rev() {
             let value = self.get(a + i)?;
             self.set(a + i + 1, value);

@@ -61,6 +61,7 @@ pub use call::LOOP_TRIES;
 pub use inherit::Inheritance;
 use live::{Liveness, Registers};
 use native::Intrinsics;
+use protect::CatchingCall;
 use slots::Slots;
 
 /// Most slots above the entry's base that a trace may use.
@@ -202,6 +203,8 @@ pub struct Recorded {
 pub struct Recorder {
     state: *mut State,
     thread: Gc<Thread>,
+    /// The coroutine that cannot yield.
+    main: Gc<Thread>,
     b: Builder,
     intrinsics: Rc<Intrinsics>,
     origin: Origin,
@@ -228,6 +231,12 @@ pub struct Recorder {
     raises: bool,
     /// The current instruction, which is no call of a native function, raises an error.
     fails: bool,
+    /// The native function that is executed now is called without frames, and no error of it can be recorded.
+    bare: bool,
+    /// The native function that is executed now, whose errors end in the trace.
+    catching: Option<CatchingCall>,
+    /// The handler of an error runs, until there are so many frames again.
+    resumes_at: Option<usize>,
     /// A native call that leaves an open list of results, to be looked at when it has been executed.
     open_call: Option<OpenCall>,
     /// A comparison whose outcome is to be looked at when it has been executed.
@@ -293,10 +302,11 @@ impl Recorder {
     fn new(setup: Setup, origin: Origin, entry: (u32, usize, Gc<Proto>), pc: u32) -> Recorder {
         let (entry_base, entry_depth, proto) = entry;
         // SAFETY: the state is alive while it is recorded, and the borrow ends here.
-        let thread = unsafe { (*setup.state).thread };
+        let (thread, main) = unsafe { ((*setup.state).thread, (*setup.state).main) };
         Recorder {
             state: setup.state,
             thread,
+            main,
             b: Builder::new(HELPERS, setup.passes).omitting(setup.omit),
             intrinsics: setup.intrinsics,
             origin,
@@ -316,6 +326,9 @@ impl Recorder {
             open_top: None,
             raises: false,
             fails: false,
+            bare: false,
+            catching: None,
+            resumes_at: None,
             open_call: None,
             open_condition: None,
             pending: 0,
@@ -545,6 +558,12 @@ impl Recorder {
         }
         let depth = self.thread.frames().len();
         let Some(frame) = self.thread.frames().last().copied() else { return Err(Abort::Reason("no frame")) };
+        if let Some(awaited) = self.resumes_at {
+            if depth > awaited {
+                return Ok(Next::More);
+            }
+            self.resumes_at = None;
+        }
         if !self.started && depth == self.entry_depth + 1 && matches!(self.origin, Origin::Return { .. }) {
             // The return itself.
             return Ok(Next::More);
@@ -555,7 +574,7 @@ impl Recorder {
             return Err(Abort::Reason("left the recorded frames"));
         }
         self.pc = self.proto.index_of(pc) as u32;
-        self.raises = false;
+        (self.raises, self.bare) = (false, false);
         if self.fails {
             return Err(Abort::Reason("no error"));
         }
@@ -569,6 +588,9 @@ impl Recorder {
             self.b.plain(Ins::Room)?;
             self.begin_loop()?;
         } else {
+            if let Some(call) = self.catching.take() {
+                self.call_returned(call)?;
+            }
             if let Some(open) = self.open_call.take() {
                 self.open_results(open)?;
             }
@@ -597,14 +619,6 @@ impl Recorder {
             }
             answer => answer,
         }
-    }
-
-    /// An error is on its way: whether what follows it has been recorded.
-    pub fn follows_error(&mut self) -> bool {
-        if std::mem::take(&mut self.fails) {
-            return self.catch_failure();
-        }
-        std::mem::take(&mut self.raises)
     }
 
     /// Marks the line that begins with this instruction, if one does. Coming back to the rest of a line from a call begins none;

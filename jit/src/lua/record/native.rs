@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
+use perilune_interpreter::lua::lib::is_match_iterator;
 use perilune_runtime::lua::function::NativeFunction;
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::state::State;
@@ -43,11 +44,18 @@ define_intrinsics! {
 
 /// Native functions that are not instructions of the trace, but can be called while no frames stand.
 const REPEATABLE: &[(&str, &[&str])] = &[
-    ("string", &["find", "format", "gsub", "lower", "match", "rep", "reverse", "unpack", "upper"]),
-    ("table", &["concat"]),
+    (
+        "string",
+        &[
+            "find", "format", "gmatch", "gsub", "lower", "match", "pack", "packsize", "rep", "reverse", "unpack",
+            "upper",
+        ],
+    ),
+    ("table", &["concat", "pack"]),
     ("math", &["fmod", "random", "tointeger", "type", "ult"]),
     ("utf8", &["char", "codepoint", "len", "offset"]),
     ("os", &["clock"]),
+    ("coroutine", &["isyieldable", "running", "status"]),
     ("", &["tonumber"]),
 ];
 /// As above, of functions that change a table.
@@ -93,6 +101,26 @@ impl Recorder {
     /// Is it a function that the recorder knows?
     pub(super) fn is_intrinsic(&self, f: Gc<NativeFunction>) -> bool {
         self.intrinsics.0.contains_key(&f.address())
+    }
+
+    /// How a native function is called for which no frames need to stand, if it is one. What is no instruction of the trace for its
+    /// arguments may be one.
+    pub(super) fn bare_helper(&self, f: Gc<NativeFunction>) -> Option<H> {
+        match self.known(f) {
+            None => is_match_iterator(f).then_some(H::CallBare),
+            Some(Intrinsic::Changing) => Some(H::CallChanging),
+            // They have effects, call functions that may yield, or always raise an error here.
+            Some(
+                Intrinsic::Insert
+                | Intrinsic::SetMetatable
+                | Intrinsic::Ipairs
+                | Intrinsic::Pairs
+                | Intrinsic::Assert
+                | Intrinsic::Error
+                | Intrinsic::DoFile,
+            ) => None,
+            Some(_) => Some(H::CallBare),
+        }
     }
 
     /// Records a call of a known function; none if it is not known, or not for these arguments.
