@@ -22,6 +22,7 @@ sessions! {
     variables_are_what_the_interpreter_has_at_the_same_line
     variables_are_what_the_interpreter_has_in_the_same_run
     variables_of_recursive_functions_and_coroutines_are_what_the_interpreter_has
+    variables_are_shown_whose_cells_were_not_made_and_what_else_was_not
     interpreted_lines_are_stopped_at_when_gdb_has_come_later
     a_compiled_loop_that_is_never_left_is_stopped_at_every_line
     gdb_attaches_to_a_running_script_and_reads_its_core
@@ -224,6 +225,31 @@ fn variables_are_what_the_interpreter_has_in_the_same_run(build: Build) {
 
 fn variables_of_recursive_functions_and_coroutines_are_what_the_interpreter_has(build: Build) {
     variables_agree(build, "calls.lua", &["3", "4", "6", "7", "8", "13", "14", "15", "25", "26", "27"], 50);
+}
+
+fn variables_are_shown_whose_cells_were_not_made_and_what_else_was_not(build: Build) {
+    let script = format!("{FOLDER}unbuilt.lua");
+    // As the program runs without gdb: at the moment when that comes, which may be one in which they are not declared.
+    let shows = |transcript: &str| {
+        let value = |name: &str| {
+            let line = transcript.lines().find_map(|line| line.strip_prefix(&format!("{name} = ")));
+            line.unwrap_or_default().to_owned()
+        };
+        let [i, n, half] = ["i", "n", "half"].map(|name| value(name).parse::<f64>().ok());
+        let are_known = i.is_some() && n == i.map(|i| i + 3.0) && half == i.map(|i| i / 2.0);
+        are_known && value("point") == "unbuilt table" && value("add") == "unbuilt function"
+    };
+    let mut seen = String::new();
+    for _ in 0..20 {
+        let Some(transcript) = build.attached(&[&script], &["shell sleep 0.3", "bt 1", "info locals", "kill"]) else {
+            return;
+        };
+        if shows(&transcript) {
+            return;
+        }
+        seen.push_str(&transcript);
+    }
+    panic!("never there:\n{seen}");
 }
 
 fn interpreted_lines_are_stopped_at_when_gdb_has_come_later(build: Build) {

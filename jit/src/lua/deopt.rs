@@ -9,8 +9,8 @@ use perilune_interpreter::lua::coroutine::{self, SwitchCall};
 use perilune_interpreter::lua::error::frame_proto;
 use perilune_interpreter::lua::exec::{self, function_below, function_slot};
 use perilune_runtime::lua::bytecode::{self as bc, Op};
-use perilune_runtime::lua::function::Proto;
-use perilune_runtime::lua::heap::Gc;
+use perilune_runtime::lua::function::{Cell, LuaFunction, Proto};
+use perilune_runtime::lua::heap::{Gc, Heap, OutOfMemory};
 use perilune_runtime::lua::state::State;
 use perilune_runtime::lua::table::Table;
 use perilune_runtime::lua::thread::{Frame, FrameKind, frame_flag};
@@ -20,7 +20,7 @@ use perilune_runtime::lua::value::Value;
 use super::ir::{Ir, Ref};
 use super::record::live::{Liveness, Registers};
 use super::returns::{FIXED, ReturnPlace};
-use super::snapshot::{ExitMode, Snapshot, TableParts};
+use super::snapshot::{ExitMode, Parts, Snapshot};
 
 /// The number of results of `pairs`.
 pub const PAIRS_RESULTS: u16 = 3;
@@ -260,48 +260,95 @@ pub fn set_results(state: &mut State, first: u8, count: u16) {
     state.set_top(base + usize::from(first) + usize::from(count));
 }
 
-/// The values of an exit together with the objects that were built for it.
+/// The values of an exit together with the objects that were built for it, by address.
 struct WithBuilt<'a> {
     values: &'a dyn Values,
-    built: Vec<(Ref, Gc<Table>)>,
+    built: Vec<(Ref, usize)>,
 }
 
 impl Values for WithBuilt<'_> {
     fn payload(&self, r: Ref) -> u64 {
         match self.built.iter().find(|(object, _)| *object == r) {
-            Some((_, table)) => table.address() as u64,
+            Some((_, address)) => *address as u64,
             None => self.values.payload(r),
         }
     }
 }
 
+/// The payload of a value as it is at an exit.
+fn payload_at(ir: &Ir, r: Ref, values: &dyn Values) -> u64 {
+    ir.constant(r).map_or_else(|| values.payload(r), |c| c.payload())
+}
+
 /// A value as it is at an exit.
 fn value_at(ir: &Ir, r: Ref, values: &dyn Values) -> Value {
-    let payload = ir.constant(r).map_or_else(|| values.payload(r), |c| c.payload());
     // SAFETY: the value is of its type: the trace has computed or checked it.
-    unsafe { Value::from_raw(ir.ty(r).tag(), payload) }
+    unsafe { Value::from_raw(ir.ty(r).tag(), payload_at(ir, r, values)) }
+}
+
+/// An object of an exit.
+///
+/// # Safety
+/// There must be one of this type at the address: a constant of the trace, which keeps it alive, a value of the trace, or one that was
+/// built.
+unsafe fn object_at<T>(address: u64) -> Gc<T> {
+    // SAFETY: the caller's promise.
+    unsafe { Gc::from_raw(std::ptr::with_exposed_provenance_mut(address as usize)) }
 }
 
 /// Builds the unbuilt objects of a snapshot. Those that refer to one another may do so in any way, so all are made first.
 fn build<'a>(state: &mut State, ir: &Ir, snapshot: &Snapshot, values: &'a dyn Values) -> WithBuilt<'a> {
-    let (snapshots, heap) = (&ir.snapshots, &mut state.heap);
-    let tables = || {
+    let snapshots = &ir.snapshots;
+    let objects = || {
         let objects = snapshots.objects(snapshot).iter();
-        objects.filter_map(|o| Some((o.object, TableParts::new(snapshots.parts(o))?)))
+        objects.filter_map(|o| Some((o.object, Parts::new(ir.ty(o.object), snapshots.parts(o))?)))
     };
-    let built = tables().map(|(object, parts)| (object, heap.overdrawn_table(parts.slots.len()))).collect();
-    let values = WithBuilt { values, built };
-    let pointer = |r: Ref| ir.constant(r).map_or(0, |c| c.payload() as usize);
-    for ((_, parts), (_, table)) in tables().zip(&values.built) {
-        // SAFETY: constants of the trace, which keeps shape and metatable alive.
-        let (shape, meta) = unsafe {
-            let shape = Gc::from_raw(std::ptr::with_exposed_provenance_mut(pointer(parts.shape)));
-            let meta = pointer(parts.meta);
-            (shape, (meta != 0).then(|| Gc::from_raw(std::ptr::with_exposed_provenance_mut(meta))))
-        };
-        table.assemble(shape, meta, parts.slots.iter().map(|r| value_at(ir, *r, &values)));
+    let make = |(object, parts)| (object, state.heap.overdraw(|heap| make(heap, ir, parts)));
+    let values = WithBuilt { values, built: objects().map(make).collect() };
+    for ((_, parts), (_, address)) in objects().zip(&values.built) {
+        complete(ir, *address as u64, parts, &values);
     }
     values
+}
+
+/// Makes an object, which is to be completed. Answers its address.
+fn make(heap: &mut Heap, ir: &Ir, parts: Parts<'_>) -> Result<usize, OutOfMemory> {
+    Ok(match parts {
+        Parts::Table(table) => heap.table(table.slots.len(), 0)?.address(),
+        Parts::Cell(_) => heap.cell(Value::NIL)?.address(),
+        Parts::Function(function) => {
+            let proto = ir.constant(function.proto).map_or(0, |c| c.payload());
+            // SAFETY: a prototype that is a constant.
+            heap.open_lua_function(unsafe { object_at(proto) }, function.cells.len())?.address()
+        }
+    })
+}
+
+/// Gives an object that was just made its parts.
+fn complete(ir: &Ir, address: u64, parts: Parts<'_>, values: &dyn Values) {
+    match parts {
+        Parts::Table(parts) => {
+            // SAFETY: a table that was built, a shape and perhaps a metatable that are constants.
+            let (table, shape, meta) = unsafe {
+                let [shape, meta] = [parts.shape, parts.meta].map(|r| payload_at(ir, r, values));
+                let table: Gc<Table> = object_at(address);
+                (table, object_at(shape), (meta != 0).then(|| object_at(meta)))
+            };
+            table.assemble(shape, meta, parts.slots.iter().map(|r| value_at(ir, *r, values)));
+        }
+        Parts::Cell(value) => {
+            // SAFETY: a cell that was built.
+            let cell: Gc<Cell> = unsafe { object_at(address) };
+            cell.init(value_at(ir, value, values));
+        }
+        Parts::Function(parts) => {
+            // SAFETY: a function that was built, and cells that were built or are values of the trace.
+            unsafe {
+                let function: Gc<LuaFunction> = object_at(address);
+                function.close(parts.cells.iter().map(|r| object_at(payload_at(ir, *r, values))));
+            }
+        }
+    }
 }
 
 /// Rebuilds the frames, and says how the interpreter goes on.

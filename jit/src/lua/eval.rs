@@ -228,7 +228,7 @@ impl Machine<'_> {
                         Width::U64 => read(address),
                     })
                 }
-                (Op::Upval, _) => Some(read(self.get(inst.a) + field::FUNCTION_CELLS as u64 + 8 * u64::from(inst.b.0))),
+                (Op::Upval, _) => Some(read(self.upvalue(inst))),
                 (Op::Byte, _) => Some(read::<u8>(self.get(inst.a).wrapping_add(self.get(inst.b))).into()),
                 (_, Alias::Array | Alias::ArrayTag) => self.load_element(inst),
                 (Op::Vtag | Op::Ctag, _) => Some(read::<u8>(self.place(inst) + field::VALUE_TAG as u64).into()),
@@ -266,6 +266,11 @@ impl Machine<'_> {
         }
     }
 
+    /// Where the cell of an upvalue is told.
+    fn upvalue(&self, inst: &Inst) -> u64 {
+        self.get(inst.a) + field::FUNCTION_CELLS as u64 + 8 * u64::from(inst.b.0)
+    }
+
     /// Where the tag of an element lies: behind the payloads that the array has room for.
     fn tag_place(&self, inst: &Inst) -> u64 {
         self.get(inst.a).wrapping_add(8 * self.get(inst.c)).wrapping_add(self.get(inst.b))
@@ -285,6 +290,7 @@ impl Machine<'_> {
                         Width::U64 => write(address, value),
                     }
                 }
+                Op::Ustore => write(self.upvalue(inst), self.get(inst.c)),
                 Op::Astore => write(self.get(inst.a).wrapping_add(8 * self.get(inst.b)), self.get(inst.c)),
                 Op::Asettag => write(self.tag_place(inst), inst.base().tag()),
                 Op::Barrier => self.host.barrier(self.get(inst.a)),

@@ -10,7 +10,7 @@ use perilune_interpreter::lua::call::{
     call_bare as bare, call_handler_nested, call_plain, close_nested, pcall_plain, place_results,
 };
 use perilune_interpreter::lua::exec::rounds;
-use perilune_runtime::lua::function::{Cell, LuaFunction, NativeFunction, Proto, Special};
+use perilune_runtime::lua::function::{NativeFunction, Proto, Special};
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::number;
 use perilune_runtime::lua::state::State;
@@ -134,14 +134,14 @@ define_helpers! {
     Log = log, [Float] -> Float, Leaf, Access::Pure, Never;
     /// A shift to the left by any count.
     ShiftLeft = shift_left, [Int Int] -> Int, Leaf, Access::Pure, Never;
-    /// A new cell with a value.
-    CellNew = cell_new, [Void Int] -> Cell, Allocating, Access::Fresh, Zero;
-    /// `CellNew` of a float.
-    CellNewF = cell_new_f, [Float] -> Cell, Allocating, Access::Fresh, Zero;
-    /// A closure of a prototype; its upvalues come from the enclosing function and from cells in registers, here the first three.
-    ClosureNew = closure_new, [Ptr Function Void Void Void] -> Function, Allocating, Access::Fresh, Zero;
-    /// More of a new closure's cells from registers: those from the so manieth on, up to three.
-    Capture = capture, [Function Int Void Void Void] -> Int, Leaf, Access::Writes(Alias::Upvalue.bit()), Never;
+    /// A new cell, which holds nil.
+    CellNew = cell_new, [] -> Cell, Allocating, Access::Fresh, Zero;
+    /// `CellNew` where nothing may fail: what the parent trace has left unbuilt.
+    CellBuilt = cell_built, [] -> Cell, Allocating, Access::Fresh, Never;
+    /// A closure of a prototype with so many upvalues, whose cells are stored next.
+    ClosureNew = closure_new, [Ptr Int] -> Function, Allocating, Access::Fresh, Zero;
+    /// `ClosureNew` where nothing may fail.
+    ClosureBuilt = closure_built, [Ptr Int] -> Function, Allocating, Access::Fresh, Never;
     /// The slot of the variable to be closed next, if it is one from this slot on, else -1. Slots are relative to the top frame's base.
     Closing = closing, [Int] -> Int, Leaf, Access::Reads(Alias::Lookup.bit()), Never;
     /// A slot's variable is to be closed.
@@ -239,7 +239,7 @@ macro_rules! helpers {
 helpers! {
     fn table_new(state, named: i64, elements: i64, shape: u64) -> u64 { object(state.heap.table(named as usize, elements as usize)) }
     fn table_built(state, named: i64, elements: i64, shape: u64) -> u64 {
-        state.heap.overdrawn_table(named as usize).address() as u64
+        state.heap.overdraw(|heap| heap.table(named as usize, 0)).address() as u64
     }
     fn set_int(state, t: Gc<Table>, k: i64, v: u64, tag: u64) -> i64 {
         let result = t.set_int(&mut state.heap, k, value(v, tag)).map_err(SetError::from);
@@ -353,30 +353,13 @@ helpers! {
     fn exp(state, a: f64) -> f64 { a.exp() }
     fn log(state, a: f64) -> f64 { a.ln() }
     fn shift_left(state, a: i64, b: i64) -> i64 { number::shift_left(a, b) }
-    fn cell_new(state, v: u64, tag: u64) -> u64 { object(state.heap.cell(value(v, tag))) }
-    fn cell_new_f(state, v: f64) -> u64 { object(state.heap.cell(Value::float(v))) }
-    fn closure_new(state, proto: Gc<Proto>, parent: Gc<LuaFunction>, a: *mut Cell, b: *mut Cell, c: *mut Cell) -> u64 {
-        let mut registers = [a, b, c].into_iter();
-        let cells: Vec<Gc<Cell>> = proto.upvalues.iter().map(|u| {
-            if u.in_register {
-                // Further ones get there by `capture` at once.
-                let cell = registers.next().unwrap_or(a);
-                // SAFETY: the recorder passes a cell for each of the first three.
-                unsafe { Gc::from_raw(cell) }
-            } else {
-                parent.cells()[usize::from(u.index)]
-            }
-        }).collect();
-        object(state.heap.lua_function(proto, cells.into_iter()))
+    fn cell_new(state) -> u64 { object(state.heap.cell(Value::NIL)) }
+    fn cell_built(state) -> u64 { state.heap.overdraw(|heap| heap.cell(Value::NIL)).address() as u64 }
+    fn closure_new(state, proto: Gc<Proto>, upvalues: i64) -> u64 {
+        object(state.heap.open_lua_function(proto, upvalues as usize))
     }
-    fn capture(state, f: Gc<LuaFunction>, first: i64, a: *mut Cell, b: *mut Cell, c: *mut Cell) -> i64 {
-        let proto = f.proto();
-        let captured = proto.upvalues.iter().enumerate().filter(|(_, u)| u.in_register).skip(first as usize);
-        for ((at, _), cell) in captured.zip([a, b, c]) {
-            // SAFETY: the recorder passes a cell for each.
-            f.set_cell(&mut state.heap, at, unsafe { Gc::from_raw(cell) });
-        }
-        0
+    fn closure_built(state, proto: Gc<Proto>, upvalues: i64) -> u64 {
+        state.heap.overdraw(|heap| heap.open_lua_function(proto, upvalues as usize)).address() as u64
     }
     fn closing(state, level: i64) -> i64 {
         let base = base(state) as i64;

@@ -9,7 +9,7 @@
 //! ([`super::opt::sink`]). The snapshot says of what parts it consists at that point; the exit builds it.
 #![forbid(unsafe_code)]
 
-use super::ir::Ref;
+use super::ir::{Ref, Type};
 use std::ops::Range;
 
 /// How the interpreter goes on after an exit.
@@ -186,24 +186,46 @@ pub struct Unbuilt {
     part_count: u16,
 }
 
-/// The parts of an unbuilt table: constants, and the values of all its slots.
+/// What an unbuilt object consists of: constants, and values, which may be unbuilt objects in their turn.
+#[derive(Clone, Copy, Debug)]
+pub enum Parts<'a> {
+    /// A table.
+    Table(TableParts<'a>),
+    /// A cell: what it holds.
+    Cell(Ref),
+    /// A Lua function.
+    Function(FunctionParts<'a>),
+}
+
+/// The parts of an unbuilt table.
 #[derive(Clone, Copy, Debug)]
 pub struct TableParts<'a> {
     /// Its shape.
     pub shape: Ref,
     /// Its metatable; a pointer to null if there is none.
     pub meta: Ref,
-    /// The values of its slots; there are no others. May be unbuilt objects in their turn.
+    /// The values of its slots; there are no others.
     pub slots: &'a [Ref],
 }
 
-impl<'a> TableParts<'a> {
-    /// From the parts in their order.
-    pub fn new(parts: &'a [Ref]) -> Option<TableParts<'a>> {
-        match parts {
-            [shape, meta, slots @ ..] => Some(TableParts { shape: *shape, meta: *meta, slots }),
-            _ => None,
-        }
+/// The parts of an unbuilt Lua function.
+#[derive(Clone, Copy, Debug)]
+pub struct FunctionParts<'a> {
+    /// Its prototype.
+    pub proto: Ref,
+    /// Its upvalues' cells.
+    pub cells: &'a [Ref],
+}
+
+impl<'a> Parts<'a> {
+    /// Of an object of a type, from the parts in their order.
+    pub fn new(ty: Type, parts: &'a [Ref]) -> Option<Parts<'a>> {
+        Some(match (ty, parts) {
+            (Type::Table, [shape, meta, slots @ ..]) => Parts::Table(TableParts { shape: *shape, meta: *meta, slots }),
+            (Type::Cell, [value]) => Parts::Cell(*value),
+            (Type::Function, [proto, cells @ ..]) => Parts::Function(FunctionParts { proto: *proto, cells }),
+            _ => return None,
+        })
     }
 }
 

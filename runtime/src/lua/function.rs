@@ -40,6 +40,11 @@ impl Cell {
 }
 
 impl Gc<Cell> {
+    /// Says what a cell holds that was just made.
+    pub fn init(self, value: Value) {
+        self.value.set(value);
+    }
+
     /// Changes what it holds.
     #[inline(always)]
     pub fn set(self, heap: &mut Heap, value: Value) {
@@ -49,6 +54,9 @@ impl Gc<Cell> {
         }
     }
 }
+
+/// Most upvalues of a function.
+pub const MAX_UPVALUES: usize = 255;
 
 /// A function written in Lua: a prototype and its upvalues' cells, which lie behind this head.
 #[repr(C)]
@@ -62,6 +70,7 @@ const FIRST_CELL: usize = size_of::<LuaFunction>();
 
 impl LuaFunction {
     pub(super) const PROTO_OFFSET: usize = std::mem::offset_of!(LuaFunction, proto);
+    pub(super) const COUNT_OFFSET: usize = std::mem::offset_of!(LuaFunction, count);
     pub(super) const CELLS_OFFSET: usize = FIRST_CELL;
 
     /// Its prototype.
@@ -89,6 +98,16 @@ impl LuaFunction {
 }
 
 impl Gc<LuaFunction> {
+    /// Gives a function that was just made its upvalues' cells, as many as it has.
+    #[inline]
+    pub fn close(self, cells: impl ExactSizeIterator<Item = Gc<Cell>>) {
+        assert!(cells.len() == self.count as usize);
+        for (i, cell) in cells.take(self.count as usize).enumerate() {
+            // SAFETY: the cells lie behind the head.
+            unsafe { self.as_ptr().add(1).cast::<Gc<Cell>>().add(i).write(cell) };
+        }
+    }
+
     /// Exchanges an upvalue's cell. The index is below the number of upvalues.
     pub fn set_cell(self, heap: &mut Heap, index: usize, cell: Gc<Cell>) {
         assert!(index < self.count as usize);
@@ -488,14 +507,19 @@ impl Heap {
         proto: Gc<Proto>,
         cells: impl ExactSizeIterator<Item = Gc<Cell>>,
     ) -> Result<Gc<LuaFunction>, OutOfMemory> {
-        let count = cells.len();
-        let f = self.allocate(FIRST_CELL + count * 8)?.cast::<LuaFunction>();
+        let f = self.open_lua_function(proto, cells.len())?;
+        f.close(cells);
+        Ok(f)
+    }
+
+    /// A Lua function with so many upvalues, whose cells are undefined; the caller must write all of them before the next
+    /// safepoint, and before anybody looks.
+    #[inline]
+    pub fn open_lua_function(&mut self, proto: Gc<Proto>, upvalues: usize) -> Result<Gc<LuaFunction>, OutOfMemory> {
+        let f = self.allocate(FIRST_CELL + upvalues * 8)?.cast::<LuaFunction>();
         // SAFETY: the cell has room for the head and the pointers behind it, and is ours.
         unsafe {
-            f.write(LuaFunction { header: Header::new(Kind::LuaFunction), proto, count: count as u32 });
-            for (i, cell) in cells.enumerate() {
-                f.add(1).cast::<Gc<Cell>>().add(i).write(cell);
-            }
+            f.write(LuaFunction { header: Header::new(Kind::LuaFunction), proto, count: upvalues as u32 });
             Ok(Gc::from_raw(f))
         }
     }

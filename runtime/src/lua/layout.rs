@@ -68,10 +68,18 @@ pub const STRING_DATA: usize = Str::DATA_OFFSET;
 
 /// The prototype of a Lua function.
 pub const FUNCTION_PROTO: usize = LuaFunction::PROTO_OFFSET;
+/// The number of a Lua function's upvalues, 32 bits.
+pub const FUNCTION_COUNT: usize = LuaFunction::COUNT_OFFSET;
+/// The first four bytes of a new Lua function's header. The other four are zeros.
+pub const NEW_FUNCTION: i32 = Kind::LuaFunction as i32;
 /// The first of a Lua function's cells: pointers.
 pub const FUNCTION_CELLS: usize = LuaFunction::CELLS_OFFSET;
 /// The Rust function of a native function.
 pub const NATIVE_FUNCTION: usize = NativeFunction::FUNCTION_OFFSET;
+/// Bytes of a cell.
+pub const CELL_SIZE: usize = size_of::<Cell>();
+/// The first four bytes of a new cell's header. The other four are zeros.
+pub const NEW_CELL: i32 = Kind::Cell as i32;
 /// The value in a cell.
 pub const CELL_VALUE: usize = Cell::VALUE_OFFSET;
 

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
+use perilune_runtime::lua::function::MAX_UPVALUES;
 use perilune_runtime::lua::prototype::{Constant, Prototype};
 use perilune_runtime::lua::string::MAX_SHORT;
 
@@ -75,7 +76,7 @@ impl<'a> Code<'a> {
             "invalid number of registers",
         )?;
         claim(f.max_stack >= 1, "invalid number of registers")?;
-        claim(f.upvalues.len() <= 255, "too many upvalues")?;
+        claim(f.upvalues.len() <= MAX_UPVALUES, "too many upvalues")?;
         claim(f.lines.is_empty() || f.lines.len() == f.code.len(), "wrong number of lines")?;
         let first = bc::op(self.word(0)) == Op::VarArgPrep;
         claim(first == f.is_vararg, "extra arguments are not prepared for")?;

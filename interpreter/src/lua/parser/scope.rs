@@ -11,11 +11,10 @@ use super::super::ast::{
 use super::super::source::Parsed;
 use super::super::symbol::Symbol;
 use super::Parser;
+use perilune_runtime::lua::function::MAX_UPVALUES;
 
 /// Limit on local variables of a function that are alive at once.
 const MAX_LOCALS: usize = 200;
-/// Limit on upvalues of a function.
-pub(super) const MAX_UPVALUES: usize = 255;
 
 /// A function that is being read.
 pub(super) struct FunctionScope {

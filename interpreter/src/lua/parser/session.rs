@@ -8,8 +8,8 @@
 use super::super::ast::{Attribute, Capture, Expr, ExprId, Local, LocalId, Span, StatKind, Upvalue};
 use super::super::source::Parsed;
 use super::super::symbol::Symbol;
-use super::scope::MAX_UPVALUES;
 use super::{Parser, finish_list};
+use perilune_runtime::lua::function::MAX_UPVALUES;
 
 /// A variable of a session.
 #[derive(Clone, PartialEq, Eq, Debug)]

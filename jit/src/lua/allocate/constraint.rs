@@ -122,7 +122,7 @@ fn find_shape(ir: &Ir, inst: &Inst, features: Features) -> Shape {
 
 /// Whether code does at once what a call would do.
 pub fn is_in_place(ir: &Ir, inst: &Inst) -> bool {
-    ir.small_table(inst).is_some()
+    ir.made(inst).is_some()
 }
 
 /// Whether an operation may need registers for itself; those that do are few.
@@ -246,7 +246,7 @@ fn memory(ir: &Ir, inst: &Inst) -> Shape {
             let second = if fits_immediate(ir, inst.b) { Want::Imm } else { Want::Reg };
             binary(inst.a, inst.b, [Want::Reg, second])
         }
-        Op::Fstore | Op::Vstore => binary(inst.a, inst.c, [Want::Reg, stored(ir, inst.c)]),
+        Op::Fstore | Op::Vstore | Op::Ustore => binary(inst.a, inst.c, [Want::Reg, stored(ir, inst.c)]),
         Op::Aload | Op::Atag | Op::Asettag | Op::Astore => {
             let tagged = inst.op != Op::Astore && !inst.c.is_none();
             let third = match inst.op {

@@ -29,6 +29,10 @@ impl Emitter<'_> {
                 let disp = layout::FUNCTION_CELLS as i32 + 8 * i32::from(inst.b.0);
                 self.load(assigned, Mem::at(Self::reg(first), disp));
             }
+            Op::Ustore => {
+                let disp = layout::FUNCTION_CELLS as i32 + 8 * i32::from(inst.b.0);
+                self.store_payload(Mem::at(Self::reg(first), disp), second);
+            }
             Op::Byte => {
                 let place = match self.immediate(second) {
                     Some(disp) => Mem::at(Self::reg(first), disp),

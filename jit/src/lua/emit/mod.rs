@@ -11,7 +11,7 @@
 //! | --- | --- |
 //! | `arithmetic` | numbers |
 //! | `memory` | loads and stores, the write barrier |
-//! | `objects` | new tables |
+//! | `objects` | new tables, cells and functions |
 //! | `guard` | comparisons, interrupt and collection checks, exits |
 //! | `call` | calls of helpers, the stores and frames of full calls |
 //! | `frames` | the ends of traces that go on in another frame |
@@ -133,12 +133,8 @@ pub fn bound(ir: &Ir, allocation: &Allocation, stress: bool) -> usize {
     let entries: usize = allocation.points.iter().map(|p| p.locations.len()).sum();
     let moves = allocation.after.len() + allocation.entry.len() + allocation.back_edge.len() + entries;
     let inst = if stress { 96 } else { 80 };
-    let tables = ir.insts.iter().filter(|inst| ir.small_table(inst).is_some()).count();
-    1024 + tables * 256
-        + ir.insts.len() * inst
-        + moves * 24
-        + ir.consts.len() * 8
-        + stubs_bound(allocation.points.len())
+    let made = ir.insts.iter().filter(|inst| ir.made(inst).is_some()).count();
+    1024 + made * 256 + ir.insts.len() * inst + moves * 24 + ir.consts.len() * 8 + stubs_bound(allocation.points.len())
 }
 
 /// Emits the code of a trace.
@@ -302,8 +298,8 @@ impl Emitter<'_> {
             Op::F2i => self.float_to_int(inst, assigned),
             Op::I2f => self.int_to_float(assigned),
             Op::Padd => self.add(assigned),
-            Op::Call => match self.ir.small_table(inst) {
-                Some(table) => self.small_table(inst, table, assigned),
+            Op::Call => match self.ir.made(inst) {
+                Some(made) => self.make(inst, made, assigned),
                 None => self.call(at, inst, assigned),
             },
             Op::Sync => self.sync(assigned),
@@ -317,6 +313,7 @@ impl Emitter<'_> {
             | Op::Fload
             | Op::Fstore
             | Op::Upval
+            | Op::Ustore
             | Op::Aload
             | Op::Astore
             | Op::Atag

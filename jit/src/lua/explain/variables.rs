@@ -32,8 +32,9 @@ const THREAD: usize = 19;
 const CELL: usize = 20;
 const LENGTH: usize = 21;
 const PROTO_POINTER: usize = 22;
-/// A table that the trace has not made.
-const UNBUILT: usize = 23;
+/// A table and a function that the trace has not made.
+const UNBUILT_TABLE: usize = 23;
+const UNBUILT_FUNCTION: usize = 24;
 
 const TEXT: (u64, u64) = (layout::STRING_LEN as u64, layout::STRING_DATA as u64);
 
@@ -88,6 +89,7 @@ pub const TYPES: &[types::Type] = &[
     types::Type::Unsigned("length", 4),
     types::Type::Pointer(PROTO),
     types::Type::Unit("unbuilt table"),
+    types::Type::Unit("unbuilt function"),
 ];
 
 /// The types of what lies in slots of the stack, as far as the trace has found them there or stored it.
@@ -256,12 +258,18 @@ impl Explained<'_> {
         base + i16::from(local.register)
     }
 
-    /// What the snapshot says of a slot; none: it is right in memory.
+    /// What the snapshot says of a slot, or of what the cell holds that would lie there; none: it is right in memory.
     fn value(&self, stretch: &Stretch, slot: i16) -> Option<Ref> {
-        let snapshots = &self.trace.ir.snapshots;
+        let ir = &self.trace.ir;
+        let snapshots = &ir.snapshots;
         let snapshot = (stretch.snapshot < snapshots.len()).then(|| snapshots.get(stretch.snapshot))?;
         let slots = snapshots.slots(snapshot);
-        slots.binary_search_by_key(&slot, |s| s.slot).ok().map(|n| slots[n].value)
+        let r = slots.binary_search_by_key(&slot, |s| s.slot).ok().map(|n| slots[n].value)?;
+        if ir.ty(r) == Type::Cell && ir.is_unbuilt(r) {
+            let cell = snapshots.objects(snapshot).iter().find(|unbuilt| unbuilt.object == r)?;
+            return snapshots.parts(cell).first().copied();
+        }
+        Some(r)
     }
 
     fn typed(&self, stretch: &Stretch, depth: usize, local: usize, variable: &LocalVariable) -> Visible {
@@ -280,7 +288,10 @@ impl Explained<'_> {
 
     fn ty(&self, stretch: &Stretch, slot: i16, local: &LocalVariable) -> usize {
         match self.value(stretch, slot) {
-            Some(r) if self.trace.ir.is_unbuilt(r) => UNBUILT,
+            Some(r) if self.trace.ir.is_unbuilt(r) => match self.trace.ir.ty(r) {
+                Type::Function => UNBUILT_FUNCTION,
+                _ => UNBUILT_TABLE,
+            },
             Some(r) if self.trace.ir.ty(r) == Type::Cell => VALUE,
             Some(r) => self.trace.ir.ty(r) as usize,
             None if local.in_cell => VALUE,

@@ -410,6 +410,10 @@ impl Builder {
     pub fn upval(&mut self, function: Ref, n: u16) -> Result<Ref, BuildError> {
         self.op(Op::Upval, Type::Cell, function, Ref(n), Ref::NONE)
     }
+    /// Gives a Lua function that was just made the cell of upvalue `n`.
+    pub fn ustore(&mut self, function: Ref, n: u16, cell: Ref) -> Result<Ref, BuildError> {
+        self.op(Op::Ustore, Type::Void, function, Ref(n), cell)
+    }
     /// Element `index` (from 0) of array memory whose elements are known to have type `ty`.
     pub fn aload(&mut self, array: Ref, index: Ref, ty: Type) -> Result<Ref, BuildError> {
         self.load(Inst::new(Op::Aload, Ty::new(ty), array, index, Ref::NONE))

@@ -92,7 +92,21 @@ impl Helper {
 
     /// Whether it makes an empty table, from the numbers of named fields and elements to make room for, and the shape.
     pub fn makes_table(&self) -> bool {
-        self.access == Access::Fresh && self.args == [Type::Int, Type::Int, Type::Ptr] && self.result == Type::Table
+        self.makes(&[Type::Int, Type::Int, Type::Ptr], Type::Table)
+    }
+
+    /// Whether it makes a cell that holds nil.
+    pub fn makes_cell(&self) -> bool {
+        self.makes(&[], Type::Cell)
+    }
+
+    /// Whether it makes a Lua function, from its prototype and the number of its upvalues, whose cells are to be stored at once.
+    pub fn makes_function(&self) -> bool {
+        self.makes(&[Type::Ptr, Type::Int], Type::Function)
+    }
+
+    fn makes(&self, args: &[Type], result: Type) -> bool {
+        self.access == Access::Fresh && self.args == args && self.result == result
     }
 
     /// Whether equal calls may be computed once.

@@ -29,6 +29,7 @@ use super::snapshot::{Snapshot, Snapshots};
 pub use field::{Field, Width};
 pub use helper::{Access, Args, CAUGHT, Class, Failure, Helper};
 pub use op::{Alias, Effect, Op, Operand, TypeRule};
+use perilune_runtime::lua::function::MAX_UPVALUES;
 use perilune_runtime::lua::table::MAX_INLINE;
 use perilune_runtime::lua::value::tag;
 
@@ -399,13 +400,25 @@ impl Link {
     }
 }
 
-/// A table without array, whose slots lie in its own cell.
+/// An object that lies in one cell of the heap, as it is when a trace has just made it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SmallTable {
-    /// How many slots there are.
-    pub slots: usize,
-    /// The shape that it is made with, a constant.
-    pub shape: Ref,
+pub enum Made {
+    /// A table without array, whose slots lie in its own cell.
+    Table {
+        /// How many slots there are.
+        slots: usize,
+        /// The shape that it is made with, a constant.
+        shape: Ref,
+    },
+    /// The cell of a captured variable.
+    Cell,
+    /// A Lua function.
+    Function {
+        /// Its prototype, a constant.
+        proto: Ref,
+        /// How many upvalues it has.
+        upvalues: usize,
+    },
 }
 
 /// The IR of a trace.
@@ -474,16 +487,25 @@ impl Ir {
     pub fn helper(&self, call: &Inst) -> &'static Helper {
         &self.helpers[call.b.0 as usize]
     }
-    /// The table that an instruction makes, if all of it lies in one cell of the heap.
+    /// The object that an instruction makes, if all of it lies in one cell of the heap.
     #[inline]
-    pub fn small_table(&self, inst: &Inst) -> Option<SmallTable> {
-        if inst.op == Op::Call && self.helper(inst).makes_table() { self.small_table_of(inst) } else { None }
+    pub fn made(&self, inst: &Inst) -> Option<Made> {
+        if inst.op == Op::Call && self.helper(inst).access == Access::Fresh { self.made_by(inst) } else { None }
     }
-    fn small_table_of(&self, inst: &Inst) -> Option<SmallTable> {
-        let args = self.call_args(inst);
+    fn made_by(&self, inst: &Inst) -> Option<Made> {
+        let (helper, args) = (self.helper(inst), self.call_args(inst));
+        if helper.makes_cell() {
+            return Some(Made::Cell);
+        }
+        if helper.makes_function() {
+            let upvalues = self.int(args[1]).filter(|count| (0..=MAX_UPVALUES as i64).contains(count))?;
+            return args[0].is_const().then_some(Made::Function { proto: args[0], upvalues: upvalues as usize });
+        }
+        if !helper.makes_table() || self.int(args[1]) != Some(0) || !args[2].is_const() {
+            return None;
+        }
         let slots = self.int(args[0]).filter(|slots| (0..=MAX_INLINE as i64).contains(slots))?;
-        (self.int(args[1]) == Some(0) && args[2].is_const())
-            .then_some(SmallTable { slots: slots as usize, shape: args[2] })
+        Some(Made::Table { slots: slots as usize, shape: args[2] })
     }
     /// Whether an exit here without need does no harm: the interpreter executes again what had no effects.
     pub fn can_be_forced(&self, inst: &Inst) -> bool {

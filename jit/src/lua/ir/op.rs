@@ -205,6 +205,8 @@ macro_rules! for_each_inst {
             Fstore = "fstore" [Ref Field Ref] Void Store(Alias::Field);
             /// Upvalue `b` (a cell) of the Lua function `a`.
             Upval = "upval" [Ref Imm No] Cell Load(Alias::Upvalue);
+            /// Makes `c` the cell of upvalue `b` of the Lua function `a`, which was just made.
+            Ustore = "ustore" [Ref Imm Ref] Void Store(Alias::Upvalue);
             /// Element `b` (from 0) of array memory `a`; `c` is its capacity when the tag is to be checked.
             Aload = "aload" [Ref Ref Opt] Any Load(Alias::Array);
             /// Stores the payload of `c` as element `b` of array memory `a`.

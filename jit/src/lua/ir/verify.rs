@@ -8,7 +8,7 @@ use super::op::TypeRule;
 use super::parse::fixed_type;
 use super::print::names_result;
 use super::{Const, Failure, Field, Helper, Inst, Ir, Link, Op, Operand, Ref, Type};
-use crate::lua::snapshot::{Snapshot, TableParts};
+use crate::lua::snapshot::{Parts, Snapshot};
 
 /// The first rule that an IR breaks.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -140,6 +140,7 @@ impl Verifier<'_> {
             Op::Padd | Op::Byte => address(inst.a).and(is(inst.b, Type::Int)),
             Op::Fload | Op::Fstore | Op::Barrier => address(inst.a),
             Op::Upval => is(inst.a, Type::Function),
+            Op::Ustore => is(inst.a, Type::Function).and(is(inst.c, Type::Cell)),
             Op::Aload => {
                 is(inst.a, Type::Ptr).and(is(inst.b, Type::Int))?;
                 require(inst.ty.is_guard() != inst.c.is_none(), || "a tag check needs the capacity".to_owned())
@@ -203,7 +204,7 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// The unbuilt objects of a snapshot: each that is referred to is there, is a table, and says of what it consists. What code
+    /// The unbuilt objects of a snapshot: each that is referred to is there and says of what it consists. What code
     /// stores on the stack cannot be one.
     fn objects(&self, snapshot: &Snapshot) -> Checked {
         let (ir, objects) = (self.ir, self.ir.snapshots.objects(snapshot));
@@ -213,14 +214,29 @@ impl Verifier<'_> {
         }
         for unbuilt in objects {
             require(ir.is_unbuilt(unbuilt.object), || "an object that is built among the unbuilt".to_owned())?;
-            let parts = TableParts::new(ir.snapshots.parts(unbuilt)).ok_or("parts are missing")?;
-            let is_pointer = |r: Ref| matches!(ir.constant(r), Some(Const::Ptr(_)));
-            let ok = ir.ty(unbuilt.object) == Type::Table && is_pointer(parts.shape) && is_pointer(parts.meta);
-            require(ok, || "an unbuilt object without shape and metatable".to_owned())?;
-            let values = parts.slots.iter().all(|r| ir.ty(*r).is_value());
-            require(values, || "a slot of an unbuilt table holds no Lua value".to_owned())?;
+            let parts = Parts::new(ir.ty(unbuilt.object), ir.snapshots.parts(unbuilt)).ok_or("parts are missing")?;
+            self.parts(parts)?;
         }
         Ok(())
+    }
+
+    fn parts(&self, parts: Parts<'_>) -> Checked {
+        let ir = self.ir;
+        let is_pointer = |r: Ref| matches!(ir.constant(r), Some(Const::Ptr(_)));
+        let is_value = |r: &Ref| ir.ty(*r).is_value();
+        match parts {
+            Parts::Table(table) => {
+                let ok = is_pointer(table.shape) && is_pointer(table.meta);
+                require(ok, || "an unbuilt table without shape and metatable".to_owned())?;
+                require(table.slots.iter().all(is_value), || "a slot of an unbuilt table holds no Lua value".to_owned())
+            }
+            Parts::Cell(value) => require(is_value(&value), || "an unbuilt cell holds no Lua value".to_owned()),
+            Parts::Function(function) => {
+                require(is_pointer(function.proto), || "an unbuilt function without prototype".to_owned())?;
+                let cells = function.cells.iter().all(|r| ir.ty(*r) == Type::Cell);
+                require(cells, || "an upvalue of an unbuilt function is no cell".to_owned())
+            }
+        }
     }
 
     /// Whether code stores the slots of the snapshot that applies to an instruction.

@@ -46,7 +46,7 @@ enum Relation {
 pub fn load(b: &Builder, inst: &Inst) -> Found {
     let Effect::Load(class) = inst.op.effect() else { return Found::Nothing };
     let ir = b.ir();
-    let made_at = made_table(ir, inst);
+    let made_at = made_at(ir, inst);
     for at in b.effects_on(inst) {
         if made_at.is_some_and(|made_at| at < made_at) {
             break;
@@ -71,15 +71,20 @@ pub fn load(b: &Builder, inst: &Inst) -> Found {
     made_at.map_or(Found::Nothing, |made_at| initial(ir, inst.field(), made_at))
 }
 
-/// Where a table is made whose field is loaded.
-fn made_table(ir: &Ir, load: &Inst) -> Option<usize> {
-    let made = |r: Ref| r.is_inst() && ir.inst(r).op == Op::Call && ir.helper(ir.inst(r)).makes_table();
-    (load.op == Op::Fload && made(load.a)).then(|| load.a.index())
+/// Where an object is made of which a field is loaded that is known then.
+fn made_at(ir: &Ir, load: &Inst) -> Option<usize> {
+    (load.op == Op::Fload && is_fresh(ir, load.a)).then(|| load.a.index())
 }
 
-/// What a field holds in a table that was just made.
+/// What a field holds in an object that was just made.
 fn initial(ir: &Ir, field: Field, made_at: usize) -> Found {
-    let args = ir.call_args(&ir.insts[made_at]);
+    let (args, helper) = (ir.call_args(&ir.insts[made_at]), ir.helper(&ir.insts[made_at]));
+    if helper.makes_function() {
+        return if field == Field::FunctionProto { Found::Value(args[0]) } else { Found::Nothing };
+    }
+    if !helper.makes_table() {
+        return Found::Nothing;
+    }
     match field {
         Field::TableShape => Found::Value(args[2]),
         Field::TableMeta | Field::TableHash => Found::Constant(Const::Ptr(0)),
@@ -114,7 +119,7 @@ fn by_load(ir: &Ir, inst: &Inst, at: usize) -> Verdict {
 fn by_store(ir: &Ir, inst: &Inst, store: &Inst) -> Verdict {
     match relate(ir, inst, store) {
         Relation::Different => Verdict::Unrelated,
-        Relation::Same if store.op == Op::Fstore && ir.ty(store.c) == inst.base() => {
+        Relation::Same if matches!(store.op, Op::Fstore | Op::Ustore) && ir.ty(store.c) == inst.base() => {
             Verdict::Found(Found::Value(store.c))
         }
         Relation::Same if matches!(inst.op, Op::Vtag | Op::Ctag | Op::Atag) => {
@@ -222,8 +227,8 @@ pub fn call(b: &Builder, call: &Inst) -> Option<Ref> {
 /// How the places of a load and of a store of the same alias class relate.
 fn relate(ir: &Ir, load: &Inst, store: &Inst) -> Relation {
     match store.op {
-        Op::Fstore if load.b != store.b => Relation::Different,
-        Op::Fstore | Op::Cstore => objects(ir, load.a, store.a),
+        Op::Fstore | Op::Ustore if load.b != store.b => Relation::Different,
+        Op::Fstore | Op::Ustore | Op::Cstore => objects(ir, load.a, store.a),
         Op::Astore | Op::Asettag => match objects(ir, load.a, store.a) {
             Relation::Same => indices(ir, load.b, store.b),
             other => other,

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod closures;
 mod fold;
 mod forward;
 mod peel;
@@ -32,6 +33,8 @@ static HELPERS: &[Helper] = &[
     helper("bare", &[], Type::Void, Class::Allocating, Access::Writes(Alias::Slot.bit())),
     helper("tablenew", &[Type::Int, Type::Int, Type::Ptr], Type::Table, Class::Allocating, Access::Fresh),
     helper("change", &[Type::Table], Type::Void, Class::Allocating, Access::Writes(Alias::Field.bit())),
+    helper("cellnew", &[], Type::Cell, Class::Allocating, Access::Fresh),
+    helper("closurenew", &[Type::Ptr, Type::Int], Type::Function, Class::Allocating, Access::Fresh),
     helper("find", &[Type::Table, Type::String], Type::Ptr, Class::Leaf, Access::Reads(Alias::Field.bit())),
 ];
 

@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 
 use crate::lua::ir::build::{BuildError, Builder};
 use crate::lua::ir::{Const, Field, Ir, Ref, Type};
-use crate::lua::snapshot::{Snapshot, TableParts};
+use crate::lua::snapshot::{Parts, Snapshot, TableParts};
 
 /// A value that a side trace finds where it starts.
 #[derive(Clone, Copy)]
@@ -36,7 +36,20 @@ pub struct Inheritance {
     /// The slots that are not right in memory.
     pub slots: Vec<(i16, Inherited)>,
     /// The objects that the parent has not built, with their parts.
-    pub objects: Vec<(Ref, Vec<Inherited>)>,
+    pub objects: Vec<(Inherited, Vec<Inherited>)>,
+}
+
+/// The helpers that make what the parent has not built, none of which may fail, and the shape of tables at first.
+#[derive(Clone, Copy)]
+pub struct Makers {
+    /// Makes a table.
+    pub table: u16,
+    /// Makes a cell.
+    pub cell: u16,
+    /// Makes a Lua function.
+    pub function: u16,
+    /// The root shape.
+    pub root: u64,
 }
 
 impl Inheritance {
@@ -46,22 +59,18 @@ impl Inheritance {
         let parts = |o| ir.snapshots.parts(o).iter().map(|r| Inherited::of(ir, *r)).collect();
         Inheritance {
             slots: ir.snapshots.slots(snapshot).iter().map(|s| (s.slot, Inherited::of(ir, s.value))).collect(),
-            objects: objects.map(|o| (o.object, parts(o))).collect(),
+            objects: objects.map(|o| (Inherited::of(ir, o.object), parts(o))).collect(),
         }
     }
 
-    /// The addresses of the shapes of what is not built.
-    pub fn shapes(&self) -> impl Iterator<Item = u64> {
-        self.objects.iter().filter_map(|(_, parts)| parts.first()?.constant)
+    /// The addresses of what the first parts of objects of a type are: the shapes of tables, the prototypes of functions.
+    pub fn kinds(&self, ty: Type) -> impl Iterator<Item = u64> {
+        self.objects.iter().filter(move |(object, _)| object.ty == ty).filter_map(|(_, parts)| parts.first()?.constant)
     }
 }
 
-/// Emits what stands for each of the parent's values. Objects are made by the helper `maker`, with the root shape at first.
-pub fn values(
-    b: &mut Builder,
-    from: &Inheritance,
-    (maker, root): (u16, u64),
-) -> Result<FxHashMap<Ref, Ref>, BuildError> {
+/// Emits what stands for each of the parent's values.
+pub fn values(b: &mut Builder, from: &Inheritance, makers: Makers) -> Result<FxHashMap<Ref, Ref>, BuildError> {
     let mut known: FxHashMap<Ref, Ref> = FxHashMap::default();
     // What is in registers comes first: a helper's call changes them.
     let values = from.slots.iter().map(|(_, i)| i).chain(from.objects.iter().flat_map(|(_, parts)| parts));
@@ -74,19 +83,39 @@ pub fn values(
         }
     }
     for (object, parts) in &from.objects {
-        let (slots, none, root) = (b.int(parts.len() as i64 - 2), b.int(0), b.ptr(root));
-        let table = b.call(maker, &[slots, none, root])?;
-        known.insert(*object, table);
+        let made = match object.ty {
+            Type::Cell => b.call(makers.cell, &[])?,
+            Type::Function => {
+                let (proto, upvalues) = (known[&parts[0].parent], b.int(parts.len() as i64 - 1));
+                b.call(makers.function, &[proto, upvalues])?
+            }
+            _ => {
+                let (slots, none, root) = (b.int(parts.len() as i64 - 2), b.int(0), b.ptr(makers.root));
+                b.call(makers.table, &[slots, none, root])?
+            }
+        };
+        known.insert(object.parent, made);
     }
     for (object, parts) in &from.objects {
-        fill(b, known[object], &parts.iter().map(|i| known[&i.parent]).collect::<Vec<_>>())?;
+        let parts: Vec<Ref> = parts.iter().map(|i| known[&i.parent]).collect();
+        match Parts::new(object.ty, &parts) {
+            Some(Parts::Table(parts)) => fill(b, known[&object.parent], parts)?,
+            Some(Parts::Cell(value)) => {
+                b.cstore(known[&object.parent], value)?;
+            }
+            Some(Parts::Function(function)) => {
+                for (n, cell) in function.cells.iter().enumerate() {
+                    b.ustore(known[&object.parent], n as u16, *cell)?;
+                }
+            }
+            None => {}
+        }
     }
     Ok(known)
 }
 
 /// Gives a new table its parts.
-fn fill(b: &mut Builder, table: Ref, parts: &[Ref]) -> Result<(), BuildError> {
-    let Some(TableParts { shape, meta, slots }) = TableParts::new(parts) else { return Ok(()) };
+fn fill(b: &mut Builder, table: Ref, TableParts { shape, meta, slots }: TableParts<'_>) -> Result<(), BuildError> {
     if let Some(Const::Ptr(meta @ 1..)) = b.ir().constant(meta) {
         // A constant of this type keeps it alive.
         b.object(Type::Table, meta);

@@ -58,7 +58,7 @@ use super::opt::Passes;
 use super::prototypes::Prototypes;
 use super::snapshot::{ExitMode, Frame, Resume, SlotValue};
 pub use call::LOOP_TRIES;
-pub use inherit::Inheritance;
+pub use inherit::{Inheritance, Makers};
 use live::{Liveness, Registers};
 use native::Intrinsics;
 use protect::CatchingCall;
@@ -72,6 +72,15 @@ const RESERVE: usize = 40;
 pub const MAX_FRAMES: usize = 20;
 /// Most inlined calls of one function inside one another.
 const MAX_RECURSION: usize = 3;
+
+/// An object that something keeps alive.
+///
+/// # Safety
+/// There must be one of this type at the address.
+unsafe fn kept<T>(address: u64) -> Gc<T> {
+    // SAFETY: the caller's promise.
+    unsafe { Gc::from_raw(std::ptr::with_exposed_provenance_mut(address as usize)) }
+}
 
 /// Why a recording was given up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -419,11 +428,13 @@ impl Recorder {
     fn inherit(&mut self, from: &Inheritance) -> Rec<()> {
         let root = self.state().heap.root_shape().address() as u64;
         self.allocates |= !from.objects.is_empty();
-        // SAFETY: the parent keeps its shapes alive.
-        let shapes =
-            from.shapes().map(|at| unsafe { Gc::from_raw(std::ptr::with_exposed_provenance_mut(at as usize)) });
-        self.pinned.shapes.extend(shapes);
-        let known = inherit::values(&mut self.b, from, (H::TableBuilt.number(), root))?;
+        let (shapes, protos) = (from.kinds(Type::Table), from.kinds(Type::Function));
+        // SAFETY: the parent keeps its shapes and prototypes alive.
+        self.pinned.shapes.extend(shapes.map(|at| unsafe { kept(at) }));
+        // SAFETY: as above.
+        self.pinned.protos.extend(protos.map(|at| unsafe { kept(at) }));
+        let [table, cell, function] = [H::TableBuilt, H::CellBuilt, H::ClosureBuilt].map(H::number);
+        let known = inherit::values(&mut self.b, from, Makers { table, cell, function, root })?;
         from.slots.iter().for_each(|(slot, i)| self.slots.set(*slot, known[&i.parent]));
         Ok(())
     }

@@ -121,33 +121,29 @@ impl Recorder {
 
     fn new_cell(&mut self, a: usize) -> Rec<Next> {
         let value = self.get(a)?;
-        let cell = if self.ty(value) == Type::Float {
-            self.call_helper(H::CellNewF, &[value])?
-        } else {
-            let args = self.with_tag(value);
-            self.call_helper(H::CellNew, &args)?
-        };
+        let cell = self.call_helper(H::CellNew, &[])?;
+        self.b.cstore(cell, value)?;
         self.assign(a, cell)
     }
 
     fn closure(&mut self, w: Word) -> Rec<Next> {
         let proto = self.proto.functions[bc::bx(w)];
-        let registers: Vec<usize> =
-            proto.upvalues.iter().filter(|u| u.in_register).map(|u| usize::from(u.index)).collect();
-        let null = self.b.ptr(0);
-        let mut cells = Vec::with_capacity(registers.len());
-        for register in registers {
-            cells.push(self.get(register)?);
+        // Nothing comes between the function and its cells: it must not be seen without them.
+        let mut cells = Vec::with_capacity(proto.upvalues.len());
+        for upvalue in &proto.upvalues {
+            let index = usize::from(upvalue.index);
+            cells.push(if upvalue.in_register {
+                self.get(index)?
+            } else {
+                let parent = self.function()?;
+                self.b.upval(parent, index as u16)?
+            });
         }
-        // Helpers take three at a time.
-        cells.resize(cells.len().next_multiple_of(3).max(3), null);
         self.pinned.protos.push(proto);
-        let p = self.b.ptr(proto.address() as u64);
-        let parent = self.function()?;
-        let f = self.call_helper(H::ClosureNew, &[p, parent, cells[0], cells[1], cells[2]])?;
-        for (i, more) in cells.chunks(3).enumerate().skip(1) {
-            let first = self.b.int(3 * i as i64);
-            self.call_helper(H::Capture, &[f, first, more[0], more[1], more[2]])?;
+        let (address, count) = (self.b.ptr(proto.address() as u64), self.b.int(cells.len() as i64));
+        let f = self.call_helper(H::ClosureNew, &[address, count])?;
+        for (n, cell) in cells.into_iter().enumerate() {
+            self.b.ustore(f, n as u16, cell)?;
         }
         self.assign(bc::a(w), f)
     }

@@ -118,11 +118,6 @@ impl Heap {
         }
         Ok(table)
     }
-
-    /// An empty table with room for `named` fields, whatever the memory limit says.
-    pub fn overdrawn_table(&mut self, named: usize) -> Gc<Table> {
-        self.overdraw(|heap| heap.table(named, 0))
-    }
 }
 
 impl Gc<Table> {

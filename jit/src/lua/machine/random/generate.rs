@@ -6,11 +6,12 @@
 use std::cell::Cell;
 
 use super::helpers;
+use super::objects::Objects;
 use crate::lua::ir::build::{BuildError, Builder};
 use crate::lua::ir::{Field, Inst, Ir, Link, Op, Ref, Ty, Type};
 use crate::lua::opt::Passes;
 use crate::lua::opt::peel::peel;
-use crate::lua::record::{Inheritance, inherit};
+use crate::lua::record::{Inheritance, Makers, inherit};
 use crate::lua::snapshot::{ExitMode, Frame, FrameKind, Resume, SlotValue};
 
 /// Slots of the Lua stack that traces use. Slot 0 counts iterations down; those up to `INTS` hold integers at first, the
@@ -20,10 +21,14 @@ pub(super) const INTS: i16 = 16;
 
 /// A slot with a table of three fields, an integer, a float, and anything.
 pub(super) const TABLE_SLOT: i16 = SLOTS - 2;
+/// A slot with a function that has an upvalue, an integer.
+pub(super) const FUNCTION_SLOT: i16 = SLOTS - 3;
 /// Most fields of a table.
 pub(super) const FIELDS: usize = 3;
-/// The shapes of tables with no field up to all of them.
-pub(super) type Shapes = [u64; FIELDS + 1];
+/// Addresses that traces know: the shapes of tables with no field up to all of them; a prototype.
+pub(super) type Known = [u64; FIELDS + 2];
+/// Where the prototype is among these.
+pub(super) const PROTO: usize = FIELDS + 1;
 
 /// What traces take for objects, by index of words.
 pub(super) type Memory = [Cell<u64>; 96];
@@ -69,41 +74,40 @@ impl Random {
     pub(super) fn below(&mut self, n: usize) -> usize {
         (self.next() >> 33) as usize % n
     }
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+    pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len())]
     }
-    fn one_in(&mut self, n: usize) -> bool {
+    pub(super) fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 }
 
-type Emitted<T = ()> = Result<T, BuildError>;
+pub(super) type Emitted<T = ()> = Result<T, BuildError>;
 
 /// Emits a trace, as a recorder would.
 pub(super) struct Generator<'a> {
     pub(super) random: Random,
-    b: Builder,
+    pub(super) b: Builder,
     memory: &'a Memory,
     slots: [Ref; SLOTS as usize],
     modified: [bool; SLOTS as usize],
     ints: Vec<Ref>,
     floats: Vec<Ref>,
     pointers: Vec<Ref>,
-    shapes: Shapes,
-    /// Tables that were made, and how many fields they have.
-    tables: Vec<(Ref, usize)>,
+    pub(super) known: Known,
+    pub(super) objects: Objects,
     pc: u32,
 }
 
 impl<'a> Generator<'a> {
-    pub(super) fn new(seed: u64, memory: &'a Memory, shapes: Shapes) -> Generator<'a> {
+    pub(super) fn new(seed: u64, memory: &'a Memory, known: Known) -> Generator<'a> {
         let mut random = Random(seed);
         // Instructions as they come, or fewer of them.
         let passes = if random.one_in(3) { Passes::ALL } else { Passes { dce: true, ..Passes::NONE } };
-        Generator::with(random, memory, shapes, passes)
+        Generator::with(random, memory, known, passes)
     }
 
-    pub(super) fn with(random: Random, memory: &'a Memory, shapes: Shapes, passes: Passes) -> Generator<'a> {
+    pub(super) fn with(random: Random, memory: &'a Memory, known: Known, passes: Passes) -> Generator<'a> {
         Generator {
             random,
             b: Builder::new(helpers::table(), passes),
@@ -113,15 +117,15 @@ impl<'a> Generator<'a> {
             ints: Vec::new(),
             floats: Vec::new(),
             pointers: Vec::new(),
-            shapes,
-            tables: Vec::new(),
+            known,
+            objects: Objects::default(),
             pc: 0,
         }
     }
 
     /// A root trace with this number.
     pub(super) fn root(mut self, number: u32) -> Emitted<Ir> {
-        self.snapshot(ExitMode::Reexecute, &[]);
+        self.snapshot_here();
         self.body()?;
         match self.random.below(4) {
             0 | 1 => peel(&mut self.b)?,
@@ -133,7 +137,7 @@ impl<'a> Generator<'a> {
 
     /// One iteration, which is closed to a loop or leads back to the interpreter.
     pub(super) fn iteration(mut self, closed: bool) -> Emitted<Ir> {
-        self.snapshot(ExitMode::Reexecute, &[]);
+        self.snapshot_here();
         self.body()?;
         if closed {
             peel(&mut self.b)?;
@@ -143,13 +147,19 @@ impl<'a> Generator<'a> {
 
     /// A side trace that begins with these values, and may lead to its root.
     pub(super) fn side(mut self, from: &Inheritance, root: u32) -> Emitted<Ir> {
-        let known = inherit::values(&mut self.b, from, (helpers::BUILT, self.shapes[0]))?;
+        let makers = Makers {
+            table: helpers::BUILT,
+            cell: helpers::CELL_BUILT,
+            function: helpers::FUNCTION_BUILT,
+            root: self.known[0],
+        };
+        let known = inherit::values(&mut self.b, from, makers)?;
         for (slot, i) in &from.slots {
             let value = known[&i.parent];
             self.assign(*slot, value);
             self.keep(value);
         }
-        self.snapshot(ExitMode::Reexecute, &[]);
+        self.snapshot_here();
         self.body()?;
         let back = self.random.one_in(2);
         self.b.set_link(if back { Link::Trace(root) } else { Link::Interpreter });
@@ -161,12 +171,12 @@ impl<'a> Generator<'a> {
         for _ in 0..4 + self.random.below(steps) {
             self.step()?;
         }
-        self.snapshot(ExitMode::Reexecute, &[]);
+        self.snapshot_here();
         let (count, one, zero) = (self.slot(0)?, self.b.int(1), self.b.int(0));
         let left = self.b.binary(Op::Sub, count, one)?;
         self.b.guard(Op::Gt, left, zero)?;
         self.assign(0, left);
-        self.snapshot(ExitMode::Reexecute, &[]);
+        self.snapshot_here();
         self.b.plain(Op::Interrupt)?;
         Ok(())
     }
@@ -195,21 +205,22 @@ impl<'a> Generator<'a> {
         self.b.object(ty, address)
     }
 
-    fn slot(&mut self, slot: i16) -> Emitted<Ref> {
+    pub(super) fn slot(&mut self, slot: i16) -> Emitted<Ref> {
         if self.slots[slot as usize].is_none() {
             let ty = match slot {
                 TABLE_SLOT => Type::Table,
+                FUNCTION_SLOT => Type::Function,
                 _ if slot < INTS => Type::Int,
                 _ => Type::Float,
             };
             // It may leave: no store may lie between it and its snapshot.
-            self.snapshot(ExitMode::Reexecute, &[]);
+            self.snapshot_here();
             self.slots[slot as usize] = self.b.sload(slot, ty)?;
         }
         Ok(self.slots[slot as usize])
     }
 
-    fn assign(&mut self, slot: i16, value: Ref) {
+    pub(super) fn assign(&mut self, slot: i16, value: Ref) {
         self.slots[slot as usize] = value;
         self.modified[slot as usize] = true;
     }
@@ -224,9 +235,14 @@ impl<'a> Generator<'a> {
         self.b.snapshot(Resume { mode, pc: self.pc, top: SLOTS }, &slots, frames.iter().copied());
     }
 
+    /// A snapshot for guards.
+    pub(super) fn snapshot_here(&mut self) {
+        self.snapshot(ExitMode::Reexecute, &[]);
+    }
+
     // ---- operands
 
-    fn int(&mut self) -> Emitted<Ref> {
+    pub(super) fn int(&mut self) -> Emitted<Ref> {
         match self.random.below(8) {
             0 => {
                 let k = self.random.pick(&[0, 1, -1, 2, 7, 8, 100, -4096, 1 << 31, 1 << 40, i64::MIN, i64::MAX]);
@@ -242,7 +258,7 @@ impl<'a> Generator<'a> {
         }
     }
 
-    fn float(&mut self) -> Emitted<Ref> {
+    pub(super) fn float(&mut self) -> Emitted<Ref> {
         match self.random.below(8) {
             0 => {
                 let k = self.random.pick(&[0.0, -0.0, 1.0, 0.5, -3.0, 1e300, f64::INFINITY]);
@@ -268,7 +284,7 @@ impl<'a> Generator<'a> {
         self.b.binary(Op::Band, x, seven)
     }
 
-    fn keep(&mut self, value: Ref) {
+    pub(super) fn keep(&mut self, value: Ref) {
         match self.b.ty(value) {
             Type::Int => self.ints.push(value),
             Type::Float => self.floats.push(value),
@@ -280,7 +296,7 @@ impl<'a> Generator<'a> {
     // ---- instructions
 
     fn step(&mut self) -> Emitted {
-        match self.random.below(28) {
+        match self.random.below(32) {
             0..5 => self.int_arithmetic(),
             5..8 => self.float_arithmetic(),
             8..11 => self.assignment(),
@@ -293,6 +309,9 @@ impl<'a> Generator<'a> {
             21 | 22 => self.call(),
             24 | 25 => self.table(),
             26 | 27 => self.fields(),
+            28 => self.new_cell(),
+            29 => self.new_function(),
+            30 | 31 => self.captured(),
             _ if self.random.one_in(3) => self.full_call(),
             _ if self.random.one_in(3) => self.bare_call(),
             _ => self.pointer(),
@@ -301,12 +320,12 @@ impl<'a> Generator<'a> {
 
     fn assignment(&mut self) -> Emitted {
         let slot = 1 + self.random.below(SLOTS as usize - 1) as i16;
-        if slot == TABLE_SLOT {
+        if slot == TABLE_SLOT || slot == FUNCTION_SLOT {
             return Ok(());
         }
         let value = match self.random.below(9) {
             0 => self.random.pick(&[Ref::NIL, Ref::FALSE, Ref::TRUE]),
-            8 if !self.tables.is_empty() => self.random.pick(&self.tables).0,
+            8 if let Some(object) = self.made() => object,
             1 if slot < INTS => self.float()?,
             2 if slot >= INTS => self.int()?,
             _ if slot < INTS => self.int()?,
@@ -367,7 +386,7 @@ impl<'a> Generator<'a> {
             self.keep(r);
             return Ok(());
         }
-        self.snapshot(ExitMode::Reexecute, &[]);
+        self.snapshot_here();
         let x = self.float()?;
         let whole = if self.random.one_in(3) { x } else { self.b.unary(Op::Floor, x)? };
         let r = self.b.f2i(whole)?;
@@ -376,8 +395,8 @@ impl<'a> Generator<'a> {
     }
 
     /// Guards that mostly hold.
-    fn guard(&mut self) -> Emitted {
-        self.snapshot(ExitMode::Reexecute, &[]);
+    pub(super) fn guard(&mut self) -> Emitted {
+        self.snapshot_here();
         if self.random.one_in(3) {
             let (x, y) = (self.float()?, self.float()?);
             let op = self.random.pick(&[Op::Lt, Op::Gt, Op::Uge, Op::Ne, Op::Ule, Op::Ugt, Op::Ult, Op::Ge, Op::Eq]);
@@ -407,7 +426,7 @@ impl<'a> Generator<'a> {
             let value = if int { self.int()? } else { self.float()? };
             return self.b.cstore(cell, value).map(|_| ());
         }
-        self.snapshot(ExitMode::Reexecute, &[]);
+        self.snapshot_here();
         let r = if self.random.one_in(4) {
             self.b.op(Op::Ctag, Type::Int, cell, Ref::NONE, Ref::NONE)?
         } else {
@@ -433,7 +452,7 @@ impl<'a> Generator<'a> {
                 self.keep(tag);
             }
             (true, _) => {
-                self.snapshot(ExitMode::Reexecute, &[]);
+                self.snapshot_here();
                 let r = self.b.aload_mixed(array, index, capacity, Type::Int)?;
                 self.keep(r);
             }
@@ -466,84 +485,13 @@ impl<'a> Generator<'a> {
             let value = if int { self.int()? } else { self.float()? };
             return self.b.vstore(values, n, value).map(|_| ());
         }
-        self.snapshot(ExitMode::Reexecute, &[]);
+        self.snapshot_here();
         let r = if self.random.one_in(4) {
             self.b.op(Op::Vtag, Type::Int, values, Ref(n), Ref::NONE)?
         } else {
             self.b.vload(values, n, if int { Type::Int } else { Type::Float })?
         };
         self.keep(r);
-        Ok(())
-    }
-
-    /// A new table, whose fields are added one by one. Those with all fields may take the place of the one in the stack's slot.
-    fn table(&mut self) -> Emitted {
-        self.snapshot(ExitMode::Reexecute, &[]);
-        let count = if self.random.one_in(2) { FIELDS } else { self.random.below(FIELDS + 1) };
-        let (named, none, root) = (self.b.int(count as i64), self.b.int(0), self.b.ptr(self.shapes[0]));
-        let table = self.b.call(helpers::TABLE, &[named, none, root])?;
-        for n in 0..count {
-            let value = self.field_value(n)?;
-            self.store_field(table, n, value)?;
-            let shape = self.b.ptr(self.shapes[n + 1]);
-            self.b.fstore(table, Field::TableShape, shape)?;
-            self.b.op(Op::Barrier, Type::Void, table, Ref::NONE, Ref::NONE)?;
-            if self.random.one_in(8) {
-                let slot = 1 + self.random.below(INTS as usize - 1) as i16;
-                self.assign(slot, table);
-                self.guard()?;
-            }
-        }
-        self.tables.push((table, count));
-        if count == FIELDS && self.random.one_in(2) {
-            self.assign(TABLE_SLOT, table);
-        }
-        Ok(())
-    }
-
-    /// What field `n` may hold: an integer, a float, anything.
-    fn field_value(&mut self, n: usize) -> Emitted<Ref> {
-        match n {
-            0 => self.int(),
-            1 => self.float(),
-            _ if !self.tables.is_empty() && self.random.one_in(2) => Ok(self.random.pick(&self.tables).0),
-            _ if self.random.one_in(4) => Ok(self.random.pick(&[Ref::NIL, Ref::FALSE, Ref::TRUE])),
-            _ => self.int(),
-        }
-    }
-
-    fn store_field(&mut self, table: Ref, n: usize, value: Ref) -> Emitted {
-        let slots = self.b.fload(table, Field::TableSlots)?;
-        self.b.vstore(slots, n as u16, value)?;
-        if self.b.ty(value).is_object() {
-            self.b.op(Op::Barrier, Type::Void, table, Ref::NONE, Ref::NONE)?;
-        }
-        Ok(())
-    }
-
-    /// Reads or changes a field of the table in the stack's slot, or of one that was made.
-    fn fields(&mut self) -> Emitted {
-        self.snapshot(ExitMode::Reexecute, &[]);
-        let (table, count) = if self.tables.is_empty() || self.random.one_in(2) {
-            (self.slot(TABLE_SLOT)?, FIELDS)
-        } else {
-            self.random.pick(&self.tables)
-        };
-        let (shape, expected) = (self.b.fload(table, Field::TableShape)?, self.b.ptr(self.shapes[count]));
-        self.b.guard(Op::Eq, shape, expected)?;
-        if count == 0 {
-            return Ok(());
-        }
-        let n = self.random.below(count);
-        if self.random.one_in(3) {
-            let value = self.field_value(n)?;
-            return self.store_field(table, n, value);
-        }
-        if n < 2 {
-            let slots = self.b.fload(table, Field::TableSlots)?;
-            let r = self.b.vload(slots, n as u16, if n == 0 { Type::Int } else { Type::Float })?;
-            self.keep(r);
-        }
         Ok(())
     }
 
@@ -569,7 +517,7 @@ impl<'a> Generator<'a> {
         for ty in helper.args {
             args.push(if *ty == Type::Float { self.float()? } else { self.int()? });
         }
-        self.snapshot(ExitMode::Reexecute, &[]);
+        self.snapshot_here();
         let r = self.b.call(number, &args)?;
         if helper.result == Type::Int || helper.result == Type::Float {
             self.keep(r);
@@ -604,7 +552,7 @@ impl<'a> Generator<'a> {
 
     /// A call that changes the last slot, and the stack moves.
     fn bare_call(&mut self) -> Emitted {
-        self.snapshot(ExitMode::Reexecute, &[]);
+        self.snapshot_here();
         self.b.args(SLOTS - 1)?;
         self.b.call(helpers::BARE, &[])?;
         self.b.plain(Op::Unsync)?;

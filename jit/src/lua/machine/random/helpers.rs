@@ -94,6 +94,14 @@ pub(super) const TABLE: u16 = 6;
 pub(super) const BUILT: u16 = 7;
 /// The number of the call for which no frames stand.
 pub(super) const BARE: u16 = 8;
+/// Makes a cell.
+pub(super) const CELL: u16 = 9;
+/// Makes a cell that the parent has not built.
+pub(super) const CELL_BUILT: u16 = 10;
+/// Makes a function.
+pub(super) const FUNCTION: u16 = 11;
+/// Makes a function that the parent has not built.
+pub(super) const FUNCTION_BUILT: u16 = 12;
 
 const INTS: &[Type] = &[Type::Int; 5];
 const FLOATS: &[Type] = &[Type::Float; 8];
@@ -107,7 +115,7 @@ pub(super) fn table() -> &'static [Helper] {
     TABLE.with(|t| *t)
 }
 
-fn rows() -> [Helper; 9] {
+fn rows() -> [Helper; 13] {
     let row = |name, args, result, class, access, failure, f: *const ()| {
         // SAFETY: it is called by the types that the row states.
         let entry = unsafe { std::mem::transmute::<*const (), crate::lua::ir::helper::Entry>(f) };
@@ -133,5 +141,9 @@ fn rows() -> [Helper; 9] {
         HELPERS[H::TableNew as usize],
         HELPERS[H::TableBuilt as usize],
         row("bare", &[], Type::Void, allocating, Access::Writes(Alias::Slot.bit()), Failure::Never, bare as *const ()),
+        HELPERS[H::CellNew as usize],
+        HELPERS[H::CellBuilt as usize],
+        HELPERS[H::ClosureNew as usize],
+        HELPERS[H::ClosureBuilt as usize],
     ]
 }

@@ -7,11 +7,12 @@
 
 mod generate;
 mod helpers;
+mod objects;
 
 use std::cell::Cell;
 use std::fmt::Write;
 
-use generate::{FIELDS, Generator, INTS, Memory, Random, SLOTS, Shapes, TABLE_SLOT, fill};
+use generate::{FIELDS, FUNCTION_SLOT, Generator, INTS, Known, Memory, PROTO, Random, SLOTS, TABLE_SLOT, fill};
 
 use crate::lua::deopt::{Entered, pop_frames};
 use crate::lua::engine::Engine;
@@ -75,8 +76,8 @@ impl World {
         World { state, proto, shapes }
     }
 
-    fn addresses(&self) -> Shapes {
-        self.shapes.map(|shape| shape.address() as u64)
+    fn known(&self) -> Known {
+        std::array::from_fn(|n| if n == PROTO { self.proto.address() } else { self.shapes[n].address() } as u64)
     }
 
     fn jit(&mut self) -> &mut Jit {
@@ -84,13 +85,13 @@ impl World {
     }
 
     /// Makes a trace of an IR. False: it needs too many spill slots.
-    fn add(&mut self, number: u32, ir: &Ir, shapes: &Shapes, origin: Origin) -> bool {
+    fn add(&mut self, number: u32, ir: &Ir, known: &Known, origin: Origin) -> bool {
         let mut ir = ir.clone();
         for c in &mut ir.consts {
             if let Const::Ptr(address) = c
-                && let Some(n) = shapes.iter().position(|shape| shape == address)
+                && let Some(n) = known.iter().position(|known| known == address)
             {
-                *c = Const::Ptr(self.addresses()[n]);
+                *c = Const::Ptr(self.known()[n]);
             }
         }
         let recorded = Recorded {
@@ -138,6 +139,10 @@ impl World {
             let value = match slot {
                 0 => Value::integer(ITERATIONS),
                 TABLE_SLOT => Value::from(new_table(&mut self.state, |_, _| {})),
+                FUNCTION_SLOT => {
+                    let cell = self.state.heap.cell(Value::integer(13)).unwrap();
+                    Value::from(self.state.heap.lua_function(self.proto, [cell].into_iter()).unwrap())
+                }
                 _ if slot < INTS => Value::integer(i64::from(slot) * 0x1234_5678 - 7),
                 _ => Value::float(f64::from(slot) / 4.0 - 5.0),
             };
@@ -169,25 +174,35 @@ fn new_table(state: &mut State, mut after: impl FnMut(usize, Gc<Table>)) -> Gc<T
     table
 }
 
-/// Values of a stack, and of the fields of the tables among them. What is the same table stays so.
+/// Values of a stack, and of the tables, cells and functions among them. What is the same object stays so.
 #[derive(Default)]
 struct Stack {
     values: Vec<(u8, u64)>,
-    tables: Vec<Gc<Table>>,
+    objects: Vec<u64>,
 }
 
 impl Stack {
     fn add(&mut self, value: Value) {
-        let Some(table) = value.as_table() else {
+        if value.as_table().is_none() && value.as_lua_function().is_none() && value.as_cell().is_none() {
             return self.values.push((value.tag(), canonical(value.payload())));
-        };
-        let known = self.tables.iter().position(|t| *t == table);
-        self.values.push((value.tag(), known.unwrap_or(self.tables.len()) as u64));
-        if known.is_none() {
-            self.tables.push(table);
+        }
+        let known = self.objects.iter().position(|object| *object == value.payload());
+        self.values.push((value.tag(), known.unwrap_or(self.objects.len()) as u64));
+        if known.is_some() {
+            return;
+        }
+        self.objects.push(value.payload());
+        if let Some(table) = value.as_table() {
             let count = table.shape().count();
             self.values.push((u8::from(table.metatable().is_some()), count as u64));
             (0..count).for_each(|n| self.add(table.slot(n)));
+        }
+        if let Some(function) = value.as_lua_function() {
+            self.values.push((0, function.cells().len() as u64));
+            function.cells().iter().for_each(|cell| self.add(Value::from(*cell)));
+        }
+        if let Some(cell) = value.as_cell() {
+            self.add(cell.get());
         }
     }
 }
@@ -223,8 +238,8 @@ impl Pair {
     /// Makes a trace in both worlds.
     fn add(&mut self, number: u32, ir: &Ir, origin: Origin) -> bool {
         verify(ir).unwrap_or_else(|e| panic!("seed {}: {e} in\n{ir}", self.seed));
-        let shapes = self.evaluator.addresses();
-        let added = self.machine.add(number, ir, &shapes, origin) && self.evaluator.add(number, ir, &shapes, origin);
+        let known = self.evaluator.known();
+        let added = self.machine.add(number, ir, &known, origin) && self.evaluator.add(number, ir, &known, origin);
         if added {
             let code = self.machine.jit().engine.listing(number);
             write!(self.text, "---- trace {number} {origin:?}\n{ir}\n{code}").unwrap();
@@ -255,13 +270,13 @@ fn check(seed: u64, random_registers: bool) -> usize {
     let memory = &raw const *pair.memory;
     // SAFETY: the box lives as long as the pair does, and its words are cells.
     let memory = unsafe { &*memory };
-    let shapes = pair.evaluator.addresses();
-    let Ok(ir) = Generator::new(seed, memory, shapes).root(ROOT) else { return 0 };
+    let known = pair.evaluator.known();
+    let Ok(ir) = Generator::new(seed, memory, known).root(ROOT) else { return 0 };
     if !pair.add(ROOT, &ir, Origin::Loop(0)) {
         return 0;
     }
     let exits = pair.run_out();
-    let mut next = Generator::new(seed ^ 0xabcd_ef01, memory, shapes);
+    let mut next = Generator::new(seed ^ 0xabcd_ef01, memory, known);
     let mut number = ROOT + 1;
     for round in 1..4 {
         let exit = exits[next.random.below(exits.len())].1;
@@ -278,7 +293,7 @@ fn check(seed: u64, random_registers: bool) -> usize {
             number += u32::from(pair.add(number, &side, origin));
         }
         pair.run_out();
-        next = Generator::new(seed ^ (0x1_0000_0001 * round), memory, shapes);
+        next = Generator::new(seed ^ (0x1_0000_0001 * round), memory, known);
     }
     // What the exits have found was what the evaluator had; and it was where debuggers are told that it is.
     let counts = pair.machine.jit().engine.stress_counts();
@@ -296,13 +311,13 @@ fn check_passes(seed: u64) -> bool {
     let mut plain = World::new(&Options { evaluate: true, ..options.clone() });
     let mut machine = World::new(&options);
     let memory: Box<Memory> = Box::new([const { Cell::new(0) }; size_of::<Memory>() / 8]);
-    let generator = |world: &World, passes| Generator::with(Random(seed), &memory, world.addresses(), passes);
+    let generator = |world: &World, passes| Generator::with(Random(seed), &memory, world.known(), passes);
     let Ok(iteration) = generator(&plain, Passes::NONE).iteration(false) else { return false };
     let Ok(closed) = generator(&machine, Passes::ALL).iteration(true) else { return false };
     for ir in [&iteration, &closed] {
         verify(ir).unwrap_or_else(|e| panic!("seed {seed}: {e} in\n{ir}"));
     }
-    let own = [plain.addresses(), machine.addresses()];
+    let own = [plain.known(), machine.known()];
     if !plain.add(ROOT, &iteration, &own[0], Origin::Loop(0)) || !machine.add(ROOT, &closed, &own[1], Origin::Loop(0)) {
         return false;
     }
