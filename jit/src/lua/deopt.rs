@@ -301,7 +301,7 @@ fn build<'a>(state: &mut State, ir: &Ir, snapshot: &Snapshot, values: &'a dyn Va
     let snapshots = &ir.snapshots;
     let objects = || {
         let objects = snapshots.objects(snapshot).iter();
-        objects.filter_map(|o| Some((o.object, Parts::new(ir.ty(o.object), snapshots.parts(o))?)))
+        objects.filter_map(|o| Some((o.object, Parts::new(ir, ir.ty(o.object), snapshots.parts(o))?)))
     };
     let make = |(object, parts)| (object, state.heap.overdraw(|heap| make(heap, ir, parts)));
     let values = WithBuilt { values, built: objects().map(make).collect() };
@@ -314,7 +314,10 @@ fn build<'a>(state: &mut State, ir: &Ir, snapshot: &Snapshot, values: &'a dyn Va
 /// Makes an object, which is to be completed. Answers its address.
 fn make(heap: &mut Heap, ir: &Ir, parts: Parts<'_>) -> Result<usize, OutOfMemory> {
     Ok(match parts {
-        Parts::Table(table) => heap.table(table.slots.len(), 0)?.address(),
+        Parts::Table(table) => {
+            let capacity = ir.int(table.array[1]).unwrap_or(0);
+            heap.table(table.slots.len(), capacity as usize)?.address()
+        }
         Parts::Cell(_) => heap.cell(Value::NIL)?.address(),
         Parts::Function(function) => {
             let proto = ir.constant(function.proto).map_or(0, |c| c.payload());
@@ -335,6 +338,8 @@ fn complete(ir: &Ir, address: u64, parts: Parts<'_>, values: &dyn Values) {
                 (table, object_at(shape), (meta != 0).then(|| object_at(meta)))
             };
             table.assemble(shape, meta, parts.slots.iter().map(|r| value_at(ir, *r, values)));
+            let kind = ir.int(parts.array[0]).unwrap_or(0);
+            table.assemble_array(kind as u8, parts.elements.iter().map(|r| value_at(ir, *r, values)));
         }
         Parts::Cell(value) => {
             // SAFETY: a cell that was built.

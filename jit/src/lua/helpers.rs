@@ -58,6 +58,10 @@ define_helpers! {
     TableNew = table_new, [Int Int Ptr] -> Table, Allocating, Access::Fresh, Zero;
     /// `TableNew` where nothing may fail: what the parent trace has left unbuilt.
     TableBuilt = table_built, [Int Int Ptr] -> Table, Allocating, Access::Fresh, Never;
+    /// Memory for the array of a table that was made without, with room for so many elements.
+    ArrayNew = array_new, [Table Int] -> Ptr, Allocating, Access::Fresh, Zero;
+    /// `ArrayNew` where nothing may fail.
+    ArrayBuilt = array_built, [Table Int] -> Ptr, Allocating, Access::Fresh, Never;
     /// `t[k] = v` with an integer key.
     SetInt = set_int, [Table Int Void Int] -> Int, Allocating, Access::Writes(TABLE), NonZero;
     /// `SetInt` of a float.
@@ -240,6 +244,12 @@ helpers! {
     fn table_new(state, named: i64, elements: i64, shape: u64) -> u64 { object(state.heap.table(named as usize, elements as usize)) }
     fn table_built(state, named: i64, elements: i64, shape: u64) -> u64 {
         state.heap.overdraw(|heap| heap.table(named as usize, 0)).address() as u64
+    }
+    fn array_new(state, t: Gc<Table>, elements: i64) -> u64 {
+        t.array_buffer_for(&mut state.heap, elements as usize).map_or(0, |buffer| buffer.expose_provenance() as u64)
+    }
+    fn array_built(state, t: Gc<Table>, elements: i64) -> u64 {
+        state.heap.overdraw(|heap| t.array_buffer_for(heap, elements as usize)).expose_provenance() as u64
     }
     fn set_int(state, t: Gc<Table>, k: i64, v: u64, tag: u64) -> i64 {
         let result = t.set_int(&mut state.heap, k, value(v, tag)).map_err(SetError::from);

@@ -9,7 +9,7 @@
 //! ([`super::opt::sink`]). The snapshot says of what parts it consists at that point; the exit builds it.
 #![forbid(unsafe_code)]
 
-use super::ir::{Ref, Type};
+use super::ir::{Ir, Ref, Type};
 use std::ops::Range;
 
 /// How the interpreter goes on after an exit.
@@ -204,9 +204,16 @@ pub struct TableParts<'a> {
     pub shape: Ref,
     /// Its metatable; a pointer to null if there is none.
     pub meta: Ref,
+    /// Of its array: the kind and the capacity, integers.
+    pub array: [Ref; 2],
+    /// The values of its array's elements.
+    pub elements: &'a [Ref],
     /// The values of its slots; there are no others.
     pub slots: &'a [Ref],
 }
+
+/// How many parts of a table stand before its elements and slots: shape, metatable, the array's kind, capacity and length.
+pub const TABLE_CONSTANTS: usize = 5;
 
 /// The parts of an unbuilt Lua function.
 #[derive(Clone, Copy, Debug)]
@@ -218,10 +225,15 @@ pub struct FunctionParts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// Of an object of a type, from the parts in their order.
-    pub fn new(ty: Type, parts: &'a [Ref]) -> Option<Parts<'a>> {
+    /// Of an object of `ir` of a type, from the parts in their order.
+    pub fn new(ir: &Ir, ty: Type, parts: &'a [Ref]) -> Option<Parts<'a>> {
         Some(match (ty, parts) {
-            (Type::Table, [shape, meta, slots @ ..]) => Parts::Table(TableParts { shape: *shape, meta: *meta, slots }),
+            (Type::Table, [shape, meta, kind, capacity, len, rest @ ..]) => {
+                let len = usize::try_from(ir.int(*len)?).ok()?;
+                let (elements, slots) = rest.split_at_checked(len)?;
+                let array = [*kind, *capacity];
+                Parts::Table(TableParts { shape: *shape, meta: *meta, array, elements, slots })
+            }
             (Type::Cell, [value]) => Parts::Cell(*value),
             (Type::Function, [proto, cells @ ..]) => Parts::Function(FunctionParts { proto: *proto, cells }),
             _ => return None,

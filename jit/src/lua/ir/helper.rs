@@ -105,6 +105,11 @@ impl Helper {
         self.makes(&[Type::Ptr, Type::Int], Type::Function)
     }
 
+    /// Whether it makes memory for the array of a table that has none, from the table and the number of elements to make room for.
+    pub fn makes_array(&self) -> bool {
+        self.makes(&[Type::Table, Type::Int], Type::Ptr)
+    }
+
     fn makes(&self, args: &[Type], result: Type) -> bool {
         self.access == Access::Fresh && self.args == args && self.result == result
     }

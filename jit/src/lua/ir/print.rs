@@ -10,8 +10,10 @@
 //!
 //! `%n` is the result of instruction `n`, counted from 0 with dropped instructions (they are not printed). A `!` marks
 //! a guard. A snapshot stands before the first instruction that it applies to; behind its slots are the unbuilt objects with
-//! their parts: `{%8: ptr:0x10 ptr:0x0 %2 nil}` is a table of shape 0x10, without metatable, with two slots, `{%9: ptr:0x20 %7}` a
-//! function of prototype 0x20 with one upvalue, `{%7: %2}` a cell. Constants stand where they are used: `nil`, `true`, `12`, `1.5`, `nan:0x7ff8000000000000`, `table:0x5580`, `ptr:0x5580`.
+//! their parts: `{%8: ptr:0x10 ptr:0x0 0 0 0 %2 nil}` is a table of shape 0x10, without metatable and elements, with two
+//! slots; `{%8: ptr:0x10 ptr:0x0 3 7 2 %2 4}` has none of these, but two elements: their kind, the array's capacity and its length stand
+//! before them. `{%9: ptr:0x20 %7}` is a function of prototype 0x20 with one upvalue, `{%7: %2}` a cell. Constants stand where they are
+//! used: `nil`, `true`, `12`, `1.5`, `nan:0x7ff8000000000000`, `table:0x5580`, `ptr:0x5580`.
 #![forbid(unsafe_code)]
 
 use std::fmt::{self, Display, Formatter, Write};

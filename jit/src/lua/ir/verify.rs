@@ -9,6 +9,7 @@ use super::parse::fixed_type;
 use super::print::names_result;
 use super::{Const, Failure, Field, Helper, Inst, Ir, Link, Op, Operand, Ref, Type};
 use crate::lua::snapshot::{Parts, Snapshot};
+use perilune_runtime::lua::value::tag;
 
 /// The first rule that an IR breaks.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -214,7 +215,8 @@ impl Verifier<'_> {
         }
         for unbuilt in objects {
             require(ir.is_unbuilt(unbuilt.object), || "an object that is built among the unbuilt".to_owned())?;
-            let parts = Parts::new(ir.ty(unbuilt.object), ir.snapshots.parts(unbuilt)).ok_or("parts are missing")?;
+            let parts =
+                Parts::new(ir, ir.ty(unbuilt.object), ir.snapshots.parts(unbuilt)).ok_or("parts are missing")?;
             self.parts(parts)?;
         }
         Ok(())
@@ -228,7 +230,14 @@ impl Verifier<'_> {
             Parts::Table(table) => {
                 let ok = is_pointer(table.shape) && is_pointer(table.meta);
                 require(ok, || "an unbuilt table without shape and metatable".to_owned())?;
-                require(table.slots.iter().all(is_value), || "a slot of an unbuilt table holds no Lua value".to_owned())
+                let [kind, capacity] = table.array.map(|r| ir.int(r));
+                let has_room = capacity.is_some_and(|capacity| capacity >= table.elements.len() as i64);
+                require(kind.is_some() && has_room, || "an unbuilt table without room for its elements".to_owned())?;
+                let is_of_kind = |r: &Ref| kind == Some(tag::MIXED.into()) || kind == Some(ir.ty(*r).tag().into());
+                let of_kind = table.elements.iter().all(is_of_kind);
+                require(of_kind, || "an element of an unbuilt table is of another kind".to_owned())?;
+                let values = table.elements.iter().chain(table.slots).all(is_value);
+                require(values, || "a part of an unbuilt table is no Lua value".to_owned())
             }
             Parts::Cell(value) => require(is_value(&value), || "an unbuilt cell holds no Lua value".to_owned()),
             Parts::Function(function) => {

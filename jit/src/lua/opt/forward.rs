@@ -88,6 +88,7 @@ fn initial(ir: &Ir, field: Field, made_at: usize) -> Found {
     match field {
         Field::TableShape => Found::Value(args[2]),
         Field::TableMeta | Field::TableHash => Found::Constant(Const::Ptr(0)),
+        Field::TableArray if ir.int(args[1]) == Some(0) => Found::Constant(Const::Ptr(0)),
         Field::TableArrayLen | Field::TableFlags => Found::Constant(Const::Int(0)),
         Field::TableExtra => match ir.int(args[0]) {
             Some(named) => Found::Constant(Const::Int(named.min(MAX_INLINE as i64) * 0x1_0001)),
@@ -274,14 +275,23 @@ fn objects(ir: &Ir, x: Ref, y: Ref) -> Relation {
         return Relation::Different;
     }
     // Memory of the array or the slots of different tables.
-    if x.is_inst() && y.is_inst() {
-        let (p, q) = (ir.inst(x), ir.inst(y));
-        let owned = |i: &Inst| i.op == Op::Fload && matches!(i.field(), Field::TableArray | Field::TableSlots);
-        if owned(p) && owned(q) && p.b == q.b && objects(ir, p.a, q.a) == Relation::Different {
-            return Relation::Different;
-        }
+    if let (Some((p, field)), Some((q, other))) = (owner(ir, x), owner(ir, y))
+        && field == other
+        && objects(ir, p, q) == Relation::Different
+    {
+        return Relation::Different;
     }
     Relation::Perhaps
+}
+
+/// The table that memory belongs to, and whether it is its array's or its slots'.
+fn owner(ir: &Ir, r: Ref) -> Option<(Ref, Field)> {
+    let inst = r.is_inst().then(|| ir.inst(r))?;
+    match inst.op {
+        Op::Fload if matches!(inst.field(), Field::TableArray | Field::TableSlots) => Some((inst.a, inst.field())),
+        Op::Call if ir.helper(inst).makes_array() => Some((ir.call_args(inst)[0], Field::TableArray)),
+        _ => None,
+    }
 }
 
 /// Whether `x` is made in this trace and `y` was there before or is made here, too.

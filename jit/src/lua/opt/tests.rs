@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod arrays;
 mod closures;
 mod fold;
 mod forward;
@@ -33,6 +34,7 @@ static HELPERS: &[Helper] = &[
     helper("bare", &[], Type::Void, Class::Allocating, Access::Writes(Alias::Slot.bit())),
     helper("tablenew", &[Type::Int, Type::Int, Type::Ptr], Type::Table, Class::Allocating, Access::Fresh),
     helper("change", &[Type::Table], Type::Void, Class::Allocating, Access::Writes(Alias::Field.bit())),
+    helper("arraynew", &[Type::Table, Type::Int], Type::Ptr, Class::Allocating, Access::Fresh),
     helper("cellnew", &[], Type::Cell, Class::Allocating, Access::Fresh),
     helper("closurenew", &[Type::Ptr, Type::Int], Type::Function, Class::Allocating, Access::Fresh),
     helper("find", &[Type::Table, Type::String], Type::Ptr, Class::Leaf, Access::Reads(Alias::Field.bit())),
@@ -62,6 +64,18 @@ fn same(found: &Ir, expected: &str) {
 fn check(passes: Passes, input: &str, expected: &str) {
     let found = copy(&read(input), passes).unwrap_or_else(|e| panic!("{e}"));
     same(&found, expected);
+}
+
+/// The snapshot of a trace's end, of which nothing is needed there.
+const END: &str = "snap reexec pc=99 top=4 []\n";
+
+/// The same text with the snapshot of its end, where the interpreter goes on.
+fn ended(text: &str) -> String {
+    match text.split_once("link interpreter") {
+        Some((body, _)) => format!("{body}\n{END}link interpreter"),
+        None if text.contains("link") => text.to_owned(),
+        None => format!("{text}\n{END}"),
+    }
 }
 
 /// Emits the input as a recording with all passes on and closes the loop.

@@ -9,6 +9,7 @@ use rustc_hash::FxHashMap;
 use crate::lua::ir::build::{BuildError, Builder};
 use crate::lua::ir::{Const, Field, Ir, Ref, Type};
 use crate::lua::snapshot::{Parts, Snapshot, TableParts};
+use perilune_runtime::lua::value::tag;
 
 /// A value that a side trace finds where it starts.
 #[derive(Clone, Copy)]
@@ -48,6 +49,8 @@ pub struct Makers {
     pub cell: u16,
     /// Makes a Lua function.
     pub function: u16,
+    /// Makes the memory of a table's array.
+    pub array: u16,
     /// The root shape.
     pub root: u64,
 }
@@ -82,30 +85,35 @@ pub fn values(b: &mut Builder, from: &Inheritance, makers: Makers) -> Result<FxH
             });
         }
     }
+    let parts_of = |known: &FxHashMap<Ref, Ref>, parts: &[Inherited]| -> Vec<Ref> {
+        parts.iter().map(|i| known.get(&i.parent).copied().unwrap_or(Ref::NONE)).collect()
+    };
     for (object, parts) in &from.objects {
-        let made = match object.ty {
-            Type::Cell => b.call(makers.cell, &[])?,
-            Type::Function => {
-                let (proto, upvalues) = (known[&parts[0].parent], b.int(parts.len() as i64 - 1));
-                b.call(makers.function, &[proto, upvalues])?
-            }
-            _ => {
-                let (slots, none, root) = (b.int(parts.len() as i64 - 2), b.int(0), b.ptr(makers.root));
+        // Those that are not there yet may be parts, but say nothing of how it is made.
+        let parts = parts_of(&known, parts);
+        let made = match Parts::new(b.ir(), object.ty, &parts) {
+            Some(Parts::Table(table)) => {
+                let (slots, none, root) = (b.int(table.slots.len() as i64), b.int(0), b.ptr(makers.root));
                 b.call(makers.table, &[slots, none, root])?
             }
+            Some(Parts::Function(function)) => {
+                let upvalues = b.int(function.cells.len() as i64);
+                b.call(makers.function, &[function.proto, upvalues])?
+            }
+            _ => b.call(makers.cell, &[])?,
         };
         known.insert(object.parent, made);
     }
     for (object, parts) in &from.objects {
-        let parts: Vec<Ref> = parts.iter().map(|i| known[&i.parent]).collect();
-        match Parts::new(object.ty, &parts) {
-            Some(Parts::Table(parts)) => fill(b, known[&object.parent], parts)?,
+        let (made, parts) = (known[&object.parent], parts_of(&known, parts));
+        match Parts::new(b.ir(), object.ty, &parts) {
+            Some(Parts::Table(table)) => fill(b, made, table, makers.array)?,
             Some(Parts::Cell(value)) => {
-                b.cstore(known[&object.parent], value)?;
+                b.cstore(made, value)?;
             }
             Some(Parts::Function(function)) => {
                 for (n, cell) in function.cells.iter().enumerate() {
-                    b.ustore(known[&object.parent], n as u16, *cell)?;
+                    b.ustore(made, n as u16, *cell)?;
                 }
             }
             None => {}
@@ -114,11 +122,28 @@ pub fn values(b: &mut Builder, from: &Inheritance, makers: Makers) -> Result<FxH
     Ok(known)
 }
 
-/// Gives a new table its parts.
-fn fill(b: &mut Builder, table: Ref, TableParts { shape, meta, slots }: TableParts<'_>) -> Result<(), BuildError> {
+/// Gives a new table its parts. The helper `maker` makes its array's memory.
+fn fill(b: &mut Builder, table: Ref, parts: TableParts<'_>, maker: u16) -> Result<(), BuildError> {
+    let TableParts { shape, meta, array: [kind, capacity], elements, slots } = parts;
     if let Some(Const::Ptr(meta @ 1..)) = b.ir().constant(meta) {
         // A constant of this type keeps it alive.
         b.object(Type::Table, meta);
+    }
+    if b.ir().int(capacity) != Some(0) {
+        let array = b.call(maker, &[table, capacity])?;
+        b.fstore(table, Field::TableArray, array)?;
+        b.fstore(table, Field::TableArrayCap, capacity)?;
+        let is_mixed = b.ir().int(kind) == Some(tag::MIXED.into());
+        for (n, value) in elements.iter().enumerate() {
+            let (index, ty) = (b.int(n as i64), b.ty(*value));
+            b.astore(array, index, *value)?;
+            if is_mixed {
+                b.asettag(array, index, capacity, ty)?;
+            }
+        }
+        let len = b.int(elements.len() as i64);
+        b.fstore(table, Field::TableArrayKind, kind)?;
+        b.fstore(table, Field::TableArrayLen, len)?;
     }
     let place = b.fload(table, Field::TableSlots)?;
     for (n, value) in slots.iter().enumerate().filter(|(_, value)| **value != Ref::NIL) {

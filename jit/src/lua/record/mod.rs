@@ -433,8 +433,9 @@ impl Recorder {
         self.pinned.shapes.extend(shapes.map(|at| unsafe { kept(at) }));
         // SAFETY: as above.
         self.pinned.protos.extend(protos.map(|at| unsafe { kept(at) }));
-        let [table, cell, function] = [H::TableBuilt, H::CellBuilt, H::ClosureBuilt].map(H::number);
-        let known = inherit::values(&mut self.b, from, Makers { table, cell, function, root })?;
+        let helpers = [H::TableBuilt, H::CellBuilt, H::ClosureBuilt, H::ArrayBuilt];
+        let [table, cell, function, array] = helpers.map(H::number);
+        let known = inherit::values(&mut self.b, from, Makers { table, cell, function, array, root })?;
         from.slots.iter().for_each(|(slot, i)| self.slots.set(*slot, known[&i.parent]));
         Ok(())
     }

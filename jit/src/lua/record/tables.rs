@@ -4,8 +4,8 @@ use perilune_runtime::lua::bytecode::{self as bc, Word};
 use perilune_runtime::lua::event::Event;
 use perilune_runtime::lua::function::NativeFunction;
 use perilune_runtime::lua::heap::Gc;
-use perilune_runtime::lua::table::Table;
-use perilune_runtime::lua::value::Value;
+use perilune_runtime::lua::table::{Table, capacity_for};
+use perilune_runtime::lua::value::{Value, tag};
 
 use super::super::helpers::H;
 use super::super::ir::{Field, Op as Ins, Ref, Type};
@@ -16,18 +16,25 @@ use super::{Abort, Next, Rec, Recorder, truth};
 /// Most elements that `table.unpack` loads one by one.
 const MAX_UNPACKED: i64 = 8;
 
+/// Most elements that a constructor stores one by one.
+const MAX_AT_ONCE: usize = 50;
+
 /// What a native function's call becomes: its results, or none if it is to be called.
 type Results = Rec<Option<Vec<Ref>>>;
 
 impl Recorder {
     pub(super) fn op_new_table(&mut self, w: Word) -> Rec<Next> {
-        let elements = self.proto.word(self.pc as usize + 1);
-        let (named, elements) = (self.b.int(bc::b(w) as i64), self.b.int(elements.into()));
-        let shape = self.state().heap.root_shape().address() as u64;
-        let shape = self.b.ptr(shape);
-        let table = self.call_helper(H::TableNew, &[named, elements, shape])?;
+        let table = self.new_table(bc::b(w))?;
         self.set(bc::a(w), table);
         Ok(Next::More)
+    }
+
+    /// A new table with room for so many fields. It gets its array, if any, with the elements.
+    fn new_table(&mut self, named: usize) -> Rec<Ref> {
+        let (named, elements) = (self.b.int(named as i64), self.b.int(0));
+        let shape = self.state().heap.root_shape().address() as u64;
+        let shape = self.b.ptr(shape);
+        self.call_helper(H::TableNew, &[named, elements, shape])
     }
 
     pub(super) fn op_set_list(&mut self, w: Word) -> Rec<Next> {
@@ -42,6 +49,11 @@ impl Recorder {
         // The interpreter stretches the array over nils between values; stored one by one they would end it.
         let last = values.iter().rposition(|v| self.ty(*v) != Type::Nil).unwrap_or(0);
         let has_holes = values[..last].iter().any(|v| self.ty(*v) == Type::Nil);
+        let is_empty = self.actual(a).as_table().is_some_and(|t| t.length() == 0 && !t.has_hash());
+        if !has_holes && first == 0 && is_empty && count <= MAX_AT_ONCE && self.is_made(table) {
+            self.first_elements(table, &values)?;
+            return Ok(Next::More);
+        }
         if has_holes {
             let (stored, count) = (self.b.int(first), self.b.int(last as i64 + 1));
             self.set_by_helper([H::SetHoles, H::SetHolesF], &[table, stored, count], values[last])?;
@@ -54,6 +66,62 @@ impl Recorder {
             self.set_by_helper([H::SetInt, H::SetIntF], &[table, key], value)?;
         }
         Ok(Next::More)
+    }
+
+    /// Whether the trace has made a table.
+    fn is_made(&self, r: Ref) -> bool {
+        let ir = self.b.ir();
+        r.is_inst() && ir.inst(r).op == Ins::Call && ir.helper(ir.inst(r)).makes_table()
+    }
+
+    /// The first elements of a table that the trace has made, none of which is nil, except for those at the end.
+    fn first_elements(&mut self, table: Ref, values: &[Ref]) -> Rec<()> {
+        let count = values.iter().rposition(|v| self.ty(*v) != Type::Nil).map_or(0, |last| last + 1);
+        let values = &values[..count];
+        // Nobody has stored anything in it.
+        let (array, none) = (self.b.fload(table, Field::TableArray)?, self.b.ptr(0));
+        self.guard_value(array, none)?;
+        let hash = self.b.fload(table, Field::TableHash)?;
+        self.guard_value(hash, none)?;
+        let Some(first) = values.first() else { return Ok(()) };
+        let is_uniform = values.iter().all(|v| self.ty(*v) == self.ty(*first));
+        let kind = if is_uniform { self.ty(*first).tag() } else { tag::MIXED };
+        let (kind, capacity) = (self.b.int(kind.into()), self.b.int(capacity_for(count) as i64));
+        let count = self.b.int(count as i64);
+        // Nothing comes between: what the collector would see of the table must be whole.
+        let array = self.call_helper(H::ArrayNew, &[table, count])?;
+        self.b.fstore(table, Field::TableArray, array)?;
+        self.b.fstore(table, Field::TableArrayCap, capacity)?;
+        for (i, value) in values.iter().enumerate() {
+            let index = self.b.int(i as i64);
+            self.b.astore(array, index, *value)?;
+            if !is_uniform {
+                let ty = self.ty(*value);
+                self.b.asettag(array, index, capacity, ty)?;
+            }
+        }
+        self.b.fstore(table, Field::TableArrayKind, kind)?;
+        self.b.fstore(table, Field::TableArrayLen, count)?;
+        values.iter().try_for_each(|value| self.barrier(table, *value))
+    }
+
+    /// `table.pack(...)` of values of which none is nil, except for those at the end.
+    pub(super) fn pack(&mut self, args: &[(Ref, Value)]) -> Results {
+        let values: Vec<Ref> = args.iter().map(|(r, _)| *r).collect();
+        let count = values.iter().rposition(|v| self.ty(*v) != Type::Nil).map_or(0, |last| last + 1);
+        if values[..count].iter().any(|v| self.ty(*v) == Type::Nil) || count > MAX_AT_ONCE {
+            return Ok(None);
+        }
+        let heap = &mut self.state().heap;
+        let root = heap.root_shape();
+        let Ok(name) = heap.string(b"n") else { return Ok(None) };
+        let Ok(Some(shape)) = heap.shape_with_key(root, name, false) else { return Ok(None) };
+        let table = self.new_table(1)?;
+        self.first_elements(table, &values)?;
+        let (slots, n) = (self.b.fload(table, Field::TableSlots)?, self.b.int(args.len() as i64));
+        self.b.vstore(slots, 0, n)?;
+        self.take_shape(table, shape)?;
+        Ok(Some(vec![table]))
     }
 
     /// `table.insert(t, v)` at the end of a table without metamethods.
@@ -112,8 +180,7 @@ impl Recorder {
 
     /// Sets the metatable of a table that the trace has made, so that its shape is known. False: it is not that simple.
     fn take_metatable(&mut self, r: Ref, table: Gc<Table>, meta: Gc<Table>) -> Rec<bool> {
-        let made =
-            r.is_inst() && self.b.ir().inst(r).op == Ins::Call && self.b.ir().helper(self.b.ir().inst(r)).makes_table();
+        let made = self.is_made(r);
         let (shape, mode) = (table.shape(), self.state().heap.names.event(Event::Mode));
         // The shape of the metatable is checked, but not its values.
         let is_weak = meta.shape().is_dictionary() || meta.shape().find(mode).is_some();

@@ -4,7 +4,7 @@
 //! buffer are not kept up. The first element of another kind makes the array *mixed*: the tag area is filled in. It is
 //! there already, so that never allocates.
 
-use super::super::heap::{Gc, Heap, MAX_BUFFER_CELL, OutOfMemory};
+use super::super::heap::{Gc, Heap, MAX_BUFFER_CELL, OutOfMemory, SIZES, class_of};
 use super::super::value::{Value, tag};
 use super::{Table, flag};
 
@@ -14,6 +14,13 @@ pub const MAX_ARRAY: usize = 1 << 30;
 const ELEMENT: usize = 9;
 /// Capacity of the first buffer.
 const FIRST: usize = 4;
+
+/// How many elements a new buffer has room for that is to have room for so many: what a cell has to spare is used, too.
+pub fn capacity_for(wanted: usize) -> usize {
+    let size = wanted * ELEMENT;
+    let size = if size <= MAX_BUFFER_CELL { SIZES[class_of(size)] as usize } else { size };
+    size / ELEMENT
+}
 
 impl Gc<Table> {
     /// The array's kind: the tag of all elements, or [`tag::MIXED`].
@@ -264,14 +271,7 @@ impl Gc<Table> {
         if wanted > MAX_ARRAY {
             return Err(OutOfMemory);
         }
-        // What a cell has to spare is used, too.
-        let size = wanted * ELEMENT;
-        let size = if size <= MAX_BUFFER_CELL {
-            super::super::heap::SIZES[super::super::heap::class_of(size)] as usize
-        } else {
-            size
-        };
-        let capacity = size / ELEMENT;
+        let capacity = capacity_for(wanted);
         let len = self.len.get() as usize;
         let buffer = if old * ELEMENT > MAX_BUFFER_CELL {
             // SAFETY: the old buffer was made with this size and is not used any more. It grows, so that the tags' new place
@@ -300,6 +300,29 @@ impl Gc<Table> {
         self.array.set(buffer);
         self.capacity.set(capacity as u32);
         Ok(())
+    }
+
+    /// A buffer for the array of this table, which was just made and has none, with room for [`capacity_for`] so many elements. It is the
+    /// table's once it is stored there, with that capacity.
+    pub fn array_buffer_for(self, heap: &mut Heap, wanted: usize) -> Result<*mut u8, OutOfMemory> {
+        heap.buffer(self.header(), capacity_for(wanted) * ELEMENT)
+    }
+
+    /// Gives a table that was just made the elements of its array, for all of which it has room. All are of one kind, unless it is
+    /// [`tag::MIXED`].
+    pub fn assemble_array(self, kind: u8, values: impl ExactSizeIterator<Item = Value>) {
+        assert!(values.len() <= self.capacity.get() as usize);
+        self.len.set(values.len() as u32);
+        self.header.detail.set(kind);
+        for (index, value) in values.enumerate() {
+            // SAFETY: there is room.
+            unsafe {
+                *self.payload_at(index) = value.payload();
+                if kind == tag::MIXED {
+                    *self.tag_at(index) = value.tag();
+                }
+            }
+        }
     }
 
     /// Stretches the array to `len` elements, the new ones nil; there is no room needed in the hash for them. The caller

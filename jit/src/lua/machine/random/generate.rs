@@ -23,6 +23,8 @@ pub(super) const INTS: i16 = 16;
 pub(super) const TABLE_SLOT: i16 = SLOTS - 2;
 /// A slot with a function that has an upvalue, an integer.
 pub(super) const FUNCTION_SLOT: i16 = SLOTS - 3;
+/// A slot with a table that has two elements, integers.
+pub(super) const LIST_SLOT: i16 = SLOTS - 4;
 /// Most fields of a table.
 pub(super) const FIELDS: usize = 3;
 /// Addresses that traces know: the shapes of tables with no field up to all of them; a prototype.
@@ -151,6 +153,7 @@ impl<'a> Generator<'a> {
             table: helpers::BUILT,
             cell: helpers::CELL_BUILT,
             function: helpers::FUNCTION_BUILT,
+            array: helpers::ARRAY_BUILT,
             root: self.known[0],
         };
         let known = inherit::values(&mut self.b, from, makers)?;
@@ -208,7 +211,7 @@ impl<'a> Generator<'a> {
     pub(super) fn slot(&mut self, slot: i16) -> Emitted<Ref> {
         if self.slots[slot as usize].is_none() {
             let ty = match slot {
-                TABLE_SLOT => Type::Table,
+                TABLE_SLOT | LIST_SLOT => Type::Table,
                 FUNCTION_SLOT => Type::Function,
                 _ if slot < INTS => Type::Int,
                 _ => Type::Float,
@@ -296,7 +299,7 @@ impl<'a> Generator<'a> {
     // ---- instructions
 
     fn step(&mut self) -> Emitted {
-        match self.random.below(32) {
+        match self.random.below(36) {
             0..5 => self.int_arithmetic(),
             5..8 => self.float_arithmetic(),
             8..11 => self.assignment(),
@@ -312,6 +315,8 @@ impl<'a> Generator<'a> {
             28 => self.new_cell(),
             29 => self.new_function(),
             30 | 31 => self.captured(),
+            32 | 33 => self.list(),
+            34 | 35 => self.elements(),
             _ if self.random.one_in(3) => self.full_call(),
             _ if self.random.one_in(3) => self.bare_call(),
             _ => self.pointer(),
@@ -320,7 +325,7 @@ impl<'a> Generator<'a> {
 
     fn assignment(&mut self) -> Emitted {
         let slot = 1 + self.random.below(SLOTS as usize - 1) as i16;
-        if slot == TABLE_SLOT || slot == FUNCTION_SLOT {
+        if [TABLE_SLOT, FUNCTION_SLOT, LIST_SLOT].contains(&slot) {
             return Ok(());
         }
         let value = match self.random.below(9) {

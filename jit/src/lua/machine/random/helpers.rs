@@ -103,6 +103,11 @@ pub(super) const FUNCTION: u16 = 11;
 /// Makes a function that the parent has not built.
 pub(super) const FUNCTION_BUILT: u16 = 12;
 
+/// Makes the memory of a table's array.
+pub(super) const ARRAY: u16 = 13;
+/// The same for a table that the parent has not built.
+pub(super) const ARRAY_BUILT: u16 = 14;
+
 const INTS: &[Type] = &[Type::Int; 5];
 const FLOATS: &[Type] = &[Type::Float; 8];
 const BOTH: &[Type] = &[Type::Int, Type::Float, Type::Int, Type::Float];
@@ -115,7 +120,7 @@ pub(super) fn table() -> &'static [Helper] {
     TABLE.with(|t| *t)
 }
 
-fn rows() -> [Helper; 13] {
+fn rows() -> [Helper; 15] {
     let row = |name, args, result, class, access, failure, f: *const ()| {
         // SAFETY: it is called by the types that the row states.
         let entry = unsafe { std::mem::transmute::<*const (), crate::lua::ir::helper::Entry>(f) };
@@ -145,5 +150,7 @@ fn rows() -> [Helper; 13] {
         HELPERS[H::CellBuilt as usize],
         HELPERS[H::ClosureNew as usize],
         HELPERS[H::ClosureBuilt as usize],
+        HELPERS[H::ArrayNew as usize],
+        HELPERS[H::ArrayBuilt as usize],
     ]
 }

@@ -12,7 +12,9 @@ mod objects;
 use std::cell::Cell;
 use std::fmt::Write;
 
-use generate::{FIELDS, FUNCTION_SLOT, Generator, INTS, Known, Memory, PROTO, Random, SLOTS, TABLE_SLOT, fill};
+use generate::{
+    FIELDS, FUNCTION_SLOT, Generator, INTS, Known, LIST_SLOT, Memory, PROTO, Random, SLOTS, TABLE_SLOT, fill,
+};
 
 use crate::lua::deopt::{Entered, pop_frames};
 use crate::lua::engine::Engine;
@@ -139,6 +141,11 @@ impl World {
             let value = match slot {
                 0 => Value::integer(ITERATIONS),
                 TABLE_SLOT => Value::from(new_table(&mut self.state, |_, _| {})),
+                LIST_SLOT => {
+                    let list = self.state.heap.table(0, 2).unwrap();
+                    (1..=2).for_each(|k| list.set_int(&mut self.state.heap, k, Value::integer(20 + k)).unwrap());
+                    Value::from(list)
+                }
                 FUNCTION_SLOT => {
                     let cell = self.state.heap.cell(Value::integer(13)).unwrap();
                     Value::from(self.state.heap.lua_function(self.proto, [cell].into_iter()).unwrap())
@@ -196,6 +203,8 @@ impl Stack {
             let count = table.shape().count();
             self.values.push((u8::from(table.metatable().is_some()), count as u64));
             (0..count).for_each(|n| self.add(table.slot(n)));
+            self.values.push((table.array_kind(), table.length() as u64));
+            (1..=table.length()).for_each(|k| self.add(table.get_int(k)));
         }
         if let Some(function) = value.as_lua_function() {
             self.values.push((0, function.cells().len() as u64));

@@ -1,18 +1,27 @@
 //! Objects that random traces make: tables, cells, and functions, in one another. Some take the place of those in the stack's slots.
 
-use super::generate::{Emitted, FIELDS, FUNCTION_SLOT, Generator, INTS, PROTO, TABLE_SLOT};
+use super::generate::{Emitted, FIELDS, FUNCTION_SLOT, Generator, INTS, LIST_SLOT, PROTO, TABLE_SLOT};
 use super::helpers;
 use crate::lua::ir::{Field, Op, Ref, Type};
+use perilune_runtime::lua::table::capacity_for;
+use perilune_runtime::lua::value::tag;
 
 /// Objects that a trace has made.
 #[derive(Default)]
 pub(super) struct Objects {
     /// Tables, and how many fields they have.
     tables: Vec<(Ref, usize)>,
+    /// Tables with elements, and of what types these are.
+    lists: Vec<(Ref, Vec<Type>)>,
     /// Cells, and of what type the value is.
     cells: Vec<(Ref, Type)>,
     /// Functions, and of what types the values of their upvalues are.
     functions: Vec<(Ref, Vec<Type>)>,
+}
+
+/// The kind of an array whose elements have these types.
+fn kind_of(types: &[Type]) -> u8 {
+    if types.iter().all(|ty| *ty == types[0]) { types[0].tag() } else { tag::MIXED }
 }
 
 impl Generator<'_> {
@@ -91,10 +100,104 @@ impl Generator<'_> {
         Ok(())
     }
 
+    /// A new table with elements, made as by a constructor. One of two integers may take the place of the one in the stack's slot.
+    pub(super) fn list(&mut self) -> Emitted {
+        self.snapshot_here();
+        let count = 1 + self.random.below(4);
+        let uniform = self.random.one_in(2);
+        let mut values = Vec::with_capacity(count);
+        for n in 0..count {
+            let value = match self.random.below(3) {
+                _ if uniform => self.int()?,
+                0 => self.float()?,
+                1 => self.value()?,
+                _ => self.int()?,
+            };
+            // The last one is not nil.
+            values.push(if value == Ref::NIL && n + 1 == count { Ref::TRUE } else { value });
+        }
+        let (none, root) = (self.b.int(0), self.b.ptr(self.known[0]));
+        let table = self.b.call(helpers::TABLE, &[none, none, root])?;
+        let count = self.b.int(count as i64);
+        let array = self.b.call(helpers::ARRAY, &[table, count])?;
+        let capacity = self.b.int(capacity_for(values.len()) as i64);
+        self.b.fstore(table, Field::TableArray, array)?;
+        self.b.fstore(table, Field::TableArrayCap, capacity)?;
+        let types: Vec<Type> = values.iter().map(|value| self.b.ty(*value)).collect();
+        let kind = kind_of(&types);
+        for (n, value) in values.iter().enumerate() {
+            let index = self.b.int(n as i64);
+            self.store_element(array, (index, capacity), *value, kind)?;
+        }
+        let kind = self.b.int(kind.into());
+        self.b.fstore(table, Field::TableArrayKind, kind)?;
+        self.b.fstore(table, Field::TableArrayLen, count)?;
+        self.b.op(Op::Barrier, Type::Void, table, Ref::NONE, Ref::NONE)?;
+        if types == [Type::Int; 2] && self.random.one_in(2) {
+            self.assign(LIST_SLOT, table);
+        }
+        self.objects.lists.push((table, types));
+        self.show(table)
+    }
+
+    fn store_element(&mut self, array: Ref, (index, capacity): (Ref, Ref), value: Ref, kind: u8) -> Emitted {
+        let ty = self.b.ty(value);
+        self.b.astore(array, index, value)?;
+        if kind == tag::MIXED {
+            self.b.asettag(array, index, capacity, ty)?;
+        }
+        Ok(())
+    }
+
+    /// Reads, changes or appends an element of the table in the stack's slot, or of one that was made.
+    pub(super) fn elements(&mut self) -> Emitted {
+        self.snapshot_here();
+        let at = self.random.below(self.objects.lists.len() + 1);
+        let (table, types) = match self.objects.lists.get(at) {
+            Some((table, types)) => (*table, types.clone()),
+            None => (self.slot(LIST_SLOT)?, vec![Type::Int; 2]),
+        };
+        let (len, kind) = (self.b.fload(table, Field::TableArrayLen)?, self.b.fload(table, Field::TableArrayKind)?);
+        let n = self.random.below(types.len());
+        let (index, expected) = (self.b.int(n as i64), self.b.int(kind_of(&types).into()));
+        self.b.guard(Op::Ult, index, len)?;
+        self.b.guard(Op::Eq, kind, expected)?;
+        let capacity = self.b.fload(table, Field::TableArrayCap)?;
+        let array = self.b.fload(table, Field::TableArray)?;
+        let ty = types[n];
+        if !ty.is_number() {
+            return Ok(());
+        }
+        let is_mixed = kind_of(&types) == tag::MIXED;
+        match self.random.below(6) {
+            0 | 1 => {
+                let value = if ty == Type::Int { self.int()? } else { self.float()? };
+                self.store_element(array, (index, capacity), value, kind_of(&types))
+            }
+            2 => {
+                self.b.guard(Op::Lt, len, capacity)?;
+                let (value, one) = (self.int()?, self.b.int(1));
+                let kind = if kind_of(&types) == Type::Int.tag() || is_mixed { kind_of(&types) } else { return Ok(()) };
+                self.store_element(array, (len, capacity), value, kind)?;
+                let more = self.b.binary(Op::Add, len, one)?;
+                self.b.fstore(table, Field::TableArrayLen, more).map(|_| ())
+            }
+            _ => {
+                let r = match is_mixed {
+                    true => self.b.aload_mixed(array, index, capacity, ty)?,
+                    false => self.b.aload(array, index, ty)?,
+                };
+                self.keep(r);
+                Ok(())
+            }
+        }
+    }
+
     /// An object that was made, of any kind.
     pub(super) fn made(&mut self) -> Option<Ref> {
-        let Objects { tables, cells, functions } = &self.objects;
-        let all = tables.iter().map(|t| t.0).chain(functions.iter().map(|f| f.0)).chain(cells.iter().map(|c| c.0));
+        let Objects { tables, lists, cells, functions } = &self.objects;
+        let all = tables.iter().map(|t| t.0).chain(lists.iter().map(|l| l.0));
+        let all = all.chain(functions.iter().map(|f| f.0)).chain(cells.iter().map(|c| c.0));
         let all: Vec<Ref> = all.collect();
         (!all.is_empty()).then(|| self.random.pick(&all))
     }

@@ -20,9 +20,8 @@ impl Sinking {
         while let Some((left, right)) = pairs.pop() {
             let (Some(l), Some(r)) = (self.sunk(left), self.sunk(right)) else { continue };
             let (before, after) = (&self.candidates[l].parts, &self.candidates[r].parts);
-            let constants = self.candidates[l].constants();
-            let alike = before.len() == after.len() && before[..constants] == after[..constants];
-            let mut values = before.iter().copied().zip(after.iter().copied()).skip(constants);
+            // Constants are the same on both sides, or not carried at all.
+            let mut parts = before.iter().copied().zip(after.iter().copied());
             let goes_on = |(was, is): (Ref, Ref)| match carried.get(&was) {
                 Some(known) => *known == is,
                 None if was == is => true,
@@ -36,7 +35,7 @@ impl Sinking {
                     true
                 }
             };
-            if !alike || !values.all(goes_on) {
+            if before.len() != after.len() || !parts.all(goes_on) {
                 failed.push(left);
             }
         }

@@ -5,15 +5,16 @@
 //!
 //! | object | parts |
 //! | --- | --- |
-//! | table | shape and metatable, which must be constants; the values of its slots |
+//! | table | its shape, its metatable, and of its array kind, capacity and length, all of which must be constants; the values of its elements and of its slots |
 //! | cell | what it holds |
 //! | function | its prototype, a constant; its upvalues' cells |
 //!
 //! Loads from such an object have been forwarded from the stores when they were emitted, so what is left of it are the call
 //! that makes it, the stores to its parts, and references in snapshots, also as the function of an inlined call: a closure that is
-//! made and called in the trace alone needs none of this. Whatever else names it makes it *escape*: a load that was not
+//! made and called in the trace alone needs none of this. An element is a part if its index is a constant. The memory of an array is made
+//! by a call of its own, and sunk with its table. Whatever else names it makes it *escape*: a load that was not
 //! forwarded, a helper's argument, a store into something that exists, a guard, a snapshot whose slots code stores (before full
-//! calls, and where another trace goes on). What is stored into an object that escapes does so with it: a cell with each of the
+//! calls, and where another trace goes on), or which is that of the end, where the interpreter goes on each time. What is stored into an object that escapes does so with it: a cell with each of the
 //! functions that share it. Among objects that are not made it stays one cell, since exits build each object once.
 //!
 //! *Loops.* An object of one iteration that is seen in the next has a phi: left the one of the iteration before the loop,
@@ -35,7 +36,8 @@ use rustc_hash::FxHashSet;
 
 use super::dce::dce;
 use crate::lua::ir::{Const, Field, Inst, Ir, Made, Op, Ref, Ty};
-use crate::lua::snapshot::Snapshot;
+use crate::lua::snapshot::{Snapshot, TABLE_CONSTANTS};
+use perilune_runtime::lua::table::capacity_for;
 
 /// Replaces objects that need not be made by `unbuilt` instructions. `drop_dead`: dead code may be dropped before, so that loads
 /// which nobody uses do not count.
@@ -71,28 +73,38 @@ struct Candidate {
     parts: Vec<Ref>,
 }
 
-/// A table's parts before its slots.
-const SLOTS: usize = 2;
+/// A table's parts before its slots, behind which its elements follow, as many as there is room for.
+const SLOTS: usize = TABLE_CONSTANTS;
+/// Of these, the length of its array.
+const LENGTH: usize = SLOTS - 1;
 /// A function's parts before its cells.
 const CELLS: usize = 1;
+/// Most elements of a table that is not made.
+const MAX_ELEMENTS: usize = 32;
 
 impl Candidate {
-    fn new(made: Ref, kind: Made, none: Ref) -> Candidate {
+    fn new(made: Ref, kind: Made, [none, zero]: [Ref; 2]) -> Candidate {
         let parts = match kind {
-            Made::Table { slots, shape } => [vec![shape, none], vec![Ref::NIL; slots]].concat(),
+            Made::Table { slots, shape } => [vec![shape, none, zero, zero, zero], vec![Ref::NIL; slots]].concat(),
             Made::Cell => vec![Ref::NIL],
             Made::Function { proto, upvalues } => [vec![proto], vec![Ref::NONE; upvalues]].concat(),
         };
         Candidate { made, kind, escapes: false, holds: Vec::new(), parts }
     }
 
-    /// How many of the first parts must be constants.
-    fn constants(&self) -> usize {
+    /// Where the elements begin among the parts, if it is a table.
+    fn elements(&self) -> Option<usize> {
         match self.kind {
-            Made::Table { .. } => SLOTS,
-            Made::Cell => 0,
-            Made::Function { .. } => CELLS,
+            Made::Table { slots, .. } => Some(SLOTS + slots),
+            _ => None,
         }
+    }
+
+    /// Parts as snapshots have them: no more elements than the length says, and before the slots.
+    fn told(&self, ir: &Ir, parts: &[Ref]) -> Vec<Ref> {
+        let Some(first) = self.elements() else { return parts.to_vec() };
+        let len = ir.int(parts[LENGTH]).map_or(0, |len| len as usize);
+        [&parts[..SLOTS], &parts[first..][..len], &parts[SLOTS..first]].concat()
     }
 }
 
@@ -117,12 +129,36 @@ struct Change {
     value: Ref,
 }
 
+/// The reference of a constant.
+fn constant(ir: &mut Ir, wanted: Const) -> Ref {
+    let known = ir.consts.iter().skip(1).position(|c| *c == wanted);
+    known.map_or_else(
+        || {
+            ir.consts.push(wanted);
+            Ref(ir.consts.len() as u16 - 1)
+        },
+        |at| Ref(at as u16 + 1),
+    )
+}
+
+/// The table for whose array an instruction makes memory, and for how many elements that has room.
+fn array_made(ir: &Ir, inst: &Inst) -> Option<(Ref, usize)> {
+    if inst.op != Op::Call || !ir.helper(inst).makes_array() {
+        return None;
+    }
+    let args = ir.call_args(inst);
+    let wanted = ir.int(args[1]).filter(|wanted| (0..=MAX_ELEMENTS as i64).contains(wanted))?;
+    Some((args[0], capacity_for(wanted as usize)))
+}
+
 struct Sinking {
     candidates: Vec<Candidate>,
     /// The candidate that an instruction makes.
     of: Numbers,
     /// The candidate whose slots a pointer leads to.
     slots_of: Numbers,
+    /// The candidate whose array is in the memory that an instruction makes.
+    array_of: Numbers,
     loop_at: usize,
     /// Left and right sides of phis, those of candidates among them.
     phis: Vec<(Ref, Ref)>,
@@ -136,37 +172,45 @@ struct Sinking {
 
 impl Sinking {
     fn new(ir: &mut Ir) -> Sinking {
-        let none = match ir.consts.iter().skip(1).position(|c| *c == Const::Ptr(0)) {
-            Some(at) => Ref(at as u16 + 1),
-            None => {
-                ir.consts.push(Const::Ptr(0));
-                Ref(ir.consts.len() as u16 - 1)
-            }
-        };
-        let mut candidates = Vec::new();
-        let [mut of, mut slots_of] = [(); 2].map(|()| Numbers(vec![None; ir.insts.len()]));
+        let constants = [Const::Ptr(0), Const::Int(0)].map(|wanted| constant(ir, wanted));
+        let mut candidates: Vec<Candidate> = Vec::new();
+        let [mut of, mut slots_of, mut array_of] = [(); 3].map(|()| Numbers(vec![None; ir.insts.len()]));
         for (at, inst) in ir.insts.iter().enumerate() {
             let r = Ref::inst(at);
             if let Some(kind) = ir.made(inst) {
                 of.set(r, candidates.len());
-                candidates.push(Candidate::new(r, kind, none));
+                candidates.push(Candidate::new(r, kind, constants));
             } else if inst.op == Op::Fload
                 && inst.field() == Field::TableSlots
                 && let Some(candidate) = of.get(inst.a)
             {
                 slots_of.set(r, candidate);
+            } else if let Some((table, room)) = array_made(ir, inst)
+                && let Some(number) = of.get(table)
+            {
+                let candidate = &mut candidates[number];
+                if room <= MAX_ELEMENTS && candidate.elements() == Some(candidate.parts.len()) {
+                    candidate.parts.extend(vec![Ref::NIL; room]);
+                    array_of.set(r, number);
+                }
             }
         }
         Sinking {
             candidates,
             of,
             slots_of,
+            array_of,
             loop_at: ir.loop_index().unwrap_or(usize::MAX),
             phis: ir.phis().map(|phi| (phi.a, phi.b)).collect(),
             invariants: FxHashSet::default(),
             told: Vec::new(),
             added: Vec::new(),
         }
+    }
+
+    /// The candidate that a pointer leads into.
+    fn behind(&self, r: Ref) -> Option<usize> {
+        self.slots_of.get(r).or_else(|| self.array_of.get(r))
     }
 
     fn sunk(&self, r: Ref) -> Option<usize> {
@@ -176,13 +220,23 @@ impl Sinking {
     // ---- what they consist of
 
     /// The part of a candidate that an instruction changes, if it does that and nothing else.
-    fn change(&self, inst: &Inst) -> Option<Change> {
+    fn change(&self, ir: &Ir, inst: &Inst) -> Option<Change> {
         let (candidate, part, value) = match inst.op {
-            Op::Fstore if inst.c.is_const() => match inst.field() {
-                Field::TableShape => (self.of.get(inst.a)?, 0, inst.c),
-                Field::TableMeta => (self.of.get(inst.a)?, 1, inst.c),
-                _ => return None,
-            },
+            Op::Fstore if inst.c.is_const() => {
+                let fields = [
+                    Field::TableShape,
+                    Field::TableMeta,
+                    Field::TableArrayKind,
+                    Field::TableArrayCap,
+                    Field::TableArrayLen,
+                ];
+                (self.of.get(inst.a)?, fields.iter().position(|field| *field == inst.field())?, inst.c)
+            }
+            Op::Astore => {
+                let candidate = self.array_of.get(inst.a)?;
+                let index = usize::try_from(ir.int(inst.b)?).ok()?;
+                (candidate, self.candidates[candidate].elements()?.checked_add(index)?, inst.c)
+            }
             Op::Vstore => (self.slots_of.get(inst.a)?, SLOTS + usize::from(inst.b.0), inst.c),
             Op::Cstore => (self.of.get(inst.a)?, 0, inst.b),
             Op::Ustore => (self.of.get(inst.a)?, CELLS + usize::from(inst.b.0), inst.c),
@@ -200,7 +254,7 @@ impl Sinking {
                 self.told.push(needed);
             }
             let Some(inst) = ir.insts.get(at) else { break };
-            if let Some(Change { candidate, part, value }) = self.change(inst) {
+            if let Some(Change { candidate, part, value }) = self.change(ir, inst) {
                 self.candidates[candidate].parts[part] = value;
             }
         }
@@ -229,15 +283,16 @@ impl Sinking {
         }
         for (number, needed) in self.told.iter().enumerate() {
             let kept = needed.iter().filter(|(candidate, _)| !self.candidates[*candidate].escapes);
-            let objects = kept.map(|(candidate, parts)| (self.candidates[*candidate].made, &parts[..]));
-            ir.snapshots.set_objects(number, objects);
+            let told = kept.map(|(number, parts)| (&self.candidates[*number], parts));
+            let objects: Vec<(Ref, Vec<Ref>)> = told.map(|(c, parts)| (c.made, c.told(ir, parts))).collect();
+            ir.snapshots.set_objects(number, objects.iter().map(|(made, parts)| (*made, &parts[..])));
         }
         for (at, inst) in ir.insts.iter_mut().enumerate() {
             let sunk = |r: Ref| self.sunk(r).is_some();
-            let slots = |r: Ref| self.slots_of.get(r).is_some_and(|n| !self.candidates[n].escapes);
+            let behind = |r: Ref| self.behind(r).is_some_and(|n| !self.candidates[n].escapes);
             if sunk(Ref::inst(at)) {
                 *inst = Inst::new(Op::Unbuilt, Ty::new(inst.base()), Ref::NONE, Ref::NONE, Ref::NONE);
-            } else if inst.refs().any(|r| sunk(r) || slots(r)) {
+            } else if behind(Ref::inst(at)) || inst.refs().any(|r| sunk(r) || behind(r)) {
                 *inst = Inst::NOP;
             }
         }

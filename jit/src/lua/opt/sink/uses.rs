@@ -2,11 +2,11 @@
 #![forbid(unsafe_code)]
 
 use super::{Change, Sinking};
-use crate::lua::ir::{Field, Inst, Ir, Op, Ref};
+use crate::lua::ir::{Field, Inst, Ir, Link, Op, Ref};
 
 impl Sinking {
     pub(super) fn escape(&mut self, r: Ref) {
-        if let Some(candidate) = self.of.get(r).or_else(|| self.slots_of.get(r)) {
+        if let Some(candidate) = self.of.get(r).or_else(|| self.behind(r)) {
             self.candidates[candidate].escapes = true;
         }
     }
@@ -18,7 +18,7 @@ impl Sinking {
     /// Goes through the trace: what is used in another way than an object that is not made may be escapes.
     pub(super) fn uses(&mut self, ir: &Ir) {
         for (at, inst) in ir.insts.iter().enumerate() {
-            self.use_of(at, inst);
+            self.use_of(ir, at, inst);
             let Some(number) = ir.snapshots.for_inst(at) else { continue };
             let snapshot = ir.snapshots.get(number);
             match inst.op {
@@ -31,7 +31,8 @@ impl Sinking {
                 _ => {}
             }
         }
-        if ir.link.leads_on()
+        // What goes on at the end, the interpreter or another trace, needs it each time.
+        if ir.link != Link::Loop
             && let Some(last) = ir.snapshots.iter().last()
         {
             self.escape_all(ir.snapshots.refs(last));
@@ -45,18 +46,23 @@ impl Sinking {
         }
     }
 
-    fn use_of(&mut self, at: usize, inst: &Inst) {
+    fn use_of(&mut self, ir: &Ir, at: usize, inst: &Inst) {
         match inst.op {
-            Op::Nop | Op::Barrier => {}
+            // Arguments are looked at with their calls.
+            Op::Nop | Op::Barrier | Op::Carg => {}
+            Op::Call if self.array_of.get(Ref::inst(at)).is_some() => {}
+            Op::Call => self.escape_all(ir.call_args(inst).iter().copied()),
             Op::Fload if inst.field() == Field::TableSlots && self.of.get(inst.a).is_some() => {}
+            Op::Fstore if inst.field() == Field::TableArray && self.is_own_array(inst) => {}
+            Op::Asettag if self.repeats(ir, at, inst) => {}
             Op::Phi => {
                 for r in [inst.a, inst.b] {
-                    if self.slots_of.get(r).is_some() {
+                    if self.behind(r).is_some() {
                         self.escape(r);
                     }
                 }
             }
-            _ => match self.change(inst) {
+            _ => match self.change(ir, inst) {
                 Some(Change { candidate, value, .. }) if self.may_change(candidate, at) => {
                     let held = self.of.get(value);
                     self.candidates[candidate].holds.extend(held);
@@ -64,6 +70,19 @@ impl Sinking {
                 _ => self.escape_all(inst.refs()),
             },
         }
+    }
+
+    /// Whether a store gives a candidate the memory that was made for its array.
+    fn is_own_array(&self, store: &Inst) -> bool {
+        let array = self.array_of.get(store.c);
+        array.is_some() && array == self.of.get(store.a)
+    }
+
+    /// Whether a store of a tag says of what type the value is that was just stored there.
+    fn repeats(&self, ir: &Ir, at: usize, tag: &Inst) -> bool {
+        let before = at.checked_sub(1).map(|at| &ir.insts[at]);
+        let is_store = |i: &Inst| i.op == Op::Astore && (i.a, i.b, i.base()) == (tag.a, tag.b, tag.base());
+        self.array_of.get(tag.a).is_some() && before.is_some_and(is_store)
     }
 
     /// What changes in the loop and lives on from one iteration to the next would have parts that no snapshot can name.

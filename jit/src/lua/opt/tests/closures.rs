@@ -26,12 +26,12 @@ const EXIT: &str = "snap reexec pc=2 top=4 [1=%6]\nlt.int! %0 10\n";
 #[track_caller]
 fn check_more(passes: Passes, rest: &str, expected: &str) {
     let kept = "snap reexec pc=1 top=4 []\n%0 = sload.int! #0\n";
-    check(passes, &format!("{MADE}{rest}"), &format!("{kept}{expected}"));
+    check(passes, &ended(&format!("{MADE}{rest}")), &ended(&format!("{kept}{expected}")));
 }
 
 /// Which of cell, first and second function are made.
 fn made(rest: &str) -> String {
-    let found = copy(&read(&format!("{MADE}{rest}\n{EXIT}")), SINK).unwrap_or_else(|e| panic!("{e}"));
+    let found = copy(&read(&ended(&format!("{MADE}{EXIT}{rest}"))), SINK).unwrap_or_else(|e| panic!("{e}"));
     verify(&found).unwrap_or_else(|e| panic!("{e} in\n{found}"));
     let names = [(3, "cell"), (6, "first"), (9, "second")];
     names
@@ -119,7 +119,7 @@ fn sink_keeps_what_others_see_of_functions() {
     assert_eq!(made(&format!("snap reexec pc=3 top=4 [1=%9 2=%0] {call}\nargs #2\ncall bare\nunsync")), "");
     assert_eq!(made("snap reexec pc=3 top=4 [1=%9 2=%6]\nargs #2\ncall bare\nunsync"), "cell first");
     // Another trace goes on.
-    assert_eq!(made(&format!("{EXIT}snap reexec pc=3 top=4 [] {call}\nlink trace 3")), "cell first");
+    assert_eq!(made(&format!("snap reexec pc=3 top=4 [] {call}\nlink trace 3")), "cell first");
 }
 
 #[test]

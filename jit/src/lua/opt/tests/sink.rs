@@ -27,7 +27,8 @@ fn escapes(rest: &str) {
 
 #[track_caller]
 fn check_more(rest: &str, expected: &str) {
-    check(SINK, &format!("{MADE}{rest}"), &format!("snap reexec pc=1 top=4 []\n%0 = sload.int! #0\n{expected}"));
+    let kept = "snap reexec pc=1 top=4 []\n%0 = sload.int! #0\n";
+    check(SINK, &ended(&format!("{MADE}{rest}")), &ended(&format!("{kept}{expected}")));
 }
 
 #[test]
@@ -43,9 +44,9 @@ fn sink_tells_exits_what_a_table_consists_of() {
          snap reexec pc=3 top=4 [1=%3 2=%3]
          lt.int! %0 5",
         "%3 = unbuilt.table
-         snap reexec pc=2 top=4 [1=%3] {%3: ptr:0x200 ptr:0x0 %0 nil}
+         snap reexec pc=2 top=4 [1=%3] {%3: ptr:0x200 ptr:0x0 0 0 0 %0 nil}
          lt.int! %0 10
-         snap reexec pc=3 top=4 [1=%3 2=%3] {%3: ptr:0x400 ptr:0x300 7 1.5}
+         snap reexec pc=3 top=4 [1=%3 2=%3] {%3: ptr:0x400 ptr:0x300 0 0 0 7 1.5}
          lt.int! %0 5
          link interpreter",
     );
@@ -62,7 +63,7 @@ fn sink_follows_tables_in_tables() {
          lt.int! %0 10",
         "%3 = unbuilt.table
          %8 = unbuilt.table
-         snap reexec pc=2 top=4 [1=%8] {%3: ptr:0x200 ptr:0x0 %0 %8} {%8: ptr:0x100 ptr:0x0 nil %3}
+         snap reexec pc=2 top=4 [1=%8] {%3: ptr:0x200 ptr:0x0 0 0 0 %0 %8} {%8: ptr:0x100 ptr:0x0 0 0 0 nil %3}
          lt.int! %0 10
          link interpreter",
     );
@@ -100,10 +101,11 @@ fn sink_keeps_what_others_see() {
         "snap reexec pc=3 top=4 [1=%3]\nsync #2\ncall native\nunsync",
         "snap reexec pc=3 top=4 [1=%3]\nargs #1\ncall bare\nunsync",
     ] {
-        escapes(&format!("{rest}\n{exit}"));
+        escapes(&ended(&format!("{rest}\n{exit}")));
     }
     escapes(&format!("{exit}snap reexec pc=3 top=4 [1=%3]\nlink trace 3"));
     escapes(&format!("{exit}snap reexec pc=3 top=4 [1=%3]\nlink return 1 1"));
+    escapes(&format!("{exit}snap reexec pc=3 top=4 [1=%3]\nlink interpreter"));
 }
 
 /// A body of a loop that makes a table with two slots, of which the first holds `first` and the second `second`, in slot 1.
@@ -155,13 +157,13 @@ fn sink_carries_parts_around_the_loop() {
          %7 = add.int %6 %1
          %10 = unbuilt.table
          %15 = add.int %0 1
-         snap reexec pc=5 top=9 [0=%15 1=%10] {%10: ptr:0x200 ptr:0x0 %7 %0}
+         snap reexec pc=5 top=9 [0=%15 1=%10] {%10: ptr:0x200 ptr:0x0 0 0 0 %7 %0}
          lt.int! %15 100
          loop
          %18 = add.int %7 %1
          %21 = unbuilt.table
          %26 = add.int %15 1
-         snap reexec pc=5 top=9 [0=%26 1=%21] {%21: ptr:0x200 ptr:0x0 %18 %15}
+         snap reexec pc=5 top=9 [0=%26 1=%21] {%21: ptr:0x200 ptr:0x0 0 0 0 %18 %15}
          lt.int! %26 100
          phi.int %7 %18
          phi.int %15 %26
@@ -227,10 +229,10 @@ fn sink_needs_parts_that_can_be_carried() {
         carrying("", &format!("int %5 0 {left}"), &format!("int %12 0 {right}"), rest)
     };
     // It has a phi; it gets one; it stays the same.
-    carries(&with("%0", "%10", ""), "%4: ptr:0x100 ptr:0x0 %0", "int %0 %9");
-    carries(&with("%1", "%10", ""), "%4: ptr:0x100 ptr:0x0 %1", "int %0 %9; int %1 %9");
-    carries(&with("%1", "%1", ""), "%4: ptr:0x100 ptr:0x0 %1", "int %0 %9");
-    carries(&with("7", "7", ""), "%4: ptr:0x100 ptr:0x0 7", "int %0 %9");
+    carries(&with("%0", "%10", ""), "%4: ptr:0x100 ptr:0x0 0 0 0 %0", "int %0 %9");
+    carries(&with("%1", "%10", ""), "%4: ptr:0x100 ptr:0x0 0 0 0 %1", "int %0 %9; int %1 %9");
+    carries(&with("%1", "%1", ""), "%4: ptr:0x100 ptr:0x0 0 0 0 %1", "int %0 %9");
+    carries(&with("7", "7", ""), "%4: ptr:0x100 ptr:0x0 0 0 0 7", "int %0 %9");
     assert!(with("%0", "%10", "").contains(counter));
     // Its phi leads elsewhere; it means something else in the loop; a constant cannot be carried.
     loop_escapes(&with("%0", "%0", ""));
@@ -263,7 +265,7 @@ fn sink_keeps_what_a_phi_joins_with_something_else() {
 fn sink_takes_what_is_the_same_in_all_of_the_loop() {
     let outer =
         |left: &str| carrying("", &format!("int %5 0 {left}"), "int %12 0 %10", "").replace("phi.table %4 %11", "");
-    carries(&outer("%1"), "%4: ptr:0x100 ptr:0x0 %1", "int %0 %9");
+    carries(&outer("%1"), "%4: ptr:0x100 ptr:0x0 0 0 0 %1", "int %0 %9");
     // The loop's own table is not seen.
     assert_eq!(sunk(&outer("%0")), (0, 1));
 }
