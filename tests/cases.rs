@@ -57,6 +57,7 @@ const ENGINES: &[Engine] = &[
     engine("without dead code elimination", &["-O-dce"], Share::Sample(8)),
     engine("without allocation sinking", &["-O-sink"], Share::Sample(8)),
     engine("without loop peeling", &["-O-loop"], Share::Sample(8)),
+    engine("without range analysis", &["-O-range"], Share::Sample(8)),
 ];
 
 /// Under exit stress each guard that is reached fails once by force. Traces count the one, the deoptimizer the other. At each of

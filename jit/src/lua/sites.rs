@@ -6,6 +6,17 @@ use perilune_runtime::lua::heap::Gc;
 
 use super::record::Origin;
 
+/// Where the loop of a back edge that is not patched begins: its first instruction in each iteration.
+pub(super) fn head_of(proto: Gc<Proto>, site: u32) -> Option<u32> {
+    let (w, next) = (proto.word(site as usize), i64::from(site) + 2);
+    let head = match bc::op(w) {
+        Op::JmpBack => next + i64::from(bc::jump(w)),
+        Op::ForLoop | Op::TForLoop => next - bc::bx(w) as i64,
+        _ => return None,
+    };
+    Some(head as u32)
+}
+
 /// Sets the counter of a loop, by its back edge.
 pub(super) fn set_counter(proto: Gc<Proto>, site: u32, value: u32) {
     // SAFETY: the word behind a back edge is its counter.

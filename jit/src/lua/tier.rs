@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::atomic::Ordering;
 
-use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
+use perilune_runtime::lua::bytecode::{self as bc, Word};
 use perilune_runtime::lua::function::Proto;
 use perilune_runtime::lua::heap::{Gc, Roots};
 use perilune_runtime::lua::state::{MAX_NESTING, State, activity};
@@ -32,7 +32,7 @@ use super::prototypes::Prototypes;
 use super::record::native::Intrinsics;
 use super::record::{Inheritance, LOOP_TRIES, MAX_FRAMES, Next, Origin, Recorder, Setup};
 use super::returns::{FIXED, ReturnPlace, ReturnTraces};
-use super::sites::{patch_loop, set_counter};
+use super::sites::{head_of, patch_loop, set_counter};
 use super::snapshot::{ExitMode, Frame};
 use super::trace::Trace;
 use crate::code::publish::Telling;
@@ -216,6 +216,7 @@ impl Jit {
             allocates: false,
             room: 0,
             varies: false,
+            again: None,
             lines,
             begun: false,
             keep_recorded: self.options.verbosity == Verbosity::Dump || self.page.is_some(),
@@ -267,17 +268,11 @@ impl Jit {
     // ---- recording
 
     fn begin_loop(&mut self, state: *mut State, proto: Gc<Proto>, site: u32) -> Answer {
-        let w = proto.word(site as usize);
-        let next = i64::from(site) + 2;
-        let head = match bc::op(w) {
-            Op::JmpBack => next + i64::from(bc::jump(w)),
-            Op::ForLoop | Op::TForLoop => next - bc::bx(w) as i64,
-            _ => return Answer::Continue,
-        };
+        let Some(head) = head_of(proto, site) else { return Answer::Continue };
         let setup = self.setup(state);
         // SAFETY: the state is alive; the borrow ends here.
         let at = Entered::top(unsafe { &*state });
-        self.recorder = Some(Box::new(Recorder::at_loop(setup, (at.base, at.depth, proto), site, head as u32)));
+        self.recorder = Some(Box::new(Recorder::at_loop(setup, (at.base, at.depth, proto), site, head)));
         Answer::Record
     }
 
@@ -321,7 +316,8 @@ impl Jit {
         let Some(trace) = self.trace(from) else { return Err("the trace is gone") };
         let varies = trace.is_variant(exit as usize);
         let begun = trace.has_begun_line(exit as usize);
-        let setup = Setup { allocates: trace.allocates, room: trace.room, varies, begun, ..self.setup(state) };
+        let (allocates, room, again) = (trace.allocates, trace.room, trace.begins_again_at(exit as usize));
+        let setup = Setup { allocates, room, varies, begun, again, ..self.setup(state) };
         let snapshot = *trace.ir.snapshots.get(exit as usize);
         // SAFETY: the state is alive; the borrow ends with this statement.
         let thread = unsafe { (*state).thread };

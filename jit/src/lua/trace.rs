@@ -9,6 +9,7 @@ use perilune_runtime::lua::value::Value;
 use super::allocate::prepare;
 use super::gain::Gain;
 use super::ir::{Ir, Op};
+use super::opt::range;
 use super::record::{Origin, Pinned, Recorded};
 use super::returns::ReturnPlace;
 use super::snapshot::ExitMode;
@@ -63,6 +64,8 @@ pub struct Trace {
     before: u32,
     /// Its exits from this one on lie in its loop.
     loop_exits: usize,
+    /// The exit before the loop where the loop begins that checks its indices itself, if this one does not.
+    range_exit: Option<usize>,
     /// What entering it has brought lately, for a root trace.
     pub gain: Gain,
     /// Which returns lead to it, if it begins behind a call.
@@ -84,6 +87,7 @@ impl Trace {
         let snapshots = &recorded.ir.snapshots;
         let in_loop = |exit: &usize| at.is_some_and(|at| snapshots.get(*exit).at as usize > at);
         let loop_exits = (0..exits.len()).find(in_loop).unwrap_or(exits.len());
+        let range_exit = range::exit(&recorded.ir);
         Trace {
             behind,
             number,
@@ -102,6 +106,7 @@ impl Trace {
             variants: 0,
             before,
             loop_exits,
+            range_exit,
             gain: Gain::default(),
         }
     }
@@ -123,10 +128,16 @@ impl Trace {
         self.variants >= MAX_VARIANTS || (self.variants + 1) * self.length >= MAX_VARIANTS_LENGTH
     }
 
+    /// Whether this loop begins once more at an exit, as one that checks its indices itself; and its back edge, if it has one.
+    pub fn begins_again_at(&self, exit: usize) -> Option<Option<u32>> {
+        let site = if let Origin::Loop(site) = self.origin { Some(site) } else { None };
+        (self.range_exit == Some(exit)).then_some(site)
+    }
+
     /// Whether a side trace at an exit would expect other values at the very place where this trace begins.
     pub fn is_variant(&self, exit: usize) -> bool {
         let snapshot = self.ir.snapshots.get(exit);
-        (snapshot.pc, self.ir.snapshots.frames(snapshot).len()) == self.start
+        self.range_exit != Some(exit) && (snapshot.pc, self.ir.snapshots.frames(snapshot).len()) == self.start
     }
 
     /// The function that a frame of a snapshot runs, and which instruction of its code: frame 0 is the one in which the

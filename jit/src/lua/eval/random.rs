@@ -10,7 +10,8 @@ use crate::lua::ir::helper::{Access, Class};
 use crate::lua::ir::verify::verify;
 use crate::lua::ir::{Field, Ty};
 use crate::lua::opt::Passes;
-use crate::lua::opt::peel::peel;
+use crate::lua::opt::peel::{Inherited, peel};
+use crate::lua::opt::range;
 use crate::lua::snapshot::{ExitMode, Frame, FrameKind, Resume, SlotValue};
 
 /// Iterations until the interrupt.
@@ -37,7 +38,7 @@ impl Random {
 }
 
 /// Memory that the body works on. Words 0 to 2 and 4 to 6 are cells with an integer and a float; 8 to 15 an array of
-/// integers; 16 to 23 and 24 to 31 tables.
+/// integers; 16 to 23 and 24 to 31 tables, whose lengths that array always has.
 type Memory = [Cell<u64>; 40];
 
 fn fresh_memory() -> Memory {
@@ -45,13 +46,23 @@ fn fresh_memory() -> Memory {
     memory[2].set(Type::Int.tag().into());
     memory[5].set(f64::to_bits(0.75));
     memory[6].set(Type::Float.tag().into());
+    memory[18].set(8);
+    memory[26].set(5);
     memory
 }
 
-fn fresh_host() -> Plain {
+/// A body that does not count down begins with 3, 40 and 7.
+fn fresh_host(seed: u64, counts: bool) -> Plain {
+    let mut random = Random(seed ^ 0x5bd1_e995);
+    let mut start = |usual: i64, others: &[i64]| {
+        let other = random.pick(others);
+        (Type::Int, (if counts && random.below(4) > 0 { other } else { usual }) as u64)
+    };
+    let index = start(3, &[0, 1, 2, 4, 5, 6, 7, 8, -1, i64::MAX - 2, i64::MIN + 1]);
+    let count = start(40, &[0, 1, 2, 3, 4, 5, 6, 7, 8, -1, 1 << 31, (1 << 31) - 1, i64::MIN, i64::MAX]);
+    let limit = start(7, &[0, 3, 4, 5, 6, 8, 9, -1, i64::MAX, i64::MIN]);
     let float = |f: f64| (Type::Float, f.to_bits());
-    let mut host =
-        Plain::new(&[(Type::Int, 3), (Type::Int, 40), (Type::Int, 7), float(0.5), float(-2.0), (Type::Int, 11)]);
+    let mut host = Plain::new(&[index, count, limit, float(0.5), float(-2.0), (Type::Int, 11)]);
     host.set_interrupt_after(ITERATIONS);
     host
 }
@@ -105,6 +116,8 @@ struct Recorder<'a> {
     ints: Vec<Ref>,
     floats: Vec<Ref>,
     pc: u32,
+    /// Slot 0 is the index of a numeric loop, slot 1 its count.
+    counts: bool,
 }
 
 type Emitted = Result<(), BuildError>;
@@ -183,10 +196,12 @@ impl Recorder<'_> {
             0..3 => self.int_arithmetic(),
             3..5 => self.float_arithmetic(),
             5 => {
-                let (slot, value) = (self.random.below(3) as i16, self.int()?);
+                let of = if self.counts && self.random.below(8) > 0 { 1 } else { 3 };
+                let (slot, value) = (2 - self.random.below(of) as i16, self.int()?);
                 self.assign(slot, value);
                 Ok(())
             }
+            6..10 if self.counts => self.element(),
             6 => {
                 let (slot, value) = (3 + self.random.below(2) as i16, self.float()?);
                 self.assign(slot, value);
@@ -279,6 +294,61 @@ impl Recorder<'_> {
         Ok(())
     }
 
+    /// An element of a table at an index near the loop's own, checked to be there, behind another check of the index perhaps.
+    fn element(&mut self) -> Emitted {
+        self.snapshot(ExitMode::Reexecute);
+        let (mut index, other) = (self.slot(0)?, self.slot(2)?);
+        if self.random.below(6) == 0 {
+            let (op, by) = self.random.pick(&[(Op::Mul, 2), (Op::Shl, 1), (Op::Mul, -1)]);
+            let by = self.b.int(by);
+            index = self.b.binary(op, index, by)?;
+        }
+        if self.random.below(8) == 0 {
+            let op = self.random.pick(&[Op::Add, Op::Sub]);
+            index = self.b.binary(op, index, other)?;
+        }
+        if self.random.below(3) == 0 {
+            let (k, op) = (self.random.pick(&[0, 1, -1, 7]), self.random.pick(&[Op::Lt, Op::Le, Op::Gt, Op::Ge]));
+            let (k, six) = (self.b.int(k), self.b.int(6));
+            let limit = self.random.pick(&[other, six]);
+            let near = self.b.binary(Op::Add, index, k)?;
+            self.b.guard(op, near, limit)?;
+        }
+        let k = self.random.pick(&[0, -1, 1, -2, 5, i64::MAX]);
+        let k = self.b.int(k);
+        let index = self.b.binary(Op::Add, index, k)?;
+        let table = self.random.pick(&[16, 24]);
+        let table = self.object(Type::Table, table);
+        let len = self.b.fload(table, Field::TableArrayLen)?;
+        if self.random.below(2) == 0 {
+            self.b.guard(Op::Ult, index, len)?;
+        } else {
+            self.b.guard(Op::Ugt, len, index)?;
+        }
+        let array = self.word(8);
+        if self.random.below(2) == 0 {
+            let value = self.int()?;
+            return self.b.astore(array, index, value).map(|_| ());
+        }
+        let r = self.b.aload(array, index, Type::Int)?;
+        self.ints.push(r);
+        Ok(())
+    }
+
+    /// The end of a round of a numeric loop.
+    fn count_down(&mut self) -> Emitted {
+        self.snapshot(ExitMode::Reexecute);
+        let (index, count) = (self.slot(0)?, self.slot(1)?);
+        let (zero, one) = (self.b.int(0), self.b.int(1));
+        self.b.guard(Op::Ne, count, zero)?;
+        let step = self.random.pick(&[1, 1, 1, -1, 2, -3, 1 << 40, 0]);
+        let step = self.b.int(step);
+        let (count, index) = (self.b.binary(Op::Sub, count, one)?, self.b.binary(Op::Add, index, step)?);
+        self.assign(0, index);
+        self.assign(1, count);
+        Ok(())
+    }
+
     fn field(&mut self) -> Emitted {
         let table = self.random.pick(&[16, 24]);
         let table = self.object(Type::Table, table);
@@ -330,11 +400,19 @@ impl Recorder<'_> {
         for _ in 0..4 + self.random.below(24) {
             self.step()?;
         }
+        if self.counts {
+            self.count_down()?;
+        }
         self.snapshot(ExitMode::Reexecute);
         self.b.emit(Inst::new(Op::Interrupt, Ty::new(Type::Void), Ref::NONE, Ref::NONE, Ref::NONE))?;
         self.snapshot(ExitMode::Reexecute);
         Ok(())
     }
+}
+
+/// Whether the body that a seed stands for counts down: two in three do.
+fn counts(seed: u64) -> bool {
+    !(seed >> 8).is_multiple_of(3)
 }
 
 /// Builds the body that a seed stands for.
@@ -348,6 +426,7 @@ fn record(seed: u64, memory: &Memory, passes: Passes) -> Result<Builder, BuildEr
         ints: vec![],
         floats: vec![],
         pc: 0,
+        counts: counts(seed),
     };
     recorder.body()?;
     Ok(recorder.b)
@@ -356,46 +435,60 @@ fn record(seed: u64, memory: &Memory, passes: Passes) -> Result<Builder, BuildEr
 /// How a run ended: the exit's pc, the stack, the memory.
 type End = (u32, [(u64, u8); 16], Vec<u64>);
 
-/// Runs an IR until a guard leaves, over and over if it does not loop by itself.
-fn run_out(ir: &Ir, memory: &Memory) -> End {
+/// Runs an IR until a guard leaves, over and over if it does not loop by itself. Where its loop checks the range of its indices beforehand,
+/// and they leave it, the plain body goes on.
+fn run_out<'a>(mut ir: &'a Ir, plain: &'a Ir, memory: &Memory, seed: u64) -> End {
     for (word, fresh) in memory.iter().zip(fresh_memory()) {
         word.set(fresh.get());
     }
-    let mut host = fresh_host();
+    let mut host = fresh_host(seed, counts(seed));
     loop {
         // SAFETY: the body works on the host's stack and on `memory`.
         let result = unsafe { run(ir, &mut host, None) };
         let snapshot = ir.snapshots.get(result.snapshot());
         // SAFETY: the slots are on the host's stack.
         unsafe { store_slots(ir, snapshot, &result.values(ir), (host.base(), i16::MIN)) };
-        if let Exit::Guard { .. } = result.exit {
+        if range::exit(ir) == Some(result.snapshot()) {
+            ir = plain;
+        } else if let Exit::Guard { .. } = result.exit {
             assert!(host.frames_balance(), "frames");
             return (snapshot.pc, host.stack, memory.iter().map(Cell::get).collect());
         }
     }
 }
 
-/// Whether the body of a seed becomes a loop. Panics if it behaves unlike the plain one.
-fn check_seed(seed: u64, passes: Passes) -> bool {
+/// Whether the body of a seed becomes a loop. Panics if it behaves unlike the plain one. Counts loops whose range is checked beforehand.
+fn check_seed(seed: u64, passes: Passes, ranges: &Cell<usize>) -> bool {
     let memory = fresh_memory();
     let Ok(plain) = record(seed, &memory, Passes::NONE) else { return false };
     let Ok(mut optimized) = record(seed, &memory, passes) else { return false };
-    if passes.peel && peel(&mut optimized).is_err() {
+    if passes.peel && peel(&mut optimized, &Inherited::default()).is_err() {
         return false;
     }
     let (plain, optimized) = (plain.finish(), optimized.finish());
     for ir in [&plain, &optimized] {
         verify(ir).unwrap_or_else(|e| panic!("seed {seed}: {e} in\n{ir}"));
     }
-    let (expected, found) = (run_out(&plain, &memory), run_out(&optimized, &memory));
+    ranges.set(ranges.get() + usize::from(range::exit(&optimized).is_some()));
+    let (expected, found) = (run_out(&plain, &plain, &memory, seed), run_out(&optimized, &plain, &memory, seed));
     assert!(expected == found, "seed {seed}: {expected:?}\n{found:?}\nplain:\n{plain}\noptimized:\n{optimized}");
     true
 }
 
+/// How many of these seeds' bodies become loops, and for how many of them ranges are checked beforehand.
+fn check_seeds(seeds: std::ops::RangeInclusive<u64>, passes: Passes) -> (usize, usize) {
+    let ranges = Cell::new(0);
+    let run = seeds.filter(|seed| check_seed(seed * 0x9e37_79b9, passes, &ranges)).count();
+    (run, ranges.get())
+}
+
 #[test]
 fn random_loops_end_alike_with_all_passes() {
-    let run = (1..=3000).filter(|seed| check_seed(seed * 0x9e37_79b9, Passes::ALL)).count();
-    assert!(run > 2000, "only {run} bodies became loops");
+    let (run, ranges) = check_seeds(1..=3000, Passes::ALL);
+    assert!(
+        run > 2000 && ranges > 500,
+        "only {run} bodies became loops, {ranges} with their ranges checked beforehand"
+    );
 }
 
 #[test]
@@ -405,13 +498,15 @@ fn random_loops_end_alike_with_each_pass_alone() {
         if let Some(on) = passes.by_name(name) {
             *on = true;
         }
-        let run = (1..=400).filter(|seed| check_seed(seed * 0x9e37_79b9, passes)).count();
+        let (run, _) = check_seeds(1..=400, passes);
         assert!(run > 250, "{name}: only {run}");
         let mut without = Passes::ALL;
         if let Some(on) = without.by_name(name) {
             *on = false;
         }
-        let run = (1..=400).filter(|seed| check_seed(seed * 0x9e37_79b9, without)).count();
-        assert!(run > 250, "without {name}: only {run}");
+        let (run, ranges) = check_seeds(1..=400, without);
+        // Without forwarding a length is another value each time.
+        let checked = ["range", "loop", "fwd"].contains(&name) || ranges > 15;
+        assert!(run > 250 && checked, "without {name}: only {run}, {ranges}");
     }
 }

@@ -321,6 +321,26 @@ impl Builder {
         }
     }
 
+    /// Emits an instruction as it is, which no later one is taken to be equal to.
+    pub(crate) fn append_alone(&mut self, inst: Inst) -> Result<Ref, BuildError> {
+        let is_omitted = inst.ty.is_guard() && self.omit == Some((inst.op, inst.base()));
+        self.append(if is_omitted { Inst::NOP } else { inst })
+    }
+    /// Drops an instruction that was appended alone, or a guard that nothing emitted since relies on.
+    pub(crate) fn drop_inst(&mut self, at: usize) {
+        self.ir.insts[at] = Inst::NOP;
+    }
+    /// Takes the last snapshot once more, so that what follows has an exit of its own.
+    pub(crate) fn repeat_snapshot(&mut self) {
+        let at = self.ir.insts.len();
+        if let Some(last) = self.ir.snapshots.iter().last().copied().filter(|last| (last.at as usize) < at) {
+            let slots = self.ir.snapshots.slots(&last).to_vec();
+            let frames = self.ir.snapshots.frames(&last).to_vec();
+            self.ir.snapshots.push(at, last.resume(), &slots, frames.iter().copied());
+        }
+        self.snapshot_used = true;
+    }
+
     /// Emits a pure operation or a guard unless an equal one is there.
     fn number(&mut self, inst: Inst) -> Result<Ref, BuildError> {
         if matches!(inst.op, Op::Carg | Op::Nop) {

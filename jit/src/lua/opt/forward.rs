@@ -311,17 +311,24 @@ fn indices(ir: &Ir, x: Ref, y: Ref) -> Relation {
         return Relation::Same;
     }
     let ((base, i), (other, j)) = (split(ir, x), split(ir, y));
-    if base == other && i != j { Relation::Different } else { Relation::Perhaps }
+    match base == other {
+        true if i == j => Relation::Same,
+        true => Relation::Different,
+        false => Relation::Perhaps,
+    }
 }
 
-/// An index as a value plus a constant.
-fn split(ir: &Ir, r: Ref) -> (Ref, i64) {
-    if let Some(k) = ir.int(r) {
-        return (Ref::NONE, k);
-    }
-    let inst = ir.inst(r);
-    match ir.second_int(inst) {
-        Some(k) if inst.op == Op::Add => (inst.a, k),
-        _ => (r, 0),
+/// An index as a value plus a constant. What a loop carries is taken apart, too: `i + 1` of one iteration is the `i` of the next.
+fn split(ir: &Ir, mut r: Ref) -> (Ref, i64) {
+    let mut offset = 0i64;
+    loop {
+        if let Some(k) = ir.int(r) {
+            return (Ref::NONE, offset.wrapping_add(k));
+        }
+        let inst = ir.inst(r);
+        match ir.second_int(inst) {
+            Some(k) if inst.op == Op::Add => (r, offset) = (inst.a, offset.wrapping_add(k)),
+            _ => return (r, offset),
+        }
     }
 }

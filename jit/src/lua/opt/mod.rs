@@ -1,5 +1,5 @@
 //! The optimizer. `fold`, `cse` and `fwd` work on each instruction as it is emitted, be it recorded or copied by a
-//! pass; `peel` copies the body of a loop through them; `sink` leaves the making of objects to exits; `dse` and `dce` remove what
+//! pass; `peel` copies the body of a loop through them, and `range` takes bounds checks out of the copy; `sink` leaves the making of objects to exits; `dse` and `dce` remove what
 //! is left unused.
 #![forbid(unsafe_code)]
 
@@ -9,6 +9,7 @@ pub mod dse;
 pub mod fold;
 pub mod forward;
 pub mod peel;
+pub mod range;
 pub mod sink;
 #[cfg(test)]
 mod tests;
@@ -30,16 +31,19 @@ pub struct Passes {
     pub sink: bool,
     /// Loop peeling. Without it a loop's body stands once, links to its own start and loads its slots again there.
     pub peel: bool,
+    /// Bounds checks before loops instead of in them.
+    pub range: bool,
 }
 
 impl Passes {
     /// All passes.
-    pub const ALL: Passes = Passes { fold: true, cse: true, fwd: true, dse: true, dce: true, sink: true, peel: true };
+    pub const ALL: Passes =
+        Passes { fold: true, cse: true, fwd: true, dse: true, dce: true, sink: true, peel: true, range: true };
     /// No pass.
     pub const NONE: Passes =
-        Passes { fold: false, cse: false, fwd: false, dse: false, dce: false, sink: false, peel: false };
+        Passes { fold: false, cse: false, fwd: false, dse: false, dce: false, sink: false, peel: false, range: false };
     /// The passes' names.
-    pub const NAMES: [&'static str; 7] = ["fold", "cse", "fwd", "dse", "dce", "sink", "loop"];
+    pub const NAMES: [&'static str; 8] = ["fold", "cse", "fwd", "dse", "dce", "sink", "loop", "range"];
 
     /// The switch of the pass with this name.
     pub fn by_name(&mut self, name: &str) -> Option<&mut bool> {
@@ -51,6 +55,7 @@ impl Passes {
             "dce" => &mut self.dce,
             "sink" => &mut self.sink,
             "loop" => &mut self.peel,
+            "range" => &mut self.range,
             _ => return None,
         })
     }

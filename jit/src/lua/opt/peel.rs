@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 use super::copy::emit;
+use super::range;
 use crate::lua::ir::build::{BuildError, Builder};
 use crate::lua::ir::{Inst, Ir, Link, Op, Ref, Ty, Type};
 use crate::lua::snapshot::{Frame, SlotValue};
@@ -18,12 +19,20 @@ use crate::lua::snapshot::{Frame, SlotValue};
 /// The most phis that a loop may have.
 pub const MAX_PHIS: usize = 100;
 
+/// The start of a loop in a side trace, which holds values that its parent had in registers. Nothing of it is repeated.
+#[derive(Clone, Default, Debug)]
+pub struct Inherited {
+    /// So many instructions make it up.
+    pub insts: usize,
+    /// What slots of the stack hold there.
+    pub slots: Vec<(i16, Ref)>,
+}
+
 /// Closes the loop: the trace built so far is one iteration, and its last snapshot describes the end of it. On an
 /// error the builder is as it was.
-pub fn peel(b: &mut Builder) -> Result<(), BuildError> {
-    b.set_peeling(Some(b.ir().insts.len()));
+pub fn peel(b: &mut Builder, inherited: &Inherited) -> Result<(), BuildError> {
     let mut peeling = Peeling::new(b);
-    match peeling.run() {
+    match peeling.run(inherited) {
         Ok(()) => {
             b.set_peeling(None);
             Ok(())
@@ -58,10 +67,16 @@ impl<'a> Peeling<'a> {
         Peeling { b, body, subst, overlay, before_sync: true, slots: Vec::new() }
     }
 
-    fn run(&mut self) -> Result<(), BuildError> {
+    fn run(&mut self, inherited: &Inherited) -> Result<(), BuildError> {
+        let mut ranges = if self.b.passes().range { range::find(&self.body, &self.overlay) } else { None };
+        if let Some(ranges) = &mut ranges {
+            ranges.emit(self.b)?;
+        }
+        self.b.set_peeling(Some(self.b.ir().insts.len()));
         self.b.plain(Op::Loop)?;
-        let mut next = 0;
-        for at in 0..self.body.insts.len() {
+        self.inherit(inherited)?;
+        let mut next = self.body.snapshots.iter().take_while(|s| (s.at as usize) < inherited.insts).count();
+        for at in inherited.insts..self.body.insts.len() {
             while next < self.body.snapshots.len() && self.body.snapshots.get(next).at as usize <= at {
                 self.copy_snapshot(next);
                 next += 1;
@@ -70,8 +85,35 @@ impl<'a> Peeling<'a> {
             let r = self.copy(inst)?;
             self.subst.push(r);
         }
+        if let Some(ranges) = ranges {
+            ranges.drop_checks(self.b, &self.subst);
+        }
         self.phis()?;
         self.b.set_link(Link::Loop);
+        Ok(())
+    }
+
+    /// What the slots held at the start that the loop's second iteration finds in them: what they hold at the end of the first one.
+    fn inherit(&mut self, inherited: &Inherited) -> Result<(), BuildError> {
+        let stores = |inst: &Inst| matches!(inst.op, Op::Sync | Op::Args);
+        if !inherited.slots.is_empty() && self.body.insts.iter().any(stores) {
+            // It says of the slots what no snapshot does.
+            return Err(BuildError::TypeInstability);
+        }
+        self.subst.extend((0..inherited.insts).map(Ref::inst));
+        let mut told = vec![false; inherited.insts];
+        for (slot, start) in &inherited.slots {
+            let Some(end) = self.overlay.iter().find(|s| s.slot == *slot).map(|s| s.value) else { continue };
+            let place = if start.is_inst() { Some(start.index()) } else { None };
+            let known = place.filter(|at| told[*at]).map(|at| self.subst[at]);
+            let fits = if place.is_some() { known.is_none_or(|known| known == end) } else { end == *start };
+            if !fits || self.b.ty(end) != self.b.ty(*start) {
+                return Err(BuildError::TypeInstability);
+            }
+            if let Some(at) = place {
+                (self.subst[at], told[at]) = (end, true);
+            }
+        }
         Ok(())
     }
 
@@ -115,8 +157,8 @@ impl<'a> Peeling<'a> {
 
     /// Emits a phi for each value of the first iteration that the loop uses and that changes.
     fn phis(&mut self) -> Result<(), BuildError> {
-        let loop_at = self.body.insts.len();
-        let mut seen = vec![false; loop_at];
+        let (first, loop_at) = (self.body.insts.len(), self.b.ir().loop_index().unwrap_or(0));
+        let mut seen = vec![false; first];
         let mut phis = Vec::new();
         let mut work: Vec<Ref> = self.b.ir().insts[loop_at..].iter().flat_map(Inst::refs).collect();
         let snapshots = &self.b.ir().snapshots;
@@ -124,7 +166,7 @@ impl<'a> Peeling<'a> {
             work.extend(snapshots.refs(snapshot));
         }
         while let Some(r) = work.pop() {
-            if !r.is_inst() || r.index() >= loop_at || std::mem::replace(&mut seen[r.index()], true) {
+            if !r.is_inst() || r.index() >= first || std::mem::replace(&mut seen[r.index()], true) {
                 continue;
             }
             let right = self.subst[r.index()];

@@ -7,12 +7,13 @@ mod closures;
 mod fold;
 mod forward;
 mod peel;
+mod range;
 mod sink;
 mod text;
 
 use super::Passes;
 use super::copy::{copy, copy_into};
-use super::peel::peel;
+use super::peel::{Inherited, peel};
 use crate::lua::ir::build::{BuildError, Builder};
 use crate::lua::ir::helper::Entry;
 use crate::lua::ir::parse::parse;
@@ -83,7 +84,7 @@ fn close(input: &str) -> Result<Ir, BuildError> {
     let ir = read(input);
     let mut b = Builder::new(HELPERS, Passes::ALL);
     copy_into(&ir, &mut b)?;
-    peel(&mut b)?;
+    peel(&mut b, &Inherited::default())?;
     Ok(b.finish())
 }
 

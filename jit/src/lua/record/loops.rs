@@ -20,7 +20,7 @@ const MAX_UNROLL: u32 = 8;
 impl Recorder {
     /// What is known at the head of a numeric loop: the control variable is the index, and the step is what it is now.
     pub(super) fn begin_loop(&mut self) -> Rec<()> {
-        let Origin::Loop(site) = self.origin else { return Ok(()) };
+        let Some(site) = self.site else { return Ok(()) };
         let w = self.entry_proto.word(site as usize);
         if bc::op(w).original() != Op::ForLoop {
             return Ok(());
@@ -64,7 +64,7 @@ impl Recorder {
             self.recorded = Some(self.b.ir().clone());
         }
         if self.b.passes().peel {
-            match peel(&mut self.b) {
+            match peel(&mut self.b, &self.inherited) {
                 Ok(()) => return Ok(Next::Done),
                 Err(
                     BuildError::TypeInstability
@@ -76,7 +76,8 @@ impl Recorder {
             }
         }
         // The slots go through memory, and the head checks them again.
-        self.b.set_link(Link::Trace(self.number));
+        let head = if let Origin::Exit { parent, .. } = self.origin { parent } else { self.number };
+        self.b.set_link(Link::Trace(head));
         Ok(Next::Done)
     }
 
@@ -102,12 +103,12 @@ impl Recorder {
     }
 
     fn is_own_site(&self) -> bool {
-        self.frames.is_empty() && self.origin == Origin::Loop(self.pc)
+        self.frames.is_empty() && self.site == Some(self.pc)
     }
 
     /// Whether a loop's trace has come to an instruction behind the loop.
     pub(super) fn has_left_loop(&self) -> bool {
-        let (Origin::Loop(site), Some(head)) = (self.origin, self.head) else { return false };
+        let (Some(site), Some(head)) = (self.site, self.head) else { return false };
         self.frames.is_empty() && !(head..=site).contains(&self.pc)
     }
 
@@ -122,7 +123,7 @@ impl Recorder {
 
     /// After the effects of a back edge that is taken have been recorded.
     fn take_back_edge(&mut self, w: Word) -> Rec<Next> {
-        if bc::op(w) != bc::op(w).original() {
+        if bc::op(w) != bc::op(w).original() && !self.is_own_site() {
             let trace = self.proto.word(self.pc as usize + 1);
             // A loop's own trace, come to in the middle of a side trace or an outer loop.
             return self.link_to(trace, self.back_target(w));

@@ -55,6 +55,7 @@ use super::helpers::{H, HELPERS};
 use super::ir::build::{BuildError, Builder};
 use super::ir::{Ir, Link, Op as Ins, Ref, Type};
 use super::opt::Passes;
+use super::opt::peel::Inherited;
 use super::prototypes::Prototypes;
 use super::snapshot::{ExitMode, Frame, Resume, SlotValue};
 pub use call::LOOP_TRIES;
@@ -62,7 +63,7 @@ pub use inherit::{Inheritance, Makers};
 use live::{Liveness, Registers};
 use native::Intrinsics;
 use protect::CatchingCall;
-use slots::Slots;
+use slots::{BELOW, Slots};
 
 /// Most slots above the entry's base that a trace may use.
 pub const MAX_SLOTS: usize = 1000;
@@ -223,6 +224,10 @@ pub struct Recorder {
     entry_base: u32,
     entry_depth: usize,
     head: Option<u32>,
+    /// The back edge of the loop at whose head it began.
+    site: Option<u32>,
+    /// What a loop in a side trace begins with.
+    inherited: Inherited,
     /// Where it began: the place in the innermost frame's code, and the number of inlined frames.
     start: (u32, usize),
     slots: Slots,
@@ -299,6 +304,9 @@ pub struct Setup {
     pub room: usize,
     /// The recording begins where its parent does: there are other values there each time.
     pub varies: bool,
+    /// The recording begins at the head of its parent's loop, and is to be that loop, with this back edge if it has one. It checks its
+    /// indices itself.
+    pub again: Option<Option<u32>>,
     /// Lines are marked for debuggers.
     pub lines: bool,
     /// The line with whose first instruction the recording begins has begun already.
@@ -312,11 +320,12 @@ impl Recorder {
         let (entry_base, entry_depth, proto) = entry;
         // SAFETY: the state is alive while it is recorded, and the borrow ends here.
         let (thread, main) = unsafe { ((*setup.state).thread, (*setup.state).main) };
+        let passes = Passes { range: setup.passes.range && setup.again.is_none(), ..setup.passes };
         Recorder {
             state: setup.state,
             thread,
             main,
-            b: Builder::new(HELPERS, setup.passes).omitting(setup.omit),
+            b: Builder::new(HELPERS, passes).omitting(setup.omit),
             intrinsics: setup.intrinsics,
             origin,
             number: setup.number,
@@ -324,6 +333,8 @@ impl Recorder {
             entry_base,
             entry_depth,
             head: None,
+            site: None,
+            inherited: Inherited::default(),
             start: (pc, 0),
             slots: Slots::new(),
             taken: Vec::new(),
@@ -363,7 +374,7 @@ impl Recorder {
     /// Begins at a loop's head. `site` is its back edge; `entry` the base, the number of frames and the function.
     pub fn at_loop(setup: Setup, entry: (u32, usize, Gc<Proto>), site: u32, head: u32) -> Recorder {
         let mut r = Recorder::new(setup, Origin::Loop(site), entry, head);
-        r.head = Some(head);
+        (r.head, r.site) = (Some(head), Some(site));
         r
     }
 
@@ -394,9 +405,15 @@ impl Recorder {
         inheritance: &Inheritance,
         resume: Resume,
     ) -> Rec<Recorder> {
-        let pc = resume.pc;
+        let (pc, again) = (resume.pc, setup.again);
         let mut r = Recorder::new(setup, Origin::Exit { parent, exit }, entry, pc);
         r.inherit(inheritance)?;
+        if let Some(site) = again {
+            (r.head, r.site) = (Some(pc), site);
+            r.inherited.insts = r.b.ir().insts.len();
+            let slots = &mut r.inherited.slots;
+            r.slots.modified(-BELOW, MAX_SLOTS as i32, |slot, value| slots.push((slot, value)));
+        }
         for (frame, proto) in inlined {
             let caller = r.proto;
             // The function lies below the extra arguments and the parameters, if there are any.

@@ -10,7 +10,7 @@ use super::objects::Objects;
 use crate::lua::ir::build::{BuildError, Builder};
 use crate::lua::ir::{Field, Inst, Ir, Link, Op, Ref, Ty, Type};
 use crate::lua::opt::Passes;
-use crate::lua::opt::peel::peel;
+use crate::lua::opt::peel::{Inherited, peel};
 use crate::lua::record::{Inheritance, Makers, inherit};
 use crate::lua::snapshot::{ExitMode, Frame, FrameKind, Resume, SlotValue};
 
@@ -54,6 +54,7 @@ pub(super) fn fill(memory: &Memory) {
     memory[CELLS[0] + 2].set(Type::Int.tag().into());
     memory[CELLS[1] + 1].set(f64::to_bits(0.75));
     memory[CELLS[1] + 2].set(Type::Float.tag().into());
+    TABLES.iter().zip([8, 4]).for_each(|(table, len)| memory[table + 2].set(len));
     memory[MIXED + 8].set(u64::from_le_bytes([2, 3, 2, 2, 3, 2, 2, 2]));
     for n in 0..8 {
         memory[VALUES + 2 * n].set(if n % 2 == 0 { n as u64 } else { f64::to_bits(n as f64 / 3.0) });
@@ -130,7 +131,7 @@ impl<'a> Generator<'a> {
         self.snapshot_here();
         self.body()?;
         match self.random.below(4) {
-            0 | 1 => peel(&mut self.b)?,
+            0 | 1 => peel(&mut self.b, &Inherited::default())?,
             2 => self.b.set_link(Link::Trace(number)),
             _ => self.b.set_link(Link::Interpreter),
         }
@@ -142,12 +143,12 @@ impl<'a> Generator<'a> {
         self.snapshot_here();
         self.body()?;
         if closed {
-            peel(&mut self.b)?;
+            peel(&mut self.b, &Inherited::default())?;
         }
         Ok(self.b.finish())
     }
 
-    /// A side trace that begins with these values, and may lead to its root.
+    /// A side trace that begins with these values, and may lead to its root, or go around by itself.
     pub(super) fn side(mut self, from: &Inheritance, root: u32) -> Emitted<Ir> {
         let makers = Makers {
             table: helpers::BUILT,
@@ -162,8 +163,13 @@ impl<'a> Generator<'a> {
             self.assign(*slot, value);
             self.keep(value);
         }
+        let slots = from.slots.iter().map(|(slot, i)| (*slot, known[&i.parent])).collect();
+        let inherited = Inherited { insts: self.b.ir().insts.len(), slots };
         self.snapshot_here();
         self.body()?;
+        if self.random.one_in(2) && peel(&mut self.b, &inherited).is_ok() {
+            return Ok(self.b.finish());
+        }
         let back = self.random.one_in(2);
         self.b.set_link(if back { Link::Trace(root) } else { Link::Interpreter });
         Ok(self.b.finish())
@@ -177,7 +183,11 @@ impl<'a> Generator<'a> {
         self.snapshot_here();
         let (count, one, zero) = (self.slot(0)?, self.b.int(1), self.b.int(0));
         let left = self.b.binary(Op::Sub, count, one)?;
-        self.b.guard(Op::Gt, left, zero)?;
+        // As the recorder has it for numeric loops, or otherwise.
+        match self.random.one_in(2) {
+            true => self.b.guard(Op::Ne, count, zero)?,
+            false => self.b.guard(Op::Gt, left, zero)?,
+        };
         self.assign(0, left);
         self.snapshot_here();
         self.b.plain(Op::Interrupt)?;
@@ -306,7 +316,8 @@ impl<'a> Generator<'a> {
             11..14 => self.guard(),
             14 => self.convert(),
             15 => self.cell(),
-            16 | 17 => self.array(),
+            16 => self.array(),
+            17 => self.element(),
             18 => self.field(),
             19 | 20 => self.values(),
             21 | 22 => self.call(),
@@ -466,6 +477,33 @@ impl<'a> Generator<'a> {
                 self.keep(r);
             }
         }
+        Ok(())
+    }
+
+    /// An element at an index that goes up or down with the count, checked to be there.
+    fn element(&mut self) -> Emitted {
+        self.snapshot_here();
+        let (count, k) = (self.slot(0)?, self.random.pick(&[0, 1, 5, 6, -1]));
+        let k = self.b.int(k);
+        let index = match self.random.one_in(2) {
+            true => self.b.binary(Op::Add, count, k)?,
+            false => self.b.binary(Op::Sub, k, count)?,
+        };
+        if self.random.one_in(3) {
+            let limit = self.int()?;
+            self.b.guard(Op::Le, index, limit)?;
+        }
+        let table = self.random.pick(&TABLES);
+        let table = self.object(Type::Table, table);
+        let len = self.b.fload(table, Field::TableArrayLen)?;
+        self.b.guard(Op::Ult, index, len)?;
+        let array = self.word(ARRAY);
+        if self.random.one_in(2) {
+            let value = self.int()?;
+            return self.b.astore(array, index, value).map(|_| ());
+        }
+        let r = self.b.aload(array, index, Type::Int)?;
+        self.keep(r);
         Ok(())
     }
 

@@ -19,8 +19,8 @@ use generate::{
 use crate::lua::deopt::{Entered, pop_frames};
 use crate::lua::engine::Engine;
 use crate::lua::ir::verify::verify;
-use crate::lua::ir::{Const, Ir};
-use crate::lua::opt::Passes;
+use crate::lua::ir::{Const, Ir, Link};
+use crate::lua::opt::{Passes, range};
 use crate::lua::options::Options;
 
 use crate::lua::record::{Inheritance, Origin, Pinned, Recorded};
@@ -229,6 +229,8 @@ struct Pair {
     seed: u64,
     /// Runs that were compared.
     runs: usize,
+    /// Side traces that go around by themselves.
+    side_loops: usize,
     text: String,
 }
 
@@ -241,7 +243,7 @@ impl Pair {
         let evaluator = World::new(&Options { evaluate: true, ..options.clone() });
         let machine = World::new(&options);
         let memory = Box::new([const { Cell::new(0) }; size_of::<Memory>() / 8]);
-        Pair { evaluator, machine, memory, seed, runs: 0, text: String::new() }
+        Pair { evaluator, machine, memory, seed, runs: 0, side_loops: 0, text: String::new() }
     }
 
     /// Makes a trace in both worlds.
@@ -250,6 +252,7 @@ impl Pair {
         let known = self.evaluator.known();
         let added = self.machine.add(number, ir, &known, origin) && self.evaluator.add(number, ir, &known, origin);
         if added {
+            self.side_loops += usize::from(number != ROOT && ir.link == Link::Loop);
             let code = self.machine.jit().engine.listing(number);
             write!(self.text, "---- trace {number} {origin:?}\n{ir}\n{code}").unwrap();
         }
@@ -273,16 +276,17 @@ impl Pair {
     }
 }
 
-/// Compares the traces that a seed stands for. Answers how many runs were compared; none if there is no such trace.
-fn check(seed: u64, random_registers: bool) -> usize {
+/// Compares the traces that a seed stands for. Answers how many runs were compared, none if there is no such trace, and how many side traces
+/// are loops.
+fn check(seed: u64, random_registers: bool) -> (usize, usize) {
     let mut pair = Pair::new(seed, random_registers);
     let memory = &raw const *pair.memory;
     // SAFETY: the box lives as long as the pair does, and its words are cells.
     let memory = unsafe { &*memory };
     let known = pair.evaluator.known();
-    let Ok(ir) = Generator::new(seed, memory, known).root(ROOT) else { return 0 };
+    let Ok(ir) = Generator::new(seed, memory, known).root(ROOT) else { return (0, 0) };
     if !pair.add(ROOT, &ir, Origin::Loop(0)) {
-        return 0;
+        return (0, 0);
     }
     let exits = pair.run_out();
     let mut next = Generator::new(seed ^ 0xabcd_ef01, memory, known);
@@ -307,12 +311,13 @@ fn check(seed: u64, random_registers: bool) -> usize {
     // What the exits have found was what the evaluator had; and it was where debuggers are told that it is.
     let counts = pair.machine.jit().engine.stress_counts();
     assert_eq!(counts.values, counts.found, "seed {seed}:\n{}", pair.text);
-    pair.runs
+    (pair.runs, pair.side_loops)
 }
 
 /// A seed's iteration without any pass, entered by the evaluator over and over, against the loop that all passes make of it, as machine
-/// code: both leave for the same instruction with the same stack and memory. False: there is no such loop.
-fn check_passes(seed: u64) -> bool {
+/// code: both leave for the same instruction with the same stack and memory. Answers whether the range of indices is checked before
+/// the loop; none: there is no such loop.
+fn check_passes(seed: u64) -> Option<bool> {
     let options = Options {
         output: Some(std::sync::Arc::new(std::fs::File::create("/dev/null").unwrap())),
         ..Options::default()
@@ -321,29 +326,32 @@ fn check_passes(seed: u64) -> bool {
     let mut machine = World::new(&options);
     let memory: Box<Memory> = Box::new([const { Cell::new(0) }; size_of::<Memory>() / 8]);
     let generator = |world: &World, passes| Generator::with(Random(seed), &memory, world.known(), passes);
-    let Ok(iteration) = generator(&plain, Passes::NONE).iteration(false) else { return false };
-    let Ok(closed) = generator(&machine, Passes::ALL).iteration(true) else { return false };
+    let Ok(iteration) = generator(&plain, Passes::NONE).iteration(false) else { return None };
+    let Ok(closed) = generator(&machine, Passes::ALL).iteration(true) else { return None };
     for ir in [&iteration, &closed] {
         verify(ir).unwrap_or_else(|e| panic!("seed {seed}: {e} in\n{ir}"));
     }
     let own = [plain.known(), machine.known()];
     if !plain.add(ROOT, &iteration, &own[0], Origin::Loop(0)) || !machine.add(ROOT, &closed, &own[1], Origin::Loop(0)) {
-        return false;
+        return None;
     }
     let place = |ir: &Ir, mut end: End| {
         end.left.1 = ir.snapshots.get(end.left.1).pc as usize;
         end
     };
+    let end = machine.run(&memory).0;
+    // Left before the loop, whose indices will not all be in range.
+    let is_before = range::exit(&closed) == Some(end.left.1);
+    let found = place(&closed, end);
     plain.prepare(&memory);
     let expected = loop {
         let (end, _) = plain.enter(&memory);
-        if end.left.1 + 1 < iteration.snapshots.len() {
+        if is_before || end.left.1 + 1 < iteration.snapshots.len() {
             break place(&iteration, end);
         }
     };
-    let found = place(&closed, machine.run(&memory).0);
     assert!(expected == found, "seed {seed}:\n{expected:?}\n{found:?}\n{iteration}\n{closed}");
-    true
+    Some(range::exit(&closed).is_some())
 }
 
 fn number(name: &str, default: u64) -> u64 {
@@ -353,11 +361,12 @@ fn number(name: &str, default: u64) -> u64 {
 fn check_many(random_registers: bool) {
     let count = number("PERILUNE_FUZZ_TRACES", 400);
     let first = number("PERILUNE_FUZZ_SEED", 1);
-    let runs: Vec<usize> =
+    let runs: Vec<(usize, usize)> =
         (first..first + count).map(|seed| check(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15), random_registers)).collect();
-    let all = runs.iter().sum::<usize>();
-    let traces = runs.iter().filter(|runs| **runs > 0).count();
-    assert!(2 * traces > runs.len() && all > 10 * traces, "{traces} traces of {count} seeds, {all} runs");
+    let (all, loops) = runs.iter().fold((0, 0), |(all, loops), (runs, sides)| (all + runs, loops + sides));
+    let traces = runs.iter().filter(|(runs, _)| *runs > 0).count();
+    let enough = 2 * traces > runs.len() && all > 10 * traces && 20 * loops > traces;
+    assert!(enough, "{traces} traces of {count} seeds, {all} runs, {loops} side traces that are loops");
 }
 
 #[test]
@@ -365,8 +374,9 @@ fn passes_leave_random_loops_what_they_do() {
     let count = number("PERILUNE_FUZZ_TRACES", 4000);
     let first = number("PERILUNE_FUZZ_SEED", 1);
     let seeds = (first..first + count).map(|seed| seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    let loops = seeds.filter(|seed| check_passes(*seed)).count() as u64;
-    assert!(2 * loops > count, "{loops} loops of {count} seeds");
+    let loops: Vec<bool> = seeds.filter_map(check_passes).collect();
+    let (all, ranges) = (loops.len() as u64, loops.iter().filter(|range| **range).count() as u64);
+    assert!(2 * all > count && 20 * ranges > all, "{all} loops of {count} seeds, {ranges} with their ranges checked");
 }
 
 #[test]

@@ -272,7 +272,105 @@ fn peel_leaves_the_builder_alone_on_errors() {
     let mut b = Builder::new(HELPERS, Passes::ALL);
     copy_into(&ir, &mut b).unwrap_or_else(|e| panic!("{e}"));
     let before = b.ir().to_string();
-    assert!(peel(&mut b).is_err());
+    assert!(peel(&mut b, &Inherited::default()).is_err());
     assert_eq!(b.ir().to_string(), before);
     assert_eq!(b.unary(Op::Neg, Ref::inst(0)), Ok(Ref::inst(1)));
+}
+
+/// A running product over a list: an element is made from the one before it.
+const CHAIN: &str = "
+    snap reexec pc=1 top=4 []
+    %0 = sload.int! #0
+    %1 = sload.table! #1
+    %2 = fload.ptr %1 table.array
+    %3 = add.int %0 -2
+    %4 = aload.float %2 %3
+    %5 = mul.float %4 0.5
+    %6 = add.int %0 -1
+    astore.float %2 %6 %5
+    %8 = add.int %0 1
+    snap reexec pc=5 top=4 [0=%8]
+    interrupt
+    snap reexec pc=1 top=4 [0=%8]";
+
+#[test]
+fn peel_carries_elements_that_the_next_iteration_reads() {
+    let found = |text: &str| close(text).unwrap().to_string();
+    let text = found(CHAIN);
+    let (_, body) = text.split_once("loop\n").unwrap();
+    assert!(!body.contains("aload") && body.contains("astore.float %2 ") && body.contains("phi.float %5 "), "{text}");
+    // Not if it is another element, or the index goes on by more, or something may have stored another one there.
+    for (from, to) in [
+        ("%3 = add.int %0 -2", "%3 = add.int %0 -3"),
+        ("%3 = add.int %0 -2", "%3 = add.int %0 0"),
+        ("%8 = add.int %0 1", "%8 = add.int %0 2"),
+        ("%8 = add.int %0 1", "%8 = add.int %0 -1"),
+        ("%8 = add.int %0 1", "%8 = mul.int %0 3"),
+    ] {
+        let text = found(&CHAIN.replacen(from, to, 1));
+        let (_, body) = text.split_once("loop\n").unwrap();
+        assert!(body.contains("aload"), "{to}: {text}");
+    }
+    let text = CHAIN.replace("%8", "%9").replacen("%9 =", "astore.float ptr:0x10 %0 1.5\n%9 =", 1);
+    let text = found(&text);
+    assert!(text.split_once("loop\n").unwrap().1.contains("aload"), "{text}");
+}
+
+/// The loop in a side trace: its slots hold what the parent had in registers.
+fn in_side_trace(slots: &[(i16, Ref)], end: &str) -> Result<Ir, BuildError> {
+    let ir = read(&format!(
+        "%0 = pval.int 1
+         %1 = pval.float 2
+         snap reexec pc=1 top=6 [0=%0 1=%1]
+         %2 = add.int %0 1
+         %3 = mul.float %1 2.0
+         %4 = sload.int! #5
+         snap reexec pc=2 top=6 [0=%2 1=%1]
+         lt.int! %2 %4
+         snap reexec pc=1 top=6 {end}
+         interrupt
+         snap reexec pc=1 top=6 {end}"
+    ));
+    let mut b = Builder::new(HELPERS, Passes::ALL);
+    copy_into(&ir, &mut b)?;
+    peel(&mut b, &Inherited { insts: 2, slots: slots.to_vec() })?;
+    Ok(b.finish())
+}
+
+#[test]
+fn peel_carries_what_a_side_trace_inherits() {
+    let (i, x) = (Ref::inst(0), Ref::inst(1));
+    let ir = in_side_trace(&[(0, i), (1, x)], "[0=%2 1=%3]").unwrap();
+    let text = ir.to_string();
+    let (before, body) = text.split_once("loop\n").unwrap();
+    assert_eq!((before.matches("pval").count(), body.matches("pval").count()), (2, 0), "{text}");
+    assert!(body.contains("phi.float %3 ") && body.contains("phi.int %2 "), "{text}");
+    // Two variables that began with one value, and go on alike, or part.
+    assert!(in_side_trace(&[(0, i), (1, x), (2, i)], "[0=%2 1=%3 2=%2]").is_ok());
+    assert_eq!(in_side_trace(&[(0, i), (1, x), (2, i)], "[0=%2 1=%3 2=%0]").unwrap_err(), BuildError::TypeInstability);
+    // A constant stays what it is; a value stays of its type.
+    assert!(in_side_trace(&[(0, i), (1, x), (3, Ref::NIL)], "[0=%2 1=%3 3=nil]").is_ok());
+    let flag = in_side_trace(&[(0, i), (1, x), (3, Ref::FALSE)], "[0=%2 1=%3 3=true]");
+    assert_eq!(flag.unwrap_err(), BuildError::TypeInstability);
+    for end in ["[0=%2 1=%3 3=true]", "[0=%2 1=%3 3=%2]", "[0=%2 1=%0 3=nil]"] {
+        let found = in_side_trace(&[(0, i), (1, x), (3, Ref::NIL)], end);
+        assert_eq!(found.unwrap_err(), BuildError::TypeInstability, "{end}");
+    }
+    // What a call stores in the slots no snapshot tells.
+    let ir = read(
+        "%0 = pval.int 1
+         snap reexec pc=1 top=6 [0=%0]
+         %1 = add.int %0 1
+         snap reexec pc=2 top=6 [0=%1] call(f=true ret=1 base=4 want=1 va=0)
+         sync #4
+         call native
+         unsync
+         snap continue pc=1 top=6 []
+         interrupt
+         snap reexec pc=1 top=6 []",
+    );
+    let mut b = Builder::new(HELPERS, Passes::ALL);
+    copy_into(&ir, &mut b).unwrap();
+    let inherited = Inherited { insts: 1, slots: vec![(0, i)] };
+    assert_eq!(peel(&mut b, &inherited).unwrap_err(), BuildError::TypeInstability);
 }
