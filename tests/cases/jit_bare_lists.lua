@@ -69,6 +69,15 @@ do
     n = n + #tostring(e) + #tostring(e2)
   end
   print(n)
+  -- Where the iterator is put lies another function.
+  local all = ""
+  for i = 1, 150 do
+    for w in ("ab cd"):gmatch("%a%a") do
+      all = (all .. w):sub(-20)
+      w = i % 2 == 0 and type or next
+    end
+  end
+  print(all)
   -- One iterator in two loops, and one that a closure holds.
   local step = ("1 2 3 4 5 6 7 8"):rep(50, " "):gmatch("%d")
   local sum = 0

@@ -368,12 +368,13 @@ impl Program {
                 let table = self.choose(Type::Table, true).unwrap_or_else(|| "K".into());
                 self.loop_block(&format!("for _, {i} in ipairs({table}) do"), &i, depth, last);
             }
-            8 => self.loop_block(
-                &format!("for {i} in (function(n, i) if i < n then return i + 1 end end), {count}, 0 do"),
-                &i,
-                depth,
-                last,
-            ),
+            8 => {
+                let next = self.random.pick(&[
+                    "(function(n, i) if i < n then return i + 1 end end)",
+                    "setmetatable({}, {__call = function(_, n, i) if i < n then return i + 1 end end})",
+                ]);
+                self.loop_block(&format!("for {i} in {next}, {count}, 0 do"), &i, depth, last);
+            }
             _ => {
                 let code = self.expression(Type::Str, 1);
                 self.loop_block(
@@ -479,7 +480,9 @@ impl Program {
                 p.line(&format!("if {condition} then return {value} end"));
             }
             let value = p.expression(result, 2);
-            p.line(&format!("return {value}"));
+            // A value is called by a tail call here; it answers its argument.
+            let call = if p.random.chance(15) { format!("K({value})") } else { value };
+            p.line(&format!("return {call}"));
         });
         self.variables.truncate(start);
         let cost = (self.cost / 40).max(2);
@@ -515,6 +518,10 @@ impl Program {
         });
         (self.caught, self.loops) = (caught, loops);
         self.line(&format!("show({ok}, value({e}))"));
+        if self.random.chance(15) {
+            let value = self.expression(Type::Any, 1);
+            self.line(&format!("show(pcall({}, {value}))", self.random.pick(&["K", "C.new", "math.floor", "C"])));
+        }
     }
 
     fn coroutine(&mut self, depth: usize) {

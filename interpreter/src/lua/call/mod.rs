@@ -119,7 +119,7 @@ pub fn push_lua(st: &mut State, func: usize, f: Gc<LuaFunction>, wanted: i32, fl
 
 /// Puts the `__call` metamethod of what is not a function below it, as the function to be called.
 #[cold]
-fn insert_call_handler(st: &mut State, func: usize, place: Place) -> Result<(), Raised> {
+pub fn insert_call_handler(st: &mut State, func: usize, place: Place) -> Result<(), Raised> {
     let callee = st.slot(func);
     let handler = metafield(st, callee, Event::Call);
     if handler.is_nil() {

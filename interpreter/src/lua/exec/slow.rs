@@ -12,8 +12,8 @@ use perilune_runtime::lua::value::Value;
 
 use super::super::api::number_of;
 use super::super::call::{
-    Flow, Step, begin_call, call_closer, call_from_loop, call_plain, deliver, ensure_stack, is_plain, next_to_close,
-    push_lua, safepoint,
+    Flow, Step, begin_call, call_closer, call_from_loop, call_plain, deliver, ensure_stack, insert_call_handler,
+    is_plain, next_to_close, push_lua, safepoint,
 };
 use super::super::error::{Place, compare_error, runtime_error};
 use super::super::meta::{
@@ -22,7 +22,7 @@ use super::super::meta::{
 };
 use super::super::names::operator_event;
 use super::finish::condition;
-use super::{finish, top_frame, with_memory};
+use super::{finish, register_of, top_frame, with_memory};
 
 /// The function that runs.
 #[inline(always)]
@@ -486,6 +486,10 @@ pub(super) fn tail_call(st: &mut State, word: Word) -> Step {
     let func = base(st) + bc::a(word);
     if bc::b(word) != 0 {
         st.set_top(func + bc::b(word));
+    }
+    while !st.slot(func).is_function() {
+        let place = register_of(st, func);
+        insert_call_handler(st, func, place)?;
     }
     let Some(f) = st.slot(func).as_lua_function() else {
         // The RETURN that follows returns its results.

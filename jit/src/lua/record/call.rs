@@ -47,18 +47,21 @@ impl Recorder {
         if let Some(f) = callee.as_native() {
             return self.native(a, arguments, wanted, f);
         }
-        let found = self.call_of_value(a, arguments)?;
-        if let Some(f) = found.as_lua_function() {
-            return self.inline(a, arguments + 1, wanted, f, self.pc + 1, FrameKind::Call);
+        let found = self.call_of_value(a, arguments, callee)?;
+        match found.as_lua_function() {
+            Some(f) => self.inline(a, arguments + 1, wanted, f, self.pc + 1, FrameKind::Call),
+            None => self.call_metamethod(a, arguments + 1, wanted, found),
         }
-        match found.as_native().filter(|f| is_plain(*f)) {
-            Some(f) => {
-                let function = self.get(a)?;
-                self.guard_native(function, f)?;
-                self.full_call(a, arguments + 1, wanted)
-            }
-            None => Err(Abort::Reason("call of something else than a function")),
-        }
+    }
+
+    /// Calls the native function in a register that a value's `__call` is, if it is one.
+    fn call_metamethod(&mut self, a: usize, arguments: usize, wanted: i16, found: Value) -> Rec<Next> {
+        let Some(f) = found.as_native().filter(|f| is_plain(*f)) else {
+            return Err(Abort::Reason("call of something else than a function"));
+        };
+        let function = self.get(a)?;
+        self.guard_native(function, f)?;
+        self.full_call(a, arguments, wanted)
     }
 
     /// A generic loop's call of its iterator, whose copy and arguments lie from `a` on.
@@ -69,7 +72,11 @@ impl Recorder {
         if let Some(f) = callee.as_native() {
             return self.native(a, 2, wanted, f);
         }
-        Err(Abort::Reason("call of something else than a function"))
+        let found = self.call_of_value(a, 2, callee)?;
+        match found.as_lua_function() {
+            Some(f) => self.inline(a, 3, wanted, f, self.pc + 1, FrameKind::Call),
+            None => self.call_metamethod(a, 3, wanted, found),
+        }
     }
 
     /// Enters a Lua function, which lies in register `a` below its arguments.
@@ -83,9 +90,6 @@ impl Recorder {
         kind: FrameKind,
     ) -> Rec<Next> {
         let proto = f.proto();
-        if self.frames.len() >= MAX_FRAMES {
-            return Err(Abort::Reason("calls too deep"));
-        }
         if proto.code_len() > SHORT && self.is_new(proto) {
             return Err(Abort::Reason("call of a new function"));
         }
@@ -119,7 +123,7 @@ impl Recorder {
         self.frames.push(Inlined { frame, proto, caller, call_slot, live });
         self.base = base;
         self.proto = proto;
-        if same >= MAX_RECURSION { self.recur() } else { Ok(Next::More) }
+        if same >= MAX_RECURSION || self.frames.len() >= MAX_FRAMES { self.recur() } else { Ok(Next::More) }
     }
 
     /// Whether a function has been called less than half as often as makes one hot.
@@ -129,14 +133,14 @@ impl Recorder {
         calls < threshold / 2 && !self.prototypes.borrow().was_hot(proto)
     }
 
-    /// The function just called runs already several times: it is not inlined once more, but goes on in the trace that begins
-    /// at its entry.
+    /// The function just called runs already several times, or too many others wait for it: it is not inlined, but goes on in the trace that
+    /// begins at its entry.
     fn recur(&mut self) -> Rec<Next> {
         let own = self.origin == Origin::Entry && self.entry_proto == self.proto;
         let trace = if own { self.number } else { self.proto.entry_trace.get() };
         if trace == 0 {
             self.prototypes.borrow_mut().of(self.proto).recursive = true;
-            return Err(Abort::Reason("recursion"));
+            return Err(Abort::Reason("recursion, or calls too deep"));
         }
         self.enter_varargs()?;
         self.link_to(trace, entry_of(self.proto))
@@ -302,15 +306,17 @@ impl Recorder {
                 return self.tail_call_from_entry(w);
             }
         }
-        let arguments = self.arguments(a, bc::b(w))?;
-        let callee = self.actual(a);
+        let mut arguments = self.arguments(a, bc::b(w))?;
+        let mut callee = self.actual(a);
         if let Some(f) = callee.as_native() {
             // The RETURN that follows returns its results.
             return self.native(a, arguments, -1, f);
         }
-        let Some(f) = callee.as_lua_function() else {
-            return Err(Abort::Reason("call of something else than a function"));
-        };
+        if !callee.is_function() {
+            callee = self.call_of_value(a, arguments, callee)?;
+            arguments += 1;
+        }
+        let Some(f) = callee.as_lua_function() else { return self.call_metamethod(a, arguments, -1, callee) };
         let mut values = Vec::with_capacity(arguments + 1);
         for i in 0..=arguments {
             values.push(self.get(a + i)?);

@@ -204,9 +204,9 @@ impl Recorder {
         self.inline(a + 1, 1, wanted, f, self.pc + 1, FrameKind::Pairs).map(Some)
     }
 
-    /// The function that a value's `__call` is; it takes the value's place, and that becomes its first argument.
-    pub(super) fn call_of_value(&mut self, a: usize, arguments: usize) -> Rec<Value> {
-        let (r, actual) = (self.get(a)?, self.actual(a));
+    /// The function that the `__call` of the value in a register is; it takes the value's place, and that becomes its first argument.
+    pub(super) fn call_of_value(&mut self, a: usize, arguments: usize, actual: Value) -> Rec<Value> {
+        let r = self.get(a)?;
         let handler = self.handler(r, actual, Event::Call)?;
         let Some((f, found)) = handler else {
             return self.fail("call of something else than a function", &[(r, actual)]);

@@ -70,7 +70,7 @@ pub const MAX_SLOTS: usize = 1000;
 /// Of these, what a list with an open number of values leaves for whoever takes it.
 const RESERVE: usize = 40;
 /// Most inlined calls inside one another.
-pub const MAX_FRAMES: usize = 20;
+pub const MAX_FRAMES: usize = 32;
 /// Most inlined calls of one function inside one another.
 const MAX_RECURSION: usize = 3;
 

@@ -6,8 +6,10 @@
 #![forbid(unsafe_code)]
 
 use perilune_interpreter::lua::call::is_plain;
+use perilune_interpreter::lua::meta::metafield;
 use perilune_interpreter::lua::source::chunk_id;
 use perilune_runtime::lua::bytecode as bc;
+use perilune_runtime::lua::event::Event;
 use perilune_runtime::lua::function::{NativeFunction, Proto};
 use perilune_runtime::lua::heap::Gc;
 use perilune_runtime::lua::value::Value;
@@ -41,29 +43,33 @@ const CAUGHT_VALUES: i16 = 2;
 impl Recorder {
     /// `pcall`, in register `a`, of the function above it.
     pub(super) fn pcall(&mut self, a: usize, arguments: usize, wanted: i16) -> Rec<Next> {
-        let callee = self.actual(a + 1);
+        let mut callee = self.actual(a + 1);
         if arguments == 0 {
             return Err(Abort::Reason("pcall of nothing"));
         }
-        if let Some(f) = callee.as_lua_function() {
-            return self.inline(a + 1, arguments - 1, wanted, f, self.pc + 1, FrameKind::Pcall);
+        if let Some(f) = callee.as_native().filter(|f| is_plain(*f) && !self.may_yield(*f)) {
+            let function = self.get(a + 1)?;
+            let expected = self.value_constant(Value::from(f))?;
+            self.guard_value(function, expected)?;
+            let next = self.plain_call(a, arguments, wanted)?;
+            // It ends at once.
+            self.raises = true;
+            return Ok(next);
         }
-        match callee.as_native() {
-            // What these call may yield.
-            Some(f) if matches!(self.known(f), Some(Intrinsic::DoFile | Intrinsic::Pairs)) => {
-                Err(Abort::Reason("protected call of a function that may yield"))
-            }
-            Some(f) if is_plain(f) => {
-                let function = self.get(a + 1)?;
-                let expected = self.value_constant(callee)?;
-                self.guard_value(function, expected)?;
-                let next = self.plain_call(a, arguments, wanted)?;
-                // It ends at once.
-                self.raises = true;
-                Ok(next)
-            }
-            _ => Err(Abort::Reason("protected call of something else than a function")),
+        let mut given = arguments - 1;
+        if !callee.is_function() && !metafield(self.state(), callee, Event::Call).is_nil() {
+            callee = self.call_of_value(a + 1, given, callee)?;
+            given += 1;
         }
+        match callee.as_lua_function() {
+            Some(f) => self.inline(a + 1, given, wanted, f, self.pc + 1, FrameKind::Pcall),
+            None => Err(Abort::Reason("protected call of what may yield, or is no function")),
+        }
+    }
+
+    /// Whether a native function calls what may yield.
+    fn may_yield(&self, f: Gc<NativeFunction>) -> bool {
+        matches!(self.known(f), Some(Intrinsic::DoFile | Intrinsic::Pairs))
     }
 
     /// `xpcall`, in register `a`, of the function above it with the handler above that: they change places.
