@@ -118,3 +118,39 @@ do
   print(each(function(x) return (byte(x)) end))
   print(each(function(x) return #tostring(x) end, setmetatable({}, { __tostring = function() return 1 end })))
 end
+
+-- Lists with another number of values each time: passed on, packed, returned through several functions, counted, assigned.
+do
+  local strings = { "abc", "", "x", "ab", "abcdef", "q" }
+  local function at(s, p) return find(s, p, 1, true) end
+  local function bytes(s) return byte(s, 1, -1) end
+  local function through(s) return bytes(s) end
+  local function count(...) return select("#", ...), ... end
+  local function unpacked(t) return table.unpack(t) end
+  local lists = { { 1, 2, 3 }, {}, { nil, 2 }, { "a" } }
+  local n, last = 0, {}
+  for i = 1, 600 do
+    local s = strings[i % 6 + 1]
+    local p, q = at(s, "b")
+    n = n + (p or 100) + (q or 1000)
+    local k, first, second = count(through(s))
+    n = n + k + (first or 7) + (second or 9)
+    last = { i, bytes(s) }
+    n = n + #last + select("#", bytes(s), bytes(s))
+    local ok, a, b = pcall(through, i % 50 == 0 and {} or s)
+    n = n + (ok and (a or 1) or #a) + (b or 3)
+    n = n + select("#", unpacked(lists[i % 4 + 1])) + select("#", match(s, "(%a)(%a)"))
+    n = n + #format("%s %s %s %s %s %s", i, s, 1, 2, 3, 4, bytes(s)) + math.max(0, bytes(s))
+    local t = table.pack(at(s, "c"))
+    n = n + t.n
+    if i % 200 == 0 then collectgarbage() end
+  end
+  print(n, table.concat(last, " "))
+  local function walk(s, i) if i > #s then return end return byte(s, i), walk(s, i + 1) end
+  local sum = 0
+  for i = 1, 300 do
+    local a, b, c = walk(strings[i % 6 + 1], 1)
+    sum = sum + (a or 0) + (b or 0) + (c or 0)
+  end
+  print(sum)
+end

@@ -69,6 +69,7 @@ do
     function(v) for i = v, 1 do end end, function(v) for i = 1, v do end end, function(v) for i = 1, 2, v do end end,
     function(v) t[v.x] = 1 end, function(v) return v:method() end, function(v) return math.nothing.x end,
     function(v) for i = 1, 2, v == other and 0 or 1 do end return t[v.x] end,
+    function(v) if v ~= print then for i in v do end end end, function(v) if v ~= print then return v(1) end end,
     function(v) for i = 1.0, 2, v == named and 0 or 1 do end return t[v.x] end,
   }
   for k, f in ipairs(kinds) do

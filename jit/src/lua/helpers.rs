@@ -154,6 +154,8 @@ define_helpers! {
     CloseNext = close_next, [] -> Int, Leaf, Access::Writes(Alias::Lookup.bit()), Never;
     /// The number of extra arguments of the top frame.
     Extra = extra, [] -> Int, Leaf, Access::Reads(Alias::Slot.bit()), Never;
+    /// The slot behind an open list of values, which ends at the state's top.
+    ListEnd = list_end, [] -> Int, Leaf, Access::Reads(Alias::Slot.bit()), Never;
     /// Calls the native function in register A of the top frame with that many arguments; results as wanted. Answers one
     /// more than their number; the negative of that if the trace must be left, since a hook was set or a variable changed.
     CallNative = call_native, [Int Int Int] -> Int, Full, Access::Writes(Alias::ALL), Zero;
@@ -385,6 +387,7 @@ helpers! {
         0
     }
     fn extra(state) -> i64 { state.thread.frames().last().map_or(0, |f| i64::from(f.extra)) }
+    fn list_end(state) -> i64 { state.top() as i64 - base(state) as i64 }
     fn call_native(state, register: i64, arguments: i64, wanted: i64, site: u64, frame: usize) -> i64 {
         // SAFETY: what compiled code has passed to a full helper.
         unsafe { full_call(state, (site, frame), |state| call_in_frame(state, register, arguments, wanted)) }

@@ -464,9 +464,8 @@ impl Jit {
                 _ => {}
             }
         }
-        // Where nobody knows how many values there are, or which way it goes, no trace begins.
-        let mode = trace.ir.snapshots.get(exit as usize).mode;
-        let is_end = is_end || matches!(mode, ExitMode::Open | ExitMode::Finish);
+        // Where nobody knows which way it goes, no trace begins.
+        let is_end = is_end || trace.ir.snapshots.get(exit as usize).mode == ExitMode::Finish;
         let is_end = is_end || trace.is_variant(exit as usize) && trace.is_last_variant();
         let e = &mut trace.exits[exit as usize];
         e.count = e.count.saturating_add(1);

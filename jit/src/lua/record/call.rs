@@ -537,14 +537,27 @@ impl Recorder {
         Ok(())
     }
 
+    /// Takes a snapshot before an instruction that uses an open list of results, from a slot on.
+    pub(super) fn snapshot_open(&mut self, first: i16) {
+        self.open_top = Some(first);
+        self.snapshot(ExitMode::Open, self.pc);
+    }
+
+    /// The trace begins where another one has found another number of results than it expects.
+    pub(super) fn begin_with_list(&mut self, first: i16) -> Rec<()> {
+        let end = self.call_helper(H::ListEnd, &[])?;
+        let before = self.b.int(i64::from(first) - 1);
+        let answer = self.b.binary(Ins::Sub, end, before)?;
+        self.open_results(OpenCall { to: first, answer })
+    }
+
     /// A native function has left all its results: as many as now, or the trace is left before they are used.
     pub(super) fn open_results(&mut self, open: OpenCall) -> Rec<()> {
         let count = i64::from(self.thread.top.get()) - i64::from(self.entry_base) - i64::from(open.to);
         if count < 0 || i64::from(open.to) + count + RESERVE as i64 > MAX_SLOTS as i64 {
             return Err(Abort::Reason("too many results"));
         }
-        self.open_top = Some(open.to);
-        self.snapshot(ExitMode::Open, self.pc);
+        self.snapshot_open(open.to);
         let expected = self.b.int(count + 1);
         self.guard_value(open.answer, expected)?;
         for s in open.to..open.to + count as i16 {

@@ -241,6 +241,8 @@ pub struct Recorder {
     pc: u32,
     /// The first slot behind an open list of values.
     open_top: Option<i16>,
+    /// It begins with an open list of results, from this slot on.
+    open_list: Option<i16>,
     /// The native function that is executed now may raise an error, and what follows that is recorded.
     raises: bool,
     /// The current instruction, which is no call of a native function, raises an error.
@@ -344,6 +346,7 @@ impl Recorder {
             proto,
             pc,
             open_top: None,
+            open_list: None,
             raises: false,
             fails: false,
             bare: false,
@@ -428,7 +431,9 @@ impl Recorder {
             r.pinned.protos.push(*proto);
         }
         r.start.1 = inlined.len();
-        if bc::takes_open_list(r.proto.word(pc as usize)) {
+        if resume.mode == ExitMode::Open {
+            r.open_list = Some(resume.top);
+        } else if bc::takes_open_list(r.proto.word(pc as usize)) {
             r.open_top = Some(resume.top);
         }
         // The lines that are under way.
@@ -613,8 +618,15 @@ impl Recorder {
                 return Ok(Next::More);
             }
             self.started = true;
-            self.snapshot_here();
+            let open = self.open_list.take();
+            match open {
+                None => self.snapshot_here(),
+                Some(first) => self.snapshot_open(first),
+            }
             self.b.plain(Ins::Room)?;
+            if let Some(first) = open {
+                self.begin_with_list(first)?;
+            }
             self.begin_loop()?;
         } else {
             if let Some(call) = self.catching.take() {
