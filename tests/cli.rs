@@ -262,6 +262,13 @@ fn a_loop_of_many_branches_is_compiled_to_the_last_one() {
 }
 
 #[test]
+fn nothing_subtracted_from_minus_zero_leaves_it() {
+    // No case: PUC Lua 5.4 adds the negated constant, and -0.0 + 0 is 0.0.
+    let code = "local m = -0.0 print(-0.0 - 0, m - 0) for i = 1, 200 do local n = m - 0 if i == 200 then print(n, n + 0) end end";
+    assert_eq!(text(&run(&["-e", code]).stdout), "-0.0\t-0.0\n-0.0\t0.0\n");
+}
+
+#[test]
 #[cfg(feature = "jit")]
 fn a_loop_is_compiled_where_it_goes_around() {
     // What is behind a loop is no part of it, though it gets hot in its last iteration, time and again.

@@ -133,7 +133,16 @@ impl Program {
             0..=3 => format!("({a} {} {b})", self.random.pick(&["+", "-", "*", "/"])),
             4 => format!("({a} {} {b})", self.random.pick(&["//", "%"])),
             5 => format!("({} / {})", self.expression(Type::Int, depth), self.expression(Type::Int, depth)),
-            6 => format!("({a} {} {})", self.random.pick(&["+", "*", "-"]), self.expression(Type::Int, depth)),
+            // Not `a - 0`: PUC 5.4 adds -0 there, and -0.0 becomes 0.0 (IEEE 754 says -0.0, as for `a - 0.0` and `a - zero`).
+            6 => {
+                let i = self.expression(Type::Int, depth);
+                match self.random.below(4) {
+                    0 => format!("({a} + {i})"),
+                    1 => format!("({a} * {i})"),
+                    2 => format!("({i} - {a})"),
+                    _ => format!("({a} - {})", self.random.pick(&["1", "-7", "100", "1000"])),
+                }
+            }
             7 => format!("({} ^ {})", self.small_float(depth), self.random.pick(&["2", "0.5", "-1", "3"])),
             8 => format!("({}).y", self.expression(Type::Table, depth)),
             9 => format!("math.{}({a})", self.random.pick(&["abs", "sqrt"])),

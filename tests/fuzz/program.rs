@@ -520,7 +520,8 @@ impl Program {
         self.line(&format!("show({ok}, value({e}))"));
         if self.random.chance(15) {
             let value = self.expression(Type::Any, 1);
-            self.line(&format!("show(pcall({}, {value}))", self.random.pick(&["K", "C.new", "math.floor", "C"])));
+            let callee = self.random.pick(&["K", "C.new", "math.floor", "C"]);
+            self.line(&format!("show(pcall({callee}, {value}))"));
         }
     }
 
