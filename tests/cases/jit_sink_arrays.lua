@@ -103,3 +103,71 @@ do
   end
   print(same, sum)
 end
+
+-- element by element
+do
+  local kept, sum = {}, 0
+  for i = 1, 400 do
+    local t, u, v, w = {}, {}, {}, {}
+    t[1] = i
+    t[2] = i * 2
+    t[3] = i * 3
+    u[#u + 1] = i * 0.5
+    u[#u + 1] = 1.5
+    u[#u + 1] = "another kind"
+    for k = 1, 3 do v[k] = k end
+    w[2] = i
+    w[1] = i
+    local x = {}
+    x[1] = nil
+    x[1] = i
+    if i % 2 == 0 then x[1] = nil end
+    x[#x + 1] = 5
+    sum = sum + #t + t[2] + u[1] + #u + #v + #w + x[1]
+    if i % 90 == 0 then kept[#kept + 1] = show(t) .. show(u) .. show(v) .. show(w) .. show(x) end
+  end
+  print(sum, table.concat(kept, "\n"))
+end
+
+-- as many as fit, and one more; by an insertion; by a key that happens to be 1
+do
+  local kept, key = {}, 1
+  for i = 1, 400 do
+    local t, u, v = {}, {}, {}
+    t[1] = 1 t[2] = 2 t[3] = 3 t[4] = 4 t[5] = i
+    if i % 80 == 0 then t[6] = 6 end
+    if i % 160 == 0 then t[7] = 7 t[8] = 8 end
+    table.insert(u, i) table.insert(u, i)
+    v[key] = i
+    if i == 200 then key = 3 end
+    if i % 80 == 0 then kept[#kept + 1] = show(t) .. show(u) .. #v .. tostring(v[3]) end
+  end
+  print(table.concat(kept, "\n"))
+end
+
+-- a table that others fill, not at first
+do
+  local fill = load("local t, n = ... for k = 1, n do t[k] = k end")
+  local wrapped = coroutine.wrap(function(t, n) while true do fill(t, n) t, n = coroutine.yield() end end)
+  local src = { 7, 8, 9 }
+  local function move(t, n) table.move(src, 1, n, 1, t) end
+  local function behind(t, n) table.move(src, 1, n, 2, t) end
+  local function protected(t, n) pcall(fill, t, n) end
+  local loop = [[
+    local name, by, show = ...
+    local sum, n = 0, 0
+    for i = 1, 400 do
+      local t = {}
+      by(t, n)
+      t[1] = i
+      sum = sum + #t
+      t[2] = 0
+      local count = 0
+      for _ in next, t do count = count + 1 end
+      sum = sum + count
+      if i == 250 then n = 3 end
+      if i % 160 == 0 then print(name, sum, show(t)) end
+    end
+  ]]
+  for name, by in ipairs { move, behind, protected, wrapped } do load(loop)(name, by, show) end
+end

@@ -58,3 +58,22 @@ do
   end
   print(sum)
 end
+
+-- a part of a list, one with nils, a range that depends on how many there are
+do
+  local function call(f, ...) local args = pack(...) return f(unpack(args, 1, args.n)) end
+  local function mark(a, b, c) return tostring(a) .. tostring(b) .. tostring(c) end
+  local out, length = {}, 0
+  for i = 1, 400 do
+    local t = { i, i + 1, i + 2, i + 3 }
+    local a, b = unpack(t, 2, 3)
+    local c, d, e = unpack(t, 4, 6)
+    local none = select("#", unpack(t, 3, 2))
+    local n = select("#", unpack(t, 1, i % 100 == 0 and 4 or 2))
+    local text = call(mark, i, nil, "x") .. call(mark, i, 2) .. call(mark)
+    local later = select("#", unpack(t, 2 - i // 300, 2 + i // 250))
+    length = length + #text + a + b + c + none + n + later + (d and 1 or 0) + (e and 1 or 0)
+    if i % 110 == 0 then out[#out + 1] = text end
+  end
+  print(length, table.concat(out, " "))
+end

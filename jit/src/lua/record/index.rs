@@ -581,6 +581,9 @@ impl Recorder {
         if fits && !o.table.has_hash() && (o.table.length() as usize) < o.table.array_capacity() {
             return self.append(o, index, len, value);
         }
+        if self.first_element(o, k, value)? {
+            return Ok(Next::More);
+        }
         // A new element, a removed one, or one of another kind.
         if o.table.get_int(key).is_nil() {
             self.guard_no_event(o.r, o.table, Event::NewIndex)?;

@@ -4,7 +4,7 @@ use perilune_runtime::lua::bytecode::{self as bc, Word};
 use perilune_runtime::lua::event::Event;
 use perilune_runtime::lua::function::NativeFunction;
 use perilune_runtime::lua::heap::Gc;
-use perilune_runtime::lua::table::{Table, capacity_for};
+use perilune_runtime::lua::table::{FIRST, Table, capacity_for};
 use perilune_runtime::lua::value::{Value, tag};
 
 use super::super::helpers::H;
@@ -51,7 +51,7 @@ impl Recorder {
         let has_holes = values[..last].iter().any(|v| self.ty(*v) == Type::Nil);
         let is_empty = self.actual(a).as_table().is_some_and(|t| t.length() == 0 && !t.has_hash());
         if !has_holes && first == 0 && is_empty && count <= MAX_AT_ONCE && self.is_made(table) {
-            self.first_elements(table, &values)?;
+            self.first_elements(table, &values, 0)?;
             return Ok(Next::More);
         }
         if has_holes {
@@ -74,8 +74,21 @@ impl Recorder {
         r.is_inst() && ir.inst(r).op == Ins::Call && ir.helper(ir.inst(r)).makes_table()
     }
 
-    /// The first elements of a table that the trace has made, none of which is nil, except for those at the end.
-    fn first_elements(&mut self, table: Ref, values: &[Ref]) -> Rec<()> {
+    /// The first element of a table that has just been made without any, as in `t[1] = v` behind `t = {}`. False: it is not that.
+    pub(super) fn first_element(&mut self, o: Object, k: Ref, value: Ref) -> Rec<bool> {
+        let is_new = self.is_made(o.r) && o.table.array_capacity() == 0 && !o.table.has_hash();
+        let is_first = self.b.ir().int(k) == Some(1) && self.ty(value) != Type::Nil;
+        if !is_new || !is_first || o.table.metatable().is_some() {
+            return Ok(false);
+        }
+        self.guard_metatable(o)?;
+        self.first_elements(o.r, &[value], FIRST)?;
+        Ok(true)
+    }
+
+    /// The first elements of a table that the trace has made, none of which is nil, except for those at the end. There is to be room for
+    /// so many at least.
+    fn first_elements(&mut self, table: Ref, values: &[Ref], room: usize) -> Rec<()> {
         let count = values.iter().rposition(|v| self.ty(*v) != Type::Nil).map_or(0, |last| last + 1);
         let values = &values[..count];
         // Nobody has stored anything in it.
@@ -86,10 +99,11 @@ impl Recorder {
         let Some(first) = values.first() else { return Ok(()) };
         let is_uniform = values.iter().all(|v| self.ty(*v) == self.ty(*first));
         let kind = if is_uniform { self.ty(*first).tag() } else { tag::MIXED };
-        let (kind, capacity) = (self.b.int(kind.into()), self.b.int(capacity_for(count) as i64));
-        let count = self.b.int(count as i64);
+        let room = room.max(count);
+        let (kind, capacity) = (self.b.int(kind.into()), self.b.int(capacity_for(room) as i64));
+        let (count, room) = (self.b.int(count as i64), self.b.int(room as i64));
         // Nothing comes between: what the collector would see of the table must be whole.
-        let array = self.call_helper(H::ArrayNew, &[table, count])?;
+        let array = self.call_helper(H::ArrayNew, &[table, room])?;
         self.b.fstore(table, Field::TableArray, array)?;
         self.b.fstore(table, Field::TableArrayCap, capacity)?;
         for (i, value) in values.iter().enumerate() {
@@ -117,7 +131,7 @@ impl Recorder {
         let Ok(name) = heap.string(b"n") else { return Ok(None) };
         let Ok(Some(shape)) = heap.shape_with_key(root, name, false) else { return Ok(None) };
         let table = self.new_table(1)?;
-        self.first_elements(table, &values)?;
+        self.first_elements(table, &values, 0)?;
         let (slots, n) = (self.b.fload(table, Field::TableSlots)?, self.b.int(args.len() as i64));
         self.b.vstore(slots, 0, n)?;
         self.take_shape(table, shape)?;
@@ -137,19 +151,32 @@ impl Recorder {
         Ok(Some(Vec::new()))
     }
 
-    /// `table.unpack(t)` of a short list without metamethods.
+    /// `table.unpack(t)` of a short list without metamethods, and `table.unpack(t, i, j)` of few elements.
     pub(super) fn unpack(&mut self, args: &[(Ref, Value)]) -> Results {
         let (r, actual) = args[0];
-        let Some(table) = actual.as_table() else { return Ok(None) };
-        let n = table.length();
-        if args.len() != 1 || table.metatable().is_some() || n > MAX_UNPACKED {
+        let Some(table) = actual.as_table().filter(|t| t.metatable().is_none()) else { return Ok(None) };
+        let range = match args[1..] {
+            [] => 1..=table.length(),
+            [first, last] if first.1.is_integer() && last.1.is_integer() => {
+                first.1.raw_integer()..=last.1.raw_integer()
+            }
+            _ => return Ok(None),
+        };
+        if range.end().saturating_sub(*range.start()) >= MAX_UNPACKED {
             return Ok(None);
         }
-        let len = self.length_of(r, actual)?;
-        let expected = self.b.int(n);
-        self.guard_value(len, expected)?;
+        if args.len() == 1 {
+            let (len, expected) = (self.length_of(r, actual)?, self.b.int(*range.end()));
+            self.guard_value(len, expected)?;
+        } else {
+            self.guard_metatable(Object { r, table })?;
+            for (k, actual) in &args[1..] {
+                let expected = self.value_constant(*actual)?;
+                self.guard_value(*k, expected)?;
+            }
+        }
         let mut values = Vec::new();
-        for i in 1..=n {
+        for i in range {
             let k = self.b.int(i);
             values.push(self.raw_index(Object { r, table }, k, Value::integer(i))?);
         }

@@ -12,8 +12,8 @@ use super::{Table, flag};
 pub const MAX_ARRAY: usize = 1 << 30;
 /// Bytes an element takes.
 const ELEMENT: usize = 9;
-/// Capacity of the first buffer.
-const FIRST: usize = 4;
+/// For how many elements there is to be room when the first one is stored.
+pub const FIRST: usize = 4;
 
 /// How many elements a new buffer has room for that is to have room for so many: what a cell has to spare is used, too.
 pub fn capacity_for(wanted: usize) -> usize {

@@ -27,7 +27,7 @@ use super::shape::Shape;
 use super::string::Str;
 use super::value::{Value, tag};
 
-pub use array::{MAX_ARRAY, capacity_for};
+pub use array::{FIRST, MAX_ARRAY, capacity_for};
 pub use hash::{HashPart, Node};
 pub use next::InvalidKey;
 
