@@ -291,6 +291,29 @@ fn a_loop_is_compiled_where_it_goes_around() {
 
 #[test]
 #[cfg(feature = "jit")]
+fn short_loops_are_given_up_and_small_ones_of_many_rounds_are_not() {
+    // Entered from the interpreter each time, since a native function calls back, and left by the loop's own end.
+    let given_up = |of: &str, rounds: u32| {
+        let code = format!(
+            "local t, u = {{}}, {{}} for i = 1, {rounds} do u[i] = i end \
+             string.rep('x', 4000):gsub('.', function() {of} end) print(t[{rounds}])"
+        );
+        let output = run(&["-jv", "-e", &code]);
+        assert_eq!(text(&output.stdout), format!("{rounds}\n"));
+        text(&output.stderr).matches("retire ").count()
+    };
+    for of in [
+        "for i = 1, #u do t[i] = i end",
+        "for i = #u, 1, -1 do t[i] = i end",
+        "for i, v in ipairs(u) do t[i] = v end",
+        "for i, v in next, u do t[i] = v end",
+    ] {
+        assert_eq!((given_up(of, 4), given_up(of, 60)), (1, 0), "{of}");
+    }
+}
+
+#[test]
+#[cfg(feature = "jit")]
 fn functions_that_are_soon_forgotten_are_not_compiled() {
     // A long function, which is called so many times before another one takes its place.
     let report = |times: u32| {

@@ -7,13 +7,15 @@
 
 #![forbid(unsafe_code)]
 
+use perilune_runtime::lua::state::State;
+
 use super::entry::Left;
 use super::options::Verbosity;
 use super::page;
 use super::record::Origin;
 use super::sites::take_back;
 use super::tier::{Jit, MAX_PENALTY};
-use super::trace::Exit;
+use super::trace::{COUNTED_ROUNDS, Exit};
 
 /// So many instructions have to be executed in compiled code for entering and leaving it to pay. They take some 0.3 us in the
 /// interpreter; a way in and out takes 0.2.
@@ -44,8 +46,6 @@ pub struct Gain {
     sides: u32,
     /// How often it was left by an exit that is on its way to a side trace.
     warming: u32,
-    /// It was not given up for that: what the tree that grows has not gained yet is no loss from then on.
-    spared: bool,
 }
 
 /// What was spent and not gained, in executed instructions.
@@ -72,43 +72,60 @@ impl Account {
         self.spent = self.spent.saturating_add(self.price);
     }
 
-    /// Compiled code was entered, and left after so many instructions.
-    fn earn(&mut self, work: u64) {
-        let gained = i64::try_from(work).unwrap_or(i64::MAX) - i64::from(BREAK_EVEN_COLD);
+    /// Compiled code was entered, and left after some instructions, where so many would have paid for that.
+    fn earn(&mut self, work: u64, break_even: u32) {
+        let gained = i64::try_from(work).unwrap_or(i64::MAX) - i64::from(break_even);
         self.spent = self.spent.saturating_sub(gained).max(0);
     }
 }
 
 impl Jit {
-    /// A root trace was entered from the interpreter, and compiled code left after some instructions, those before the last trace
-    /// that was gone on in. If it is left too soon each time, and no more side traces come, or are about to come, that would
-    /// change that, it is given up.
-    pub(super) fn watch_gain(&mut self, entered: u32, before: u64, left: Left) {
+    /// A root trace was entered from the interpreter where its loop had counted so far, and compiled code left after some
+    /// instructions, those before the last trace that was gone on in. If it is left too soon each time, and no more side traces
+    /// come, or are about to come, that would change that, it is given up.
+    pub(super) fn watch_gain(&mut self, state: &State, entered: u32, counted: Option<i64>, before: u64, left: Left) {
         let Some(last) = self.trace(left.trace) else { return };
-        // An end that leads on has been counted, though there was nothing to go on in.
-        let counted = last.ir.link.leads_on() && left.snapshot + 1 == last.exits.len();
-        let last = if counted { 0 } else { last.work(left.snapshot) };
+        // An end that leads on is among them, though there was nothing to go on in.
+        let found = last.ir.link.leads_on() && left.snapshot + 1 == last.exits.len();
+        let last = if found { 0 } else { last.work(left.snapshot) };
+        let rounds = counted.map_or(0, |counted| self.rounds(state, entered, counted, left));
         let (recording, warming) = (self.is_recording(), self.is_warming(left));
         let Some(trace) = self.trace_mut(entered) else { return };
-        let work = before + u64::from(last);
+        let work = before + u64::from(last) + rounds.saturating_mul(trace.length.into());
         let gain = &mut trace.gain;
         gain.entries += 1;
-        gain.work += work;
+        gain.work = gain.work.saturating_add(work);
         gain.warming += u32::from(warming);
-        let Gain { entries, work: done, sides, warming: leavings, spared } = *gain;
+        let Gain { entries, work: done, sides, warming: leavings } = *gain;
         let soon = done < u64::from(BREAK_EVEN) * u64::from(entries) && sides == trace.sides;
         let grows = leavings >= entries / 2;
         let tried = entries >= TRIAL && !recording;
         if tried {
-            *gain = Gain { sides: trace.sides, spared: spared || soon && grows, ..Gain::default() };
+            *gain = Gain { sides: trace.sides, ..Gain::default() };
         }
-        if !(spared && warming) {
-            self.account.earn(work);
-        }
+        // A tree that grows is to gain later.
+        self.account.earn(work, if warming { BREAK_EVEN } else { BREAK_EVEN_COLD });
         let useless = tried && soon && !grows;
         if useless {
             self.retire(entered);
         }
+    }
+
+    /// Rounds of the loop of a root trace beyond those that its [`work`](super::trace::Trace::work) counts, as far as the frame says:
+    /// where it had counted when the trace was entered, and how compiled code was left, are known.
+    fn rounds(&self, state: &State, root: u32, counted: i64, left: Left) -> u64 {
+        let (mut number, mut exit) = (left.trace, left.snapshot);
+        let now = loop {
+            let Some(trace) = self.trace(number) else { return 0 };
+            match trace.origin {
+                // Side traces beyond the loop's end have no use for its counter.
+                _ if number == root && trace.is_end_of_loop(exit) => break Some(0),
+                _ if number == root => break trace.counted(state, left.at),
+                Origin::Exit { parent, exit: taken } => (number, exit) = (parent, taken as usize),
+                _ => return 0,
+            }
+        };
+        now.map_or(0, |now| now.abs_diff(counted).saturating_sub(COUNTED_ROUNDS.into()))
     }
 
     /// Whether the exit by which compiled code was left will become a side trace when it has been taken some times more: as long as most
@@ -116,7 +133,8 @@ impl Jit {
     fn is_warming(&self, left: Left) -> bool {
         let root = self.trace(left.trace).and_then(|trace| self.trace(trace.root));
         let grows = root.is_some_and(|root| root.sides < self.options().maxside);
-        let exit = self.trace(left.trace).and_then(|trace| trace.exits.get(left.snapshot));
+        let trace = self.trace(left.trace).filter(|trace| !trace.is_dead_end(left.snapshot));
+        let exit = trace.and_then(|trace| trace.exits.get(left.snapshot));
         let (hot, patience) = (self.options().hotexit, self.account.patience());
         let waits = |exit: &Exit| exit.threshold == hot && exit.count < hot.saturating_mul(patience);
         // Where code has to be much hotter than usual, nobody waits for it.
@@ -174,9 +192,9 @@ mod tests {
         assert_eq!(account.patience(), 1);
         spend(&mut account, 1501);
         assert_eq!(account.patience(), 4);
-        account.earn(u64::from(BREAK_EVEN_COLD) + ALLOWANCE as u64);
+        account.earn(ALLOWANCE as u64 + 200, 200);
         assert_eq!(account.patience(), 2);
-        account.earn(u64::MAX);
+        account.earn(u64::MAX, 200);
         spend(&mut account, 1499);
         assert_eq!(account.patience(), 1, "what was gained is not kept for later");
         spend(&mut account, 100_000);
@@ -186,7 +204,7 @@ mod tests {
     #[test]
     fn to_leave_too_soon_costs() {
         let mut account = Account::new(40);
-        (0..4000).for_each(|_| account.earn(10));
+        (0..4000).for_each(|_| account.earn(10, 200));
         assert_eq!(account.patience(), 2);
     }
 

@@ -434,7 +434,7 @@ unsafe fn leave_trace(state: *mut State, answer: u64) {
         let left = entry::left(state, answer);
         (*state).begin(activity::INTERPRETER);
         let outcome = match (left, entered) {
-            (Some(left), Some((number, _))) => tier::after(state, number, left),
+            (Some(left), Some((number, _))) => tier::after(state, number, None, left),
             _ => Outcome::Continue,
         };
         let of = |left: entry::Left| Some((&*Jit::of(state)).trace(left.trace)?.has_begun_line(left.snapshot));

@@ -33,7 +33,7 @@ use super::record::native::Intrinsics;
 use super::record::{Inheritance, LOOP_TRIES, MAX_FRAMES, Next, Origin, Recorder, Setup};
 use super::returns::{FIXED, ReturnPlace, ReturnTraces};
 use super::sites::{head_of, patch_loop, set_counter};
-use super::snapshot::{ExitMode, Frame};
+use super::snapshot::Frame;
 use super::trace::Trace;
 use crate::code::publish::Telling;
 
@@ -456,7 +456,7 @@ impl Jit {
         let patience = self.account.patience();
         let no_return = full || self.engine.shows_frames();
         let Some(trace) = self.trace_mut(number) else { return false };
-        let is_end = trace.ir.link == Link::Interpreter && exit as usize + 1 == trace.exits.len();
+        let is_end = trace.is_dead_end(exit as usize);
         if exit as usize + 1 == trace.exits.len() {
             match trace.ir.link {
                 Link::Return { count, .. } => return !no_return && self.missed_return(state, count),
@@ -464,9 +464,6 @@ impl Jit {
                 _ => {}
             }
         }
-        // Where nobody knows which way it goes, no trace begins.
-        let is_end = is_end || trace.ir.snapshots.get(exit as usize).mode == ExitMode::Finish;
-        let is_end = is_end || trace.is_variant(exit as usize) && trace.is_last_variant();
         let e = &mut trace.exits[exit as usize];
         e.count = e.count.saturating_add(1);
         let hot = e.count >= e.threshold.saturating_mul(patience)
@@ -665,11 +662,12 @@ unsafe fn enter(state: *mut State, number: u32) -> Outcome {
             return Outcome::Continue;
         }
         let at = Entered::top(&*state);
+        let counted = (*Jit::of(state)).trace(number).and_then(|trace| trace.counted(&*state, at));
         let doing = (*state).begin(activity::COMPILED);
         let outer = std::mem::take(&mut (*state).work);
         let left = Engine::run(state, number, at);
         (*state).begin(doing);
-        let outcome = left.map_or(Outcome::Continue, |left| after(state, number, left));
+        let outcome = left.map_or(Outcome::Continue, |left| after(state, number, counted, left));
         (*state).work = outer;
         outcome
     }
@@ -687,11 +685,11 @@ pub(super) unsafe fn may_enter(state: *mut State, number: u32) -> bool {
     }
 }
 
-/// How the interpreter goes on where compiled code, entered in trace `number`, was left.
+/// How the interpreter goes on where compiled code, entered in trace `number` where its loop had counted so far, was left.
 ///
 /// # Safety
 /// As for [`enter`].
-pub(super) unsafe fn after(state: *mut State, number: u32, left: Left) -> Outcome {
+pub(super) unsafe fn after(state: *mut State, number: u32, counted: Option<i64>, left: Left) -> Outcome {
     // SAFETY: the caller's promise. The compiler is only borrowed for moments.
     unsafe {
         let work = std::mem::take(&mut (*state).work);
@@ -709,7 +707,7 @@ pub(super) unsafe fn after(state: *mut State, number: u32, left: Left) -> Outcom
             return left.outcome;
         }
         if counts {
-            (*Jit::of(state)).watch_gain(number, work, left);
+            (*Jit::of(state)).watch_gain(&*state, number, counted, work, left);
         }
         if counts && (*Jit::of(state)).took_exit(&*state, left.trace, left.snapshot as u32, left.at, left.outcome) {
             Outcome::Record

@@ -2,13 +2,16 @@
 
 use std::rc::Rc;
 
+use perilune_runtime::lua::bytecode::{self as bc, Op as Instruction};
 use perilune_runtime::lua::function::Proto;
 use perilune_runtime::lua::heap::{Gc, Header, Roots};
+use perilune_runtime::lua::state::State;
 use perilune_runtime::lua::value::Value;
 
 use super::allocate::prepare;
+use super::deopt::Entered;
 use super::gain::Gain;
-use super::ir::{Ir, Op};
+use super::ir::{Ir, Link, Op};
 use super::opt::range;
 use super::record::{Origin, Pinned, Recorded};
 use super::returns::ReturnPlace;
@@ -28,6 +31,21 @@ pub struct Exit {
     pub threshold: u32,
     /// The side trace that goes on here.
     pub side: Option<u32>,
+}
+
+/// How many rounds of a loop [`Trace::work`] counts.
+pub const COUNTED_ROUNDS: u32 = 2;
+
+/// A numeric loop counts down the rounds that are left; `ipairs`, and `next` of a list, count up in the control variable.
+fn counter(proto: Gc<Proto>, origin: Origin) -> Option<i16> {
+    let Origin::Loop(site) = origin else { return None };
+    let w = proto.word(site as usize);
+    let behind = match bc::op(w).original() {
+        Instruction::ForLoop => 1,
+        Instruction::TForLoop => 2,
+        _ => return None,
+    };
+    Some((bc::a(w) + behind) as i16)
 }
 
 /// A trace.
@@ -66,6 +84,8 @@ pub struct Trace {
     loop_exits: usize,
     /// The exit before the loop where the loop begins that checks its indices itself, if this one does not.
     range_exit: Option<usize>,
+    /// The register in which its loop counts rounds, up or down, while it counts integers.
+    counter: Option<i16>,
     /// What entering it has brought lately, for a root trace.
     pub gain: Gain,
     /// Which returns lead to it, if it begins behind a call.
@@ -107,6 +127,7 @@ impl Trace {
             before,
             loop_exits,
             range_exit,
+            counter: counter(recorded.proto, recorded.origin),
             gain: Gain::default(),
         }
     }
@@ -116,15 +137,37 @@ impl Trace {
         self.before + self.length
     }
 
+    /// How far its loop has counted, where the frame that it is entered in says so.
+    pub fn counted(&self, state: &State, at: Entered) -> Option<i64> {
+        state.slot(at.slot(self.counter?)).as_integer()
+    }
+
+    /// Whether an exit is taken when all rounds of its numeric loop are done.
+    pub fn is_end_of_loop(&self, exit: usize) -> bool {
+        let snapshot = self.ir.snapshots.get(exit);
+        self.origin == Origin::Loop(snapshot.pc)
+            && snapshot.mode == ExitMode::Reexecute
+            && self.ir.snapshots.frames(snapshot).is_empty()
+            && bc::op(self.proto.word(snapshot.pc as usize)).original() == Instruction::ForLoop
+    }
+
     /// Bytecode instructions executed in its tree from the head of the root trace to an exit, about: iterations of a loop are not
-    /// counted but for two.
+    /// counted but for [two](COUNTED_ROUNDS).
     pub fn work(&self, exit: usize) -> u32 {
-        let iterations = if exit >= self.loop_exits { 2 } else { 1 };
+        let iterations = if exit >= self.loop_exits { COUNTED_ROUNDS } else { 1 };
         self.before + iterations * (self.length * (exit as u32 + 1)).div_ceil(self.exits.len().max(1) as u32)
     }
 
+    /// Whether no side trace begins at an exit: where nobody knows which way it goes, and where enough of them begin already.
+    pub fn is_dead_end(&self, exit: usize) -> bool {
+        let is_last = exit + 1 == self.exits.len();
+        is_last && matches!(self.ir.link, Link::Interpreter | Link::Return { .. } | Link::Switch { .. })
+            || self.ir.snapshots.get(exit).mode == ExitMode::Finish
+            || self.is_variant(exit) && self.is_last_variant()
+    }
+
     /// Whether enough traces begin where this one does: what is different each time is left to the interpreter.
-    pub fn is_last_variant(&self) -> bool {
+    fn is_last_variant(&self) -> bool {
         self.variants >= MAX_VARIANTS || (self.variants + 1) * self.length >= MAX_VARIANTS_LENGTH
     }
 
