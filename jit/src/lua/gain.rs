@@ -91,7 +91,7 @@ impl Jit {
         let rounds = counted.map_or(0, |counted| self.rounds(state, entered, counted, left));
         let (recording, warming) = (self.is_recording(), self.is_warming(left));
         let Some(trace) = self.trace_mut(entered) else { return };
-        let work = before + u64::from(last) + rounds.saturating_mul(trace.length.into());
+        let work = rounds.saturating_mul(trace.length.into()).saturating_add(before + u64::from(last));
         let gain = &mut trace.gain;
         gain.entries += 1;
         gain.work = gain.work.saturating_add(work);
