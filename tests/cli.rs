@@ -293,10 +293,10 @@ fn a_loop_is_compiled_where_it_goes_around() {
 #[cfg(feature = "jit")]
 fn short_loops_are_given_up_and_small_ones_of_many_rounds_are_not() {
     // Entered from the interpreter each time, since a native function calls back, and left by the loop's own end.
-    let given_up = |of: &str, rounds: u32| {
+    let given_up = |of: &str, rounds: u32, times: u32| {
         let code = format!(
             "local t, u = {{}}, {{}} for i = 1, {rounds} do u[i] = i end \
-             string.rep('x', 4000):gsub('.', function() {of} end) print(t[{rounds}])"
+             string.rep('x', {times}):gsub('.', function() {of} end) print(t[{rounds}])"
         );
         let output = run(&["-jv", "-e", &code]);
         assert_eq!(text(&output.stdout), format!("{rounds}\n"));
@@ -308,7 +308,9 @@ fn short_loops_are_given_up_and_small_ones_of_many_rounds_are_not() {
         "for i, v in ipairs(u) do t[i] = v end",
         "for i, v in next, u do t[i] = v end",
     ] {
-        assert_eq!((given_up(of, 4), given_up(of, 60)), (1, 0), "{of}");
+        assert_eq!((given_up(of, 12, 4000), given_up(of, 40, 4000)), (1, 0), "{of}");
+        // Those that are far from paying are given up sooner.
+        assert_eq!((given_up(of, 4, 500), given_up(of, 12, 500)), (1, 0), "{of}");
     }
 }
 

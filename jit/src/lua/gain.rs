@@ -24,6 +24,8 @@ const BREAK_EVEN: u32 = 60;
 const BREAK_EVEN_COLD: u32 = 200;
 /// After so many entries of a root trace it is seen whether they pay.
 const TRIAL: u32 = 1000;
+/// And after so many whether they are far from it: half as many instructions would not.
+const SHORT_TRIAL: u32 = TRIAL / 4;
 /// For each such sum that was spent and not gained code has to be twice as hot. It is the price of 1500 recorded instructions with
 /// the usual thresholds, which take some 3 ms to compile; benchmarks of a few hundred lines come to half of that.
 const ALLOWANCE: i64 = 720_000;
@@ -85,21 +87,27 @@ impl Jit {
     /// come, or are about to come, that would change that, it is given up.
     pub(super) fn watch_gain(&mut self, state: &State, entered: u32, counted: Option<i64>, before: u64, left: Left) {
         let Some(last) = self.trace(left.trace) else { return };
+        let exit = last.exits[left.snapshot];
         // An end that leads on is among them, though there was nothing to go on in.
         let found = last.ir.link.leads_on() && left.snapshot + 1 == last.exits.len();
-        let last = if found { 0 } else { last.work(left.snapshot) };
+        let last = if found { 0 } else { exit.work };
         let rounds = counted.map_or(0, |counted| self.rounds(state, entered, counted, left));
-        let (recording, warming) = (self.is_recording(), self.is_warming(left));
+        let (recording, warming) = (self.is_recording(), self.is_warming(left.trace, &exit));
         let Some(trace) = self.trace_mut(entered) else { return };
         let work = rounds.saturating_mul(trace.length.into()).saturating_add(before + u64::from(last));
         let gain = &mut trace.gain;
+        if gain.sides != trace.sides {
+            // What the tree was when it was smaller says nothing.
+            *gain = Gain { sides: trace.sides, ..Gain::default() };
+        }
         gain.entries += 1;
         gain.work = gain.work.saturating_add(work);
         gain.warming += u32::from(warming);
-        let Gain { entries, work: done, sides, warming: leavings } = *gain;
-        let soon = done < u64::from(BREAK_EVEN) * u64::from(entries) && sides == trace.sides;
+        let Gain { entries, work: done, warming: leavings, .. } = *gain;
+        let enough = if entries < TRIAL { BREAK_EVEN / 2 } else { BREAK_EVEN };
+        let soon = done < u64::from(enough) * u64::from(entries);
         let grows = leavings >= entries / 2;
-        let tried = entries >= TRIAL && !recording;
+        let tried = (entries >= TRIAL || entries == SHORT_TRIAL && soon && !grows) && !recording;
         if tried {
             *gain = Gain { sides: trace.sides, ..Gain::default() };
         }
@@ -111,15 +119,14 @@ impl Jit {
         }
     }
 
-    /// Rounds of the loop of a root trace beyond those that its [`work`](super::trace::Trace::work) counts, as far as the frame says:
-    /// where it had counted when the trace was entered, and how compiled code was left, are known.
+    /// Rounds of the loop of a root trace beyond those that [`Exit::work`] counts, as far as the frame says: where it had counted when the
+    /// trace was entered, and how compiled code was left, are known.
     fn rounds(&self, state: &State, root: u32, counted: i64, left: Left) -> u64 {
         let (mut number, mut exit) = (left.trace, left.snapshot);
         let now = loop {
             let Some(trace) = self.trace(number) else { return 0 };
             match trace.origin {
-                // Side traces beyond the loop's end have no use for its counter.
-                _ if number == root && trace.is_end_of_loop(exit) => break Some(0),
+                _ if number == root && trace.exits[exit].is_end_of_loop => break trace.counted_at_end(state, left.at),
                 _ if number == root => break trace.counted(state, left.at),
                 Origin::Exit { parent, exit: taken } => (number, exit) = (parent, taken as usize),
                 _ => return 0,
@@ -128,18 +135,17 @@ impl Jit {
         now.map_or(0, |now| now.abs_diff(counted).saturating_sub(COUNTED_ROUNDS.into()))
     }
 
-    /// Whether the exit by which compiled code was left will become a side trace when it has been taken some times more: as long as most
+    /// Whether the exit by which a trace was left will become a side trace when it has been taken some times more: as long as most
     /// are such, a tree of many branches is still growing.
-    fn is_warming(&self, left: Left) -> bool {
-        let root = self.trace(left.trace).and_then(|trace| self.trace(trace.root));
-        let grows = root.is_some_and(|root| root.sides < self.options().maxside);
-        let trace = self.trace(left.trace).filter(|trace| !trace.is_dead_end(left.snapshot));
-        let exit = trace.and_then(|trace| trace.exits.get(left.snapshot));
+    fn is_warming(&self, number: u32, exit: &Exit) -> bool {
         let (hot, patience) = (self.options().hotexit, self.account.patience());
-        let waits = |exit: &Exit| exit.threshold == hot && exit.count < hot.saturating_mul(patience);
+        let waits = exit.threshold == hot && exit.count < hot.saturating_mul(patience);
         // Where code has to be much hotter than usual, nobody waits for it.
-        let grows = grows && patience <= MAX_WAITING;
-        grows && exit.is_some_and(|exit| exit.side.is_none() && waits(exit))
+        if !waits || exit.side.is_some() || exit.is_dead_end || patience > MAX_WAITING {
+            return false;
+        }
+        let root = self.trace(number).and_then(|trace| self.trace(trace.root));
+        root.is_some_and(|root| root.sides < self.options().maxside)
     }
 
     /// Drops a root trace and its tree for good; its loop belongs to the interpreter again.

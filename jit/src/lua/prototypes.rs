@@ -29,7 +29,7 @@ pub struct Known {
     pub failing: FxHashSet<u32>,
     /// How often a return to a place, with so many values in an open list, found no trace there; and how often it has to.
     pub returns: FxHashMap<(u32, u32), (u32, u32)>,
-    /// How often a site was hot since it was last recorded, where that has to be more than once.
+    /// How many times as hot as at first a site will be when it is hot next, where it has to be more than once.
     waited: FxHashMap<Site, u32>,
     /// Which registers are alive where.
     liveness: Option<Rc<Liveness>>,
@@ -65,18 +65,20 @@ impl Prototypes {
         self.known.get(&proto.watched.get()).is_some_and(|known| known.hot)
     }
 
-    /// Whether a site that is hot now has to be so more often: `patience` times in all.
-    pub fn waits(&mut self, proto: Gc<Proto>, site: Site, patience: u32) -> bool {
+    /// How many times as long as at first a site that is hot now has to run until it is asked again, where it has to be `patience` times
+    /// as hot in all. 0: it is hot enough.
+    pub fn waits(&mut self, proto: Gc<Proto>, site: Site, patience: u32) -> u32 {
         if patience <= 1 {
-            return false;
+            return 0;
         }
-        let waited = self.of(proto).waited.entry(site).or_insert(0);
-        *waited += 1;
-        let waits = *waited < patience;
-        if !waits {
-            *waited = 0;
+        let waited = &mut self.of(proto).waited;
+        let so_far = waited.remove(&site).unwrap_or(1);
+        // Patience may come to less meanwhile.
+        let more = patience.saturating_sub(so_far).min(so_far);
+        if more > 0 {
+            waited.insert(site, so_far + more);
         }
-        waits
+        more
     }
 
     /// Forgets a prototype that is gone. Answers what was known of it.

@@ -343,16 +343,11 @@ impl Jit {
             Origin::Loop(_) | Origin::Entry | Origin::Return { .. } => number,
             Origin::Exit { parent, .. } => self.trace(parent).map_or(parent, |t| t.root),
         };
-        let before = match recorded.origin {
-            Origin::Exit { parent, exit } => self.trace(parent).map_or(0, |t| t.work(exit as usize)),
-            _ => 0,
+        let ancestry = match recorded.origin {
+            Origin::Exit { parent, exit } => self.trace(parent).map(|parent| parent.ancestry(exit as usize)),
+            _ => None,
         };
-        let mut trace = Box::new(Trace::new(number, root, recorded, self.options.hotexit, before));
-        if let Origin::Exit { parent, exit } = trace.origin
-            && let Some(parent) = self.trace(parent).filter(|parent| parent.is_variant(exit as usize))
-        {
-            trace.variants = parent.variants + 1;
-        }
+        let trace = Box::new(Trace::new(number, root, recorded, self.options.hotexit, ancestry.unwrap_or_default()));
         let origin = trace.origin;
         let proto = trace.proto;
         self.insert(trace);
@@ -449,32 +444,36 @@ impl Jit {
     }
 
     /// An exit to the interpreter was taken. Answers whether to record from there.
-    fn took_exit(&mut self, state: &State, number: u32, exit: u32, at: Entered, outcome: Outcome) -> bool {
-        let root = self.trace(number).map_or(number, |t| t.root);
-        let sides = self.trace(root).map_or(0, |t| t.sides);
-        let full = self.is_full() || sides >= self.options.maxside;
-        let patience = self.account.patience();
-        let no_return = full || self.engine.shows_frames();
-        let Some(trace) = self.trace_mut(number) else { return false };
-        let is_end = trace.is_dead_end(exit as usize);
-        if exit as usize + 1 == trace.exits.len() {
+    fn took_exit(&mut self, state: &State, left: Left) -> bool {
+        let Left { trace: number, snapshot, at, outcome, .. } = left;
+        let Some(trace) = self.trace(number) else { return false };
+        if snapshot + 1 == trace.exits.len() {
+            let follows = |jit: &Jit| jit.may_grow(number) && !jit.engine.shows_frames();
             match trace.ir.link {
-                Link::Return { count, .. } => return !no_return && self.missed_return(state, count),
-                Link::Switch { .. } => return !no_return && self.missed_switch(state),
+                Link::Return { count, .. } => return follows(self) && self.missed_return(state, count),
+                Link::Switch { .. } => return follows(self) && self.missed_switch(state),
                 _ => {}
             }
         }
-        let e = &mut trace.exits[exit as usize];
+        let patience = self.account.patience();
+        let Some(trace) = self.trace_mut(number) else { return false };
+        let e = &mut trace.exits[snapshot];
         e.count = e.count.saturating_add(1);
         let hot = e.count >= e.threshold.saturating_mul(patience)
             && e.side.is_none()
+            && !e.is_dead_end
             && outcome == Outcome::Continue
-            && !is_end;
-        if !hot || full {
-            return false;
+            && self.may_grow(number);
+        if hot {
+            self.pending = Some(Pending::Exit { trace: number, exit: snapshot as u32, at });
         }
-        self.pending = Some(Pending::Exit { trace: number, exit, at });
-        true
+        hot
+    }
+
+    /// Whether the tree of a trace may have another one, and there is room for it.
+    fn may_grow(&self, number: u32) -> bool {
+        let root = self.trace(number).and_then(|trace| self.trace(trace.root));
+        !self.is_full() && root.is_none_or(|root| root.sides < self.options.maxside)
     }
 
     /// The interpreter executes a return, since there is no trace for what the caller does next. Answers whether to record it.
@@ -591,7 +590,13 @@ impl Tier for Jit {
         if self.is_full() || !self.options.on {
             return Answer::Continue;
         }
-        if self.prototypes.borrow_mut().waits(proto, site, self.account.patience()) {
+        let waits = self.prototypes.borrow_mut().waits(proto, site, self.account.patience());
+        if waits > 0 {
+            let counter = self.options.hotloop.saturating_mul(waits);
+            match site {
+                Site::Loop(pc) => set_counter(proto, pc, counter),
+                Site::Function => proto.hot.set(counter),
+            }
             return Answer::Continue;
         }
         match site {
@@ -700,20 +705,20 @@ pub(super) unsafe fn after(state: *mut State, number: u32, counted: Option<i64>,
         // While there is a hook nothing is recorded. An exit because somebody wants attention says nothing.
         let asked = (*state).interrupt.load(Ordering::Relaxed) != 0;
         let counts = left.counts && !asked && !(*state).thread.is_hooked();
-        let room = (*Jit::of(state)).trace(left.trace).map_or(0, |trace| trace.room);
-        if left.snapshot == 0 && left.at.base as usize + room > (*state).thread.size() {
-            // It was come to by another trace, and did not find enough room.
-            ensure_room(&mut *state, room);
+        if left.snapshot == 0 {
+            let room = (*Jit::of(state)).trace(left.trace).map_or(0, |trace| trace.room);
+            if left.at.base as usize + room > (*state).thread.size() {
+                // It was come to by another trace, and did not find enough room.
+                ensure_room(&mut *state, room);
+                return left.outcome;
+            }
+        }
+        if !counts {
             return left.outcome;
         }
-        if counts {
-            (*Jit::of(state)).watch_gain(&*state, number, counted, work, left);
-        }
-        if counts && (*Jit::of(state)).took_exit(&*state, left.trace, left.snapshot as u32, left.at, left.outcome) {
-            Outcome::Record
-        } else {
-            left.outcome
-        }
+        let jit = Jit::of(state);
+        (*jit).watch_gain(&*state, number, counted, work, left);
+        if (*jit).took_exit(&*state, left) { Outcome::Record } else { left.outcome }
     }
 }
 

@@ -31,21 +31,45 @@ pub struct Exit {
     pub threshold: u32,
     /// The side trace that goes on here.
     pub side: Option<u32>,
+    /// Bytecode instructions executed in its tree from the head of the root trace to here, about: iterations of a loop are not counted
+    /// but for [two](COUNTED_ROUNDS).
+    pub work: u32,
+    /// No side trace begins here: nobody knows which way it goes, or enough of them begin already.
+    pub is_dead_end: bool,
+    /// It is taken when all rounds of the loop that the trace is are done, if it counts them.
+    pub is_end_of_loop: bool,
 }
 
-/// How many rounds of a loop [`Trace::work`] counts.
+/// What a new trace has from the trace at whose exit it begins.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Ancestry {
+    /// Bytecode instructions from the head of the root trace to where it begins.
+    pub before: u32,
+    /// How many traces in a row up to it each begin where their parent does: they expect other values there.
+    pub variants: u32,
+}
+
+/// How many rounds of a loop [`Exit::work`] counts.
 pub const COUNTED_ROUNDS: u32 = 2;
 
-/// A numeric loop counts down the rounds that are left; `ipairs`, and `next` of a list, count up in the control variable.
-fn counter(proto: Gc<Proto>, origin: Origin) -> Option<i16> {
+/// Where a loop counts rounds, while it counts integers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Counter {
+    /// A numeric loop counts down, in this register, those that are left.
+    Down(i16),
+    /// `ipairs`, and `next` of a list, count up in the control variable, which is this register; the list is in the one before it.
+    Up(i16),
+}
+
+fn counter(proto: Gc<Proto>, origin: Origin) -> Option<Counter> {
     let Origin::Loop(site) = origin else { return None };
     let w = proto.word(site as usize);
-    let behind = match bc::op(w).original() {
-        Instruction::ForLoop => 1,
-        Instruction::TForLoop => 2,
-        _ => return None,
-    };
-    Some((bc::a(w) + behind) as i16)
+    let a = bc::a(w) as i16;
+    match bc::op(w).original() {
+        Instruction::ForLoop => Some(Counter::Down(a + 1)),
+        Instruction::TForLoop => Some(Counter::Up(a + 2)),
+        _ => None,
+    }
 }
 
 /// A trace.
@@ -76,16 +100,10 @@ pub struct Trace {
     pub room: usize,
     /// Where it begins: the place in the innermost frame's code, and the number of inlined frames.
     pub start: (u32, usize),
-    /// How many traces in a row up to this one each begin where their parent does: they expect other values there.
-    pub variants: u32,
-    /// Bytecode instructions from the head of its root trace to where it begins.
-    before: u32,
-    /// Its exits from this one on lie in its loop.
-    loop_exits: usize,
+    ancestry: Ancestry,
     /// The exit before the loop where the loop begins that checks its indices itself, if this one does not.
     range_exit: Option<usize>,
-    /// The register in which its loop counts rounds, up or down, while it counts integers.
-    counter: Option<i16>,
+    counter: Option<Counter>,
     /// What entering it has brought lately, for a root trace.
     pub gain: Gain,
     /// Which returns lead to it, if it begins behind a call.
@@ -94,8 +112,7 @@ pub struct Trace {
 
 impl Trace {
     /// From a recording.
-    pub fn new(number: u32, root: u32, recorded: Recorded, hotexit: u32, before: u32) -> Trace {
-        let exits = vec![Exit { threshold: hotexit, ..Exit::default() }; recorded.ir.snapshots.len()];
+    pub fn new(number: u32, root: u32, recorded: Recorded, hotexit: u32, ancestry: Ancestry) -> Trace {
         let behind = match recorded.origin {
             Origin::Return { pc, open } => {
                 let address = recorded.proto.code_ptr().wrapping_add(pc as usize).addr();
@@ -103,12 +120,8 @@ impl Trace {
             }
             _ => None,
         };
-        let at = recorded.ir.loop_index();
-        let snapshots = &recorded.ir.snapshots;
-        let in_loop = |exit: &usize| at.is_some_and(|at| snapshots.get(*exit).at as usize > at);
-        let loop_exits = (0..exits.len()).find(in_loop).unwrap_or(exits.len());
         let range_exit = range::exit(&recorded.ir);
-        Trace {
+        let mut trace = Trace {
             behind,
             number,
             origin: recorded.origin,
@@ -118,49 +131,78 @@ impl Trace {
             ir: Rc::new(prepare(recorded.ir)),
             recorded: recorded.recorded,
             pinned: recorded.pinned,
-            exits,
+            exits: Vec::new(),
             length: recorded.length,
             allocates: recorded.allocates,
             room: recorded.room,
             start: (recorded.pc, recorded.depth),
-            variants: 0,
-            before,
-            loop_exits,
+            ancestry,
             range_exit,
             counter: counter(recorded.proto, recorded.origin),
             gain: Gain::default(),
-        }
+        };
+        trace.exits = trace.exits(hotexit);
+        trace
     }
 
-    /// As [`Trace::work`], at its end.
+    fn exits(&self, hotexit: u32) -> Vec<Exit> {
+        let snapshots = &self.ir.snapshots;
+        let at = self.ir.loop_index();
+        let exit = |number: usize| {
+            let in_loop = at.is_some_and(|at| snapshots.get(number).at as usize > at);
+            let rounds = if in_loop { COUNTED_ROUNDS } else { 1 };
+            let part = (self.length * (number as u32 + 1)).div_ceil(snapshots.len() as u32);
+            Exit {
+                threshold: hotexit,
+                work: self.ancestry.before + rounds * part,
+                is_dead_end: self.is_dead_end(number),
+                is_end_of_loop: self.is_end_of_loop(number),
+                ..Exit::default()
+            }
+        };
+        (0..snapshots.len()).map(exit).collect()
+    }
+
+    /// What a trace has from this one that begins at an exit.
+    pub fn ancestry(&self, exit: usize) -> Ancestry {
+        let variants = if self.is_variant(exit) { self.ancestry.variants + 1 } else { 0 };
+        Ancestry { before: self.exits[exit].work, variants }
+    }
+
+    /// As [`Exit::work`], at its end.
     pub fn work_at_end(&self) -> u32 {
-        self.before + self.length
+        self.ancestry.before + self.length
     }
 
     /// How far its loop has counted, where the frame that it is entered in says so.
     pub fn counted(&self, state: &State, at: Entered) -> Option<i64> {
-        state.slot(at.slot(self.counter?)).as_integer()
+        let (Counter::Down(register) | Counter::Up(register)) = self.counter?;
+        state.slot(at.slot(register)).as_integer()
     }
 
-    /// Whether an exit is taken when all rounds of its numeric loop are done.
-    pub fn is_end_of_loop(&self, exit: usize) -> bool {
+    /// How far its loop has counted at its end. Side traces that begin there have no use for the counter.
+    pub fn counted_at_end(&self, state: &State, at: Entered) -> Option<i64> {
+        match self.counter? {
+            Counter::Down(_) => Some(0),
+            Counter::Up(register) => state.slot(at.slot(register - 1)).as_table().map(|list| list.length()),
+        }
+    }
+
+    fn is_end_of_loop(&self, exit: usize) -> bool {
         let snapshot = self.ir.snapshots.get(exit);
-        self.origin == Origin::Loop(snapshot.pc)
+        let end = match (self.counter, self.origin) {
+            (Some(Counter::Down(_)), Origin::Loop(site)) => Some(site),
+            // The call of the iterator.
+            (Some(Counter::Up(_)), Origin::Loop(site)) => site.checked_sub(1),
+            _ => None,
+        };
+        end == Some(snapshot.pc)
             && snapshot.mode == ExitMode::Reexecute
             && self.ir.snapshots.frames(snapshot).is_empty()
-            && bc::op(self.proto.word(snapshot.pc as usize)).original() == Instruction::ForLoop
     }
 
-    /// Bytecode instructions executed in its tree from the head of the root trace to an exit, about: iterations of a loop are not
-    /// counted but for [two](COUNTED_ROUNDS).
-    pub fn work(&self, exit: usize) -> u32 {
-        let iterations = if exit >= self.loop_exits { COUNTED_ROUNDS } else { 1 };
-        self.before + iterations * (self.length * (exit as u32 + 1)).div_ceil(self.exits.len().max(1) as u32)
-    }
-
-    /// Whether no side trace begins at an exit: where nobody knows which way it goes, and where enough of them begin already.
-    pub fn is_dead_end(&self, exit: usize) -> bool {
-        let is_last = exit + 1 == self.exits.len();
+    fn is_dead_end(&self, exit: usize) -> bool {
+        let is_last = exit + 1 == self.ir.snapshots.len();
         is_last && matches!(self.ir.link, Link::Interpreter | Link::Return { .. } | Link::Switch { .. })
             || self.ir.snapshots.get(exit).mode == ExitMode::Finish
             || self.is_variant(exit) && self.is_last_variant()
@@ -168,7 +210,7 @@ impl Trace {
 
     /// Whether enough traces begin where this one does: what is different each time is left to the interpreter.
     fn is_last_variant(&self) -> bool {
-        self.variants >= MAX_VARIANTS || (self.variants + 1) * self.length >= MAX_VARIANTS_LENGTH
+        self.ancestry.variants >= MAX_VARIANTS || (self.ancestry.variants + 1) * self.length >= MAX_VARIANTS_LENGTH
     }
 
     /// Whether this loop begins once more at an exit, as one that checks its indices itself; and its back edge, if it has one.

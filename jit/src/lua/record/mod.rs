@@ -617,17 +617,7 @@ impl Recorder {
                 // The back edge itself, which is on its way to the head.
                 return Ok(Next::More);
             }
-            self.started = true;
-            let open = self.open_list.take();
-            match open {
-                None => self.snapshot_here(),
-                Some(first) => self.snapshot_open(first),
-            }
-            self.b.plain(Ins::Room)?;
-            if let Some(first) = open {
-                self.begin_with_list(first)?;
-            }
-            self.begin_loop()?;
+            self.start()?;
         } else {
             if let Some(call) = self.catching.take() {
                 self.call_returned(call)?;
@@ -660,6 +650,21 @@ impl Recorder {
             }
             answer => answer,
         }
+    }
+
+    /// Before the first instruction.
+    fn start(&mut self) -> Rec<()> {
+        self.started = true;
+        let open = self.open_list.take();
+        match open {
+            None => self.snapshot_here(),
+            Some(first) => self.snapshot_open(first),
+        }
+        self.b.plain(Ins::Room)?;
+        if let Some(first) = open {
+            self.begin_with_list(first)?;
+        }
+        self.begin_loop()
     }
 
     /// Marks the line that begins with this instruction, if one does. Coming back to the rest of a line from a call begins none;

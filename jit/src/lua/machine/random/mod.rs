@@ -26,7 +26,7 @@ use crate::lua::options::Options;
 use crate::lua::record::{Inheritance, Origin, Pinned, Recorded};
 use crate::lua::snapshot::ExitMode;
 use crate::lua::tier::Jit;
-use crate::lua::trace::Trace;
+use crate::lua::trace::{Ancestry, Trace};
 use perilune_interpreter::lua::api::Mode;
 use perilune_interpreter::lua::load::load;
 use perilune_runtime::lua::function::Proto;
@@ -108,7 +108,7 @@ impl World {
             allocates: false,
             room: 0,
         };
-        let trace = Box::new(Trace::new(number, ROOT, recorded, u32::MAX, 0));
+        let trace = Box::new(Trace::new(number, ROOT, recorded, u32::MAX, Ancestry::default()));
         let state = &raw mut *self.state;
         let jit = self.jit();
         jit.insert(trace);
