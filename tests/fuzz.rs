@@ -14,6 +14,8 @@ mod program;
 mod random;
 #[path = "fuzz/reduce.rs"]
 mod reduce;
+#[path = "fuzz/scan.rs"]
+mod scan;
 #[path = "fuzz/tokens.rs"]
 mod tokens;
 

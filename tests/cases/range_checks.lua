@@ -109,3 +109,31 @@ print(strings(t, 1000), strings(t, 30))
 local function calls(t, n) local s = 0 for i = 1, n do local v = t[i] if not v then return s end s = s + select("#", table.unpack({ v, v }, 1, v % 3)) end return s end
 for _ = 1, 200 do calls(t, 1000) end
 print(calls(t, 1000))
+
+-- Objects that one iteration makes and the next one looks into: that loop has to load what the other one has known.
+local function vectors(t, n) local p = { x = 0, y = 0 } for i = 1, n do local v = t[i] if not v then break end p = { x = p.x + v, y = p.y - i } end return p.x, p.y end
+local function lists(t, n) local l = { 1, 2 } for i = 1, n do local v = t[i] if not v then break end l = { l[2] + v, l[1] } end return l[1], l[2] end
+local function closures(t, n)
+  local f = function() return 0 end
+  for i = 1, n do
+    local v = t[i]
+    if not v then break end
+    local before = f() + v
+    f = function() return before end
+  end
+  return f()
+end
+local function sometimes(t, n) -- one path makes an object, the other one changes it
+  local p, q = { x = 0 }, { x = 1 }
+  for i = 1, n do
+    local v = t[i]
+    if not v then break end
+    if i % 2 == 0 then p = { x = q.x } else p.x = p.x + v q = p end
+  end
+  return p.x, q.x, p == q
+end
+for _, f in ipairs { vectors, lists, closures, sometimes } do
+  for _ = 1, 150 do f(t, 100) end
+  print(f(t, 100))
+  print(f(t, 60))
+end

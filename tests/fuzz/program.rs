@@ -69,6 +69,15 @@ function C:set(v) self.x = v return self end
 local K = C.new(5)
 local kept, F = {}, {[0.5] = 1}
 local P = setmetatable({}, {__index = function(_, k) return kept[k] or 7 end, __newindex = function(_, k, v) kept[k] = v end})
+local closes = setmetatable({}, {__close = function() K.x = K.x + 1 end})
+local callable = setmetatable({}, {__call = function(_, n, i) if not i then return n elseif i < n then return i + 1 end end})
+local function pack(...) return {...} end
+local function drive(f, ...)
+  local co, out = coroutine.create(f), nil
+  out = pack(coroutine.resume(co, ...))
+  while coroutine.status(co) == 'suspended' do out = pack(coroutine.resume(co)) end
+  return table.unpack(out, 1, 24)
+end
 local function extra(n, ...) if n < 1 then return select('#', ...), ... end return extra(n - 1, n, ...) end";
 
 /// Handlers of errors, with which `xpcall` ends.
@@ -96,7 +105,7 @@ pub struct Program {
     names: usize,
     /// How often the place is passed, about.
     times: u64,
-    cost: u64,
+    pub(super) cost: u64,
     /// Loops around the place, in the same function.
     loops: usize,
     /// Errors are caught here.
@@ -126,11 +135,14 @@ impl Program {
         for _ in 0..6 + program.random.below(10) {
             program.statement(3);
         }
+        for _ in 0..program.random.below(3) {
+            program.scan();
+        }
         program.show_all();
         program.lines.join("\n") + "\n"
     }
 
-    fn line(&mut self, text: &str) {
+    pub(super) fn line(&mut self, text: &str) {
         self.lines.push(format!("{}{text}", "  ".repeat(self.indent)));
         self.cost += self.times;
     }
@@ -139,7 +151,7 @@ impl Program {
         self.caught
     }
 
-    fn name(&mut self, prefix: &str) -> String {
+    pub(super) fn name(&mut self, prefix: &str) -> String {
         self.names += 1;
         format!("{prefix}{}", self.names)
     }
@@ -187,7 +199,7 @@ impl Program {
     }
 
     /// A block: what is declared in it ends with it.
-    fn block(&mut self, head: &str, tail: &str, body: impl FnOnce(&mut Program)) {
+    pub(super) fn block(&mut self, head: &str, tail: &str, body: impl FnOnce(&mut Program)) {
         self.line(head);
         let (variables, functions) = (self.variables.len(), self.functions.len());
         self.indent += 1;

@@ -100,6 +100,10 @@ impl<'a> Peeling<'a> {
             // It says of the slots what no snapshot does.
             return Err(BuildError::TypeInstability);
         }
+        if self.body.insts[..inherited.insts].iter().any(|inst| inst.op == Op::Call) {
+            // What the first iteration knows of an object that was just made holds of no other.
+            return Err(BuildError::TypeInstability);
+        }
         self.subst.extend((0..inherited.insts).map(Ref::inst));
         let mut told = vec![false; inherited.insts];
         for (slot, start) in &inherited.slots {

@@ -19,7 +19,9 @@
 //! the loop, nor what an index is made from beside the loop's own variable: their copies came back as the first iteration's.
 //!
 //! These guards may fail though the loop would not have: it may be left by a `break`, or be about to go one step too far. They
-//! have an exit of their own, at the loop's head, and the side trace that begins there is the same loop with its checks in it.
+//! have an exit of their own, at the loop's head, and the side trace that begins there is the same loop with its checks in it. What that
+//! inherits must be values, of which nothing more is known than in later iterations: so loops that begin with an object which the
+//! iteration before has made, and which might not be made (`sink`), keep their checks.
 #![forbid(unsafe_code)]
 
 use crate::lua::ir::build::{BuildError, Builder};
@@ -72,6 +74,9 @@ pub(super) struct Ranges {
 pub(super) fn find(body: &Ir, end: &[SlotValue]) -> Option<Ranges> {
     // What a call of a native function leaves in the slots is not looked at.
     if body.insts.iter().any(|inst| matches!(inst.op, Op::Sync | Op::Args)) {
+        return None;
+    }
+    if end.iter().any(|s| s.value.is_inst() && body.made(body.inst(s.value)).is_some()) {
         return None;
     }
     let count = body.insts.iter().find_map(|inst| counts_down(body, end, inst));

@@ -374,3 +374,25 @@ fn peel_carries_what_a_side_trace_inherits() {
     let inherited = Inherited { insts: 1, slots: vec![(0, i)] };
     assert_eq!(peel(&mut b, &inherited).unwrap_err(), BuildError::TypeInstability);
 }
+
+#[test]
+fn peel_does_not_carry_objects_that_a_side_trace_has_made() {
+    // What the first iteration loads from it is a value of the parent's, and that it is no other object is known as well.
+    let ir = read(
+        "%0 = pval.int 1
+         %1 = call.cell cellnew
+         cstore.int %1 %0
+         snap reexec pc=1 top=6 [0=%1]
+         %3 = cload.int! %1
+         %4 = add.int %3 1
+         %5 = call.cell cellnew
+         cstore.int %5 %4
+         snap reexec pc=1 top=6 [0=%5]
+         interrupt
+         snap reexec pc=1 top=6 [0=%5]",
+    );
+    let mut b = Builder::new(HELPERS, Passes::ALL);
+    copy_into(&ir, &mut b).unwrap();
+    let inherited = Inherited { insts: 3, slots: vec![(0, Ref::inst(1))] };
+    assert_eq!(peel(&mut b, &inherited).unwrap_err(), BuildError::TypeInstability);
+}

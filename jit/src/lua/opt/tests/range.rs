@@ -227,3 +227,12 @@ fn range_checks_behind_a_guard_of_the_index_need_no_count() {
     let late = late.replacen("ne.int! %1 0", "ne.int! %1 0\nlt.int! %0 %2", 1);
     assert_eq!(ranges(&late).0[0], "ule.int! %1 2147483647");
 }
+
+#[test]
+fn range_checks_stay_where_the_loop_begins_with_an_object_of_its_own() {
+    let first = "snap reexec pc=5 top=6 [3=%9]";
+    let made = "%13 = carg 1 0\n%14 = carg %13 ptr:0x100\n%15 = call.table %14 tablenew";
+    let text = SUM.replacen(first, &format!("{made}\n{first}"), 1);
+    assert_eq!(ranges(&text).1, 0);
+    assert_eq!(ranges(&text.replace("1=%11 3=%9]", "1=%11 3=%9 4=%15]")), (vec![], 1));
+}
