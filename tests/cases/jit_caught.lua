@@ -243,3 +243,19 @@ do
   end
   print(s)
 end
+
+-- A string may bound a loop, if it is a number's numeral.
+do
+  local function first(a, b) for i = a, b do return i end end
+  local bounds, seen = { 1, "10", 3, "x", 7, 2.5 }, {}
+  for _ = 1, 30 do
+    for _, a in ipairs(bounds) do
+      for _, b in ipairs(bounds) do
+        local _, e = pcall(first, a, b)
+        local text = a .. " to " .. b .. ": " .. tostring(e)
+        if not seen[text] then print(text) end
+        seen[text] = true
+      end
+    end
+  end
+end

@@ -177,6 +177,10 @@ impl Recorder {
     pub(super) fn op_for_prep(&mut self, w: Word) -> Rec<Next> {
         let a = bc::a(w);
         let (init, limit, step) = (self.actual(a), self.actual(a + 1), self.actual(a + 2));
+        if [init, limit, step].iter().any(|v| v.is_string()) {
+            // Whether it fails depends on the text.
+            return Err(Abort::Reason("loop over strings"));
+        }
         if !(init.is_number() && limit.is_number() && step.is_number()) {
             let operands = [(self.get(a)?, init), (self.get(a + 1)?, limit), (self.get(a + 2)?, step)];
             return self.fail("loop over something else than numbers", &operands);
