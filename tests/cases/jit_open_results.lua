@@ -62,3 +62,22 @@ for _ = 1, 200 do
   counts[#counts + 1] = results.n
 end
 print(table.concat(counts, "", 1, 200))
+
+-- The first result of an open list is of another type than it was: as many extra arguments as there are.
+do
+  local formats = {}
+  for i = 1, 200 do formats[i] = i % 60 == 0 and "zi1" or "i1i1" end
+  local function extra(first, ...) local a, b, c, d, e = ... return select("#", ...), a, b, c, d, e end
+  local function two(x, y, ...) return { ... }, select("#", ...) end
+  for i = 1, 200 do
+    local n, a, b, c = extra(string.unpack(formats[i], "a\0bc"))
+    if n ~= 2 or i % 60 == 0 then print(i, n, a, b, c) end
+    local list, m = two(string.unpack(formats[i], "a\0bc"))
+    if m ~= 1 or i % 60 == 0 then print(i, m, list[1], list[2]) end
+    local ok, n, a = pcall(extra, string.unpack(formats[i], "a\0bc"))
+    if n ~= 2 or i % 60 == 0 then print(i, ok, n, a) end
+    local mt = setmetatable({}, { __call = function(self, first, ...) return first, select("#", ...) end })
+    local first, n = mt(string.unpack(formats[i], "a\0bc"))
+    if n ~= 2 or i % 60 == 0 then print(i, first, n) end
+  end
+end

@@ -101,7 +101,7 @@ const ACTS: &[&str] = &[
     "a = a + callable(v)",
     "local ok, e = pcall(callable, v) a = a + e",
     "local function again(m) if m > 0 then return again(m - 1) end return l end a = a + #again(3)",
-    "a = a + use(p, function(d) a = a + 1 return v + d end)",
+    "local r = use(p, function(d) a = a + 1 return v + d end) a = a + r",
     "a = a + use({x = v, y = #l}, function(d) q = {x = d, y = v} return d end)",
     "local function inner(o) if $c then p = o o = {x = i, y = o.x} end return o.y end a = a + inner({x = a, y = v}) % 1000",
     "local o = {x = v, y = i} o.me = o if $c then q = o.me elseif o.me ~= o then a = a + 1 end",

@@ -670,6 +670,10 @@ impl Recorder {
     /// Marks the line that begins with this instruction, if one does. Coming back to the rest of a line from a call begins none;
     /// going back to its start does.
     fn line(&mut self) -> Rec<()> {
+        if bc::op(self.proto.word(self.pc as usize)) == bc::Op::VarArgPrep {
+            // It is part of the call.
+            return Ok(());
+        }
         let (depth, here) = (self.frames.len(), (self.proto.line(self.pc as usize), self.pc));
         let Some(lines) = &mut self.lines else { return Ok(()) };
         lines.truncate(depth + 1);
@@ -776,7 +780,8 @@ impl Recorder {
     }
 }
 
-/// Whether what is recorded of an instruction may need a snapshot.
+/// Whether what is recorded of an instruction may need a snapshot. VARARGPREP uses that of the call: the interpreter takes all up to the
+/// stack's top for arguments there.
 fn can_leave(w: bc::Word) -> bool {
     use bc::Op;
     !matches!(
@@ -790,6 +795,7 @@ fn can_leave(w: bc::Word) -> bool {
             | Op::LoadTrue
             | Op::LoadNil
             | Op::Jmp
+            | Op::VarArgPrep
     )
 }
 
