@@ -133,3 +133,15 @@ do
   debug.sethook()
   print(n, #events, events[3], events[9])
 end
+
+-- An iterator of gmatch that is done has no results, not even nil.
+do
+  local counts = {}
+  for i = 1, 120 do
+    local step = ("a1b22"):gmatch("%d+")
+    local n = 0
+    for _ = 1, i % 4 do n = n * 10 + select("#", step()) end
+    counts[#counts + 1] = n
+  end
+  print(table.concat(counts, " ", 1, 12), table.concat(counts, " ", 109))
+end

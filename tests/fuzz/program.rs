@@ -72,6 +72,7 @@ local P = setmetatable({}, {__index = function(_, k) return kept[k] or 7 end, __
 local closes = setmetatable({}, {__close = function() K.x = K.x + 1 end})
 local callable = setmetatable({}, {__call = function(_, n, i) if not i then return n elseif i < n then return i + 1 end end})
 local function pack(...) return {...} end
+local function counted(first, ...) local b, c, d = ... return select('#', ...) + (first == d and 1 or 0) end
 local function drive(f, ...)
   local co, out = coroutine.create(f), nil
   out = pack(coroutine.resume(co, ...))

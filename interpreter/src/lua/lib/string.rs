@@ -312,7 +312,7 @@ fn gmatch_step(st: &mut State, f: CallFrame) -> Result<u32, Raised> {
         Err(e) => Err(pattern_error(st, e)),
         Ok(None) => {
             set_position(st, f, s.len() as i64 + 1, last);
-            give(st, Value::NIL)
+            Ok(0)
         }
         Ok(Some((start, end))) => {
             let pushed = push_captures(st, &m, start, end, true);
