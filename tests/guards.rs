@@ -17,6 +17,7 @@ const EXEMPT: &[(&str, &str)] = &[
     ("gcstep.void", "without it nothing is collected: that wants more memory, no other result"),
     ("call.cell", MEMORY),
     ("call.function", MEMORY),
+    ("call.ptr", MEMORY),
     ("call.string", MEMORY),
     ("call.table", MEMORY),
 ];

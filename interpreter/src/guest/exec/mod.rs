@@ -196,7 +196,8 @@ impl Insn {
     }
 }
 
-/// An instruction that is not there.
+/// An instruction that is not there. There is one copy of it, since it is known by its address.
+#[inline(never)]
 pub fn undefined(_: &mut Machine, _: &Insn) -> Done {
     Err(Exception::INVALID_OPCODE.into())
 }
