@@ -22,8 +22,10 @@ use super::{Heap, MAX_BUFFER_CELL};
 
 /// A barrier color that no object has.
 pub const NO_BARRIER: u8 = 3;
-/// The debt that a new heap starts with: the first cycle begins when that many bytes are allocated.
-pub const FIRST_CYCLE: isize = -(256 * 1024);
+/// The debt that a new heap starts with, and the least that a cycle ends with: no cycle begins before so many bytes have been allocated.
+/// Each marks the library, which is as much as some 100 KB of a program's own; what is allocated between two is to stay in the
+/// processor's second cache.
+pub const FIRST_CYCLE: isize = -(768 * 1024);
 /// Bytes allocated between two steps of a cycle.
 const STEP: isize = 64 * 1024;
 /// What a step that the program asks for counts in the generational mode: enough for a cycle of a heap of some megabytes.
