@@ -196,7 +196,8 @@ fn compare(case: &Case, host: &mut Host, guest: &mut Guest) -> Result<(), String
     // Of a long operand, any byte may be the first that faults.
     let long = matches!(case.instruction.memory_size().size(), 14 | 17..);
     // And either of two operands: processors differ.
-    let two = matches!(case.instruction.mnemonic(), Mnemonic::Cmpsb | Mnemonic::Cmpsw | Mnemonic::Cmpsd | Mnemonic::Cmpsq);
+    let two =
+        matches!(case.instruction.mnemonic(), Mnemonic::Cmpsb | Mnemonic::Cmpsw | Mnemonic::Cmpsd | Mnemonic::Cmpsq);
     let is_page_fault = native_end.vector == 14 && !long && !two;
     let same_ending = Ending { address: if is_page_fault { our_end.address } else { 0 }, ..our_end }
         == Ending { address: if is_page_fault { native_end.address } else { 0 }, ..native_end };
