@@ -86,6 +86,8 @@ define_helpers! {
     SetMetatable = set_metatable, [Table Table] -> Int, Allocating, Access::Writes(TABLE), NonZero;
     /// The value of a key that is not in the array; a pointer to nil if there is none.
     Find = find, [Table Void Int] -> Ptr, Leaf, Access::Reads(Alias::Lookup.bit() | Alias::Field.bit()), Never;
+    /// `Find` of an integer.
+    FindInteger = find_integer, [Table Int] -> Ptr, Leaf, Access::Reads(Alias::Lookup.bit() | Alias::Field.bit()), Never;
     /// The value of a string, wherever a table has it; a pointer to nil if there is none.
     FindString = find_string, [Table String] -> Ptr, Leaf, Access::Reads(Alias::Lookup.bit() | Alias::Field.bit()), Never;
     /// The value of a string that is not in the shape.
@@ -295,6 +297,7 @@ helpers! {
         i64::from(t.set_metatable(&mut state.heap, Some(meta)).is_err())
     }
     fn find(state, t: Gc<Table>, k: u64, tag: u64) -> u64 { t.find_hashed(value(k, tag)).expose_provenance() as u64 }
+    fn find_integer(state, t: Gc<Table>, k: i64) -> u64 { t.find_integer_hashed(k).expose_provenance() as u64 }
     fn find_string(state, t: Gc<Table>, k: Gc<Str>) -> u64 { t.find_str(k).expose_provenance() as u64 }
     fn find_hashed(state, t: Gc<Table>, k: Gc<Str>) -> u64 { t.find_string_hashed(k).expose_provenance() as u64 }
     fn find_float(state, t: Gc<Table>, k: f64) -> u64 {

@@ -124,11 +124,14 @@ impl Recorder {
 
     /// Where the value of a key lies in the hash part.
     fn place_in_hash(&mut self, o: Object, key: Ref) -> Rec<Ref> {
-        if self.ty(key) == Type::String {
-            return self.call_helper(H::FindHashed, &[o.r, key]);
+        match self.ty(key) {
+            Type::String => self.call_helper(H::FindHashed, &[o.r, key]),
+            Type::Int => self.call_helper(H::FindInteger, &[o.r, key]),
+            _ => {
+                let [payload, tag] = self.with_tag(key);
+                self.call_helper(H::Find, &[o.r, payload, tag])
+            }
         }
-        let [payload, tag] = self.with_tag(key);
-        self.call_helper(H::Find, &[o.r, payload, tag])
     }
 
     /// The table has no metamethod for an event.

@@ -1,5 +1,7 @@
-//! The hash part: open addressing with linear probing. A removed entry keeps its key, with the value nil, until the
-//! part is rebuilt, so that a traversal may remove what it meets; the collector marks such keys dead.
+//! The hash part: open addressing, with nodes that are linked (Knuth, TAOCP 6.4, algorithm C). A key whose node is taken gets the
+//! next free one, and the last node of the list that begins at its own leads there. So a search looks at one or two nodes, whether the
+//! key is there or not, though keys lie side by side. A removed entry keeps its key, with the value nil, until the part is rebuilt,
+//! so that a traversal may remove what it meets; the collector marks such keys dead.
 //!
 //! Where a key goes: its bits are rotated by as many places as all keys of the part have zeros at their lower end, so that multiples
 //! of a power of two, addresses, and floats with few digits become small steps. Then eight neighbours lie side by side (four cache
@@ -21,10 +23,33 @@ use super::{MAX_ARRAY, Table, array::release_buffer, flag};
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Node {
-    /// The key; nil if the node was never used.
-    pub key: Value,
+    /// The key's payload and tag lie as in a value; the tag is that of nil if the node was never used.
+    payload: u64,
+    tag: u8,
+    /// How many nodes further the search goes on; 0: nowhere.
+    next: i32,
     /// The value; nil if it was removed.
     pub value: Value,
+}
+
+impl Node {
+    const FREE: Node = Node { payload: 0, tag: tag::NIL, next: 0, value: Value::NIL };
+
+    /// The key; nil if the node was never used.
+    #[inline(always)]
+    pub fn key(&self) -> Value {
+        // SAFETY: they were a key's.
+        unsafe { Value::from_raw(self.tag, self.payload) }
+    }
+
+    fn set_key(&mut self, key: Value) {
+        (self.payload, self.tag) = (key.payload(), key.tag());
+    }
+
+    #[inline(always)]
+    fn is_free(&self) -> bool {
+        self.tag == tag::NIL
+    }
 }
 
 /// The head of a hash part; `mask + 1` nodes follow.
@@ -46,6 +71,13 @@ const SMALLEST: usize = 4;
 /// How far behind a mixed array's end a key may lie to become its last one at once. That the steps are short keeps programs cheap
 /// that assign such a key and remove it again and again.
 const CLOSE: i64 = 64;
+
+/// Where a node's value lies; a place with nil if there is no node.
+#[inline(always)]
+fn place(node: Option<*mut Node>) -> *mut Value {
+    // SAFETY: the node is there.
+    node.map_or((&raw const ABSENT.0).cast_mut(), |node| unsafe { &raw mut (*node).value })
+}
 
 /// A nil that everybody may read and nobody writes.
 struct Absent(Value);
@@ -120,10 +152,10 @@ fn hashed_bits(key: Value) -> u64 {
 /// `long`: the key is a long string, which equals others.
 #[inline(always)]
 fn matches(node: &Node, key: Value, long: bool) -> bool {
-    if node.key.payload() == key.payload() {
-        return node.key.tag() == key.tag() || (node.key.tag() == tag::DEAD && key.is_collectable());
+    if node.payload == key.payload() {
+        return node.tag == key.tag() || (node.tag == tag::DEAD && key.is_collectable());
     }
-    long && node.key.tag() == tag::STRING && node.key.raw_equals(key)
+    long && node.tag == tag::STRING && node.key().raw_equals(key)
 }
 
 impl Gc<Table> {
@@ -147,26 +179,33 @@ impl Gc<Table> {
         unsafe { *self.nodes().add(i) }
     }
 
-    /// The number of a key's node, or of the free one where it would go. There is a hash part.
-    #[inline]
-    fn find_node(self, key: Value) -> (usize, bool) {
-        // SAFETY: there is a hash part; indices are masked; at least a quarter of the nodes is free, so the loop ends.
+    /// The node whose key is the one looked for, or else the last one of the list that would have it. There is a hash part.
+    #[inline(always)]
+    fn search(self, home: usize, is_key: impl Fn(&Node) -> bool) -> Result<*mut Node, *mut Node> {
+        debug_assert!(home < self.node_count());
+        // SAFETY: there are so many nodes, and links lead from node to node.
         unsafe {
-            let part = &*self.hash.get();
-            let mask = part.mask as usize;
-            let mut i = part.home(key);
-            let long = key.as_string().is_some_and(|s| !s.is_short());
+            let mut node = self.nodes().add(home);
             loop {
-                let node = &*self.nodes().add(i);
-                if matches(node, key, long) {
-                    return (i, true);
+                if is_key(&*node) {
+                    return Ok(node);
                 }
-                if node.key.is_nil() {
-                    return (i, false);
+                let next = (*node).next;
+                if next == 0 {
+                    return Err(node);
                 }
-                i = (i + 1) & mask;
+                node = node.offset(next as isize);
             }
         }
+    }
+
+    /// The node of a key, removed or not, or the last one of the list that would have it. There is a hash part.
+    #[inline]
+    fn find_node(self, key: Value) -> Result<*mut Node, *mut Node> {
+        // SAFETY: there is a hash part.
+        let home = unsafe { (*self.hash.get()).home(key) };
+        let long = key.as_string().is_some_and(|s| !s.is_short());
+        self.search(home, |node| matches(node, key, long))
     }
 
     /// The node of a short string, removed or not: its address is all there is to compare.
@@ -177,23 +216,34 @@ impl Gc<Table> {
             return None;
         }
         debug_assert!(key.is_short());
-        let (nodes, address) = (self.nodes(), key.address() as u64);
-        // SAFETY: as in `find_node`.
-        unsafe {
-            let mask = (*hash).mask as usize;
-            let mut i = key.hash() as usize & mask;
-            loop {
-                let node = nodes.add(i);
-                let found = &(*node).key;
-                if found.payload() == address && matches!(found.tag(), tag::STRING | tag::DEAD) {
-                    return Some(node);
-                }
-                if found.is_nil() {
-                    return None;
-                }
-                i = (i + 1) & mask;
-            }
+        let address = key.address() as u64;
+        // SAFETY: there is a hash part.
+        let home = key.hash() as usize & unsafe { (*hash).mask } as usize;
+        self.search(home, |node| node.payload == address && matches!(node.tag, tag::STRING | tag::DEAD)).ok()
+    }
+
+    /// The node of an integer, removed or not.
+    #[inline(always)]
+    fn find_integer(self, key: i64) -> Option<*mut Node> {
+        let hash = self.hash.get();
+        if hash.is_null() {
+            return None;
         }
+        // SAFETY: there is a hash part.
+        let home = unsafe { (*hash).home(Value::integer(key)) };
+        self.search(home, |node| node.payload == key as u64 && node.tag == tag::INTEGER).ok()
+    }
+
+    /// The value of an integer that is not in the array.
+    pub(super) fn get_integer_hashed(self, key: i64) -> Value {
+        // SAFETY: the node is there.
+        self.find_integer(key).map_or(Value::NIL, |node| unsafe { (*node).value })
+    }
+
+    /// Where the value of an integer lies that is not in the array; a place with nil if it is not in the table.
+    #[inline]
+    pub fn find_integer_hashed(self, key: i64) -> *mut Value {
+        place(self.find_integer(key))
     }
 
     /// The value of a short string that is not in the shape.
@@ -209,37 +259,39 @@ impl Gc<Table> {
         if !key.is_short() {
             return self.find_hashed(Value::from(key));
         }
-        // SAFETY: the node is there.
-        self.find_short(key).map_or((&raw const ABSENT.0).cast_mut(), |node| unsafe { &raw mut (*node).value })
+        place(self.find_short(key))
     }
 
     /// The number of a key's node, removed or not.
     pub(super) fn node_of(self, key: Value) -> Option<usize> {
-        if self.hash.get().is_null() {
-            return None;
-        }
-        let (i, found) = self.find_node(key);
-        found.then_some(i)
+        // SAFETY: both are nodes of the part.
+        self.find(key).map(|node| unsafe { node.offset_from(self.nodes()) } as usize)
+    }
+
+    /// A key's node, removed or not.
+    #[inline]
+    fn find(self, key: Value) -> Option<*mut Node> {
+        if self.hash.get().is_null() { None } else { self.find_node(key).ok() }
     }
 
     /// How many nodes a search for a key looks at, for tests.
     #[cfg(test)]
     pub(super) fn probes(self, key: Value) -> usize {
-        let (i, _) = self.find_node(key);
+        let count = std::cell::Cell::new(0);
         // SAFETY: there is a hash part.
-        let part = unsafe { &*self.hash.get() };
-        (i.wrapping_sub(part.home(key)) & part.mask as usize) + 1
+        let home = unsafe { (*self.hash.get()).home(key) };
+        let found = self.search(home, |node| {
+            count.set(count.get() + 1);
+            matches(node, key, false)
+        });
+        debug_assert!(found.is_ok());
+        count.get()
     }
 
     /// The value of a key that is not in the array nor in the shape.
     pub(super) fn get_hashed(self, key: Value) -> Value {
-        if self.hash.get().is_null() {
-            return Value::NIL;
-        }
-        match self.find_node(key) {
-            (i, true) => self.node(i).value,
-            _ => Value::NIL,
-        }
+        // SAFETY: the node is there.
+        self.find(key).map_or(Value::NIL, |node| unsafe { (*node).value })
     }
 
     /// Is there a hash part?
@@ -250,11 +302,7 @@ impl Gc<Table> {
 
     /// Where the value of a key lies that is not in the array nor in the shape; a place with nil if it is not in the table.
     pub fn find_hashed(self, key: Value) -> *mut Value {
-        match self.node_of(key) {
-            // SAFETY: the node is there.
-            Some(i) => unsafe { &raw mut (*self.nodes().add(i)).value },
-            None => (&raw const ABSENT.0).cast_mut(),
-        }
+        place(self.find(key))
     }
 
     /// Where a key's node lies in the hash part: the part's mask, and the bytes from its start.
@@ -265,13 +313,19 @@ impl Gc<Table> {
 
     /// Assigns to a key that belongs in the hash.
     pub(super) fn set_hashed(self, heap: &mut Heap, key: Value, value: Value) -> Result<(), OutOfMemory> {
-        if !self.hash.get().is_null() {
-            let (i, found) = self.find_node(key);
-            if found {
-                // SAFETY: the node is there. The key is written again since it may have been dead.
-                unsafe { *self.nodes().add(i) = Node { key, value } };
-                heap.barrier(self.header());
-                return Ok(());
+        let mut last = None;
+        if self.has_hash() {
+            match self.find_node(key) {
+                Ok(node) => {
+                    // SAFETY: the node is there. The key is written again since it may have been dead.
+                    unsafe {
+                        (*node).set_key(key);
+                        (*node).value = value;
+                    }
+                    heap.barrier(self.header());
+                    return Ok(());
+                }
+                Err(node) => last = Some(node),
             }
         }
         if value.is_nil() {
@@ -286,8 +340,12 @@ impl Gc<Table> {
             if key.is_integer() && (key.raw_integer() as u64).wrapping_sub(1) <= u64::from(self.len.get()) {
                 return self.set_int(heap, key.raw_integer(), value);
             }
+            last = None;
         }
-        self.insert(key, value);
+        match last {
+            Some(last) => self.link(last, key, value),
+            None => self.insert(key, value),
+        }
         heap.barrier(self.header());
         Ok(())
     }
@@ -319,19 +377,34 @@ impl Gc<Table> {
 
     /// Gives a new key its node; there is a free one.
     fn insert(self, key: Value, value: Value) {
-        let (i, _) = self.find_node(key);
-        // SAFETY: the part is not full, so the search ended at a free node.
+        let (Ok(last) | Err(last)) = self.find_node(key);
+        self.link(last, key, value);
+    }
+
+    /// Gives a new key a node behind the last one of the list that would have it; there is a free one.
+    #[inline]
+    fn link(self, last: *mut Node, key: Value, value: Value) {
+        // SAFETY: all are nodes of the part, which is not full.
         unsafe {
-            *self.nodes().add(i) = Node { key, value };
-            (*self.hash.get()).used += 1;
+            let (part, nodes) = (&mut *self.hash.get(), self.nodes());
+            let at = last.offset_from(nodes) as usize;
+            let mut free = at;
+            while !(*nodes.add(free)).is_free() {
+                free = (free + 1) & part.mask as usize;
+            }
+            (*last).next = free as i32 - at as i32;
+            let node = &mut *nodes.add(free);
+            node.set_key(key);
+            node.value = value;
+            part.used += 1;
         }
     }
 
     /// Removes a key.
     pub(super) fn clear_hashed(self, key: Value) {
-        if let Some(i) = self.node_of(key) {
+        if let Some(node) = self.find(key) {
             // SAFETY: the node is there.
-            unsafe { (*self.nodes().add(i)).value = Value::NIL };
+            unsafe { (*node).value = Value::NIL };
         }
     }
 
@@ -372,7 +445,7 @@ impl Gc<Table> {
             let node = self.node(i);
             if !node.value.is_nil() {
                 live += 1;
-                count(node.key);
+                count(node.key());
             }
         }
         count(key);
@@ -406,7 +479,7 @@ impl Gc<Table> {
             let i = key.as_integer()?;
             (i > old_len as i64 && i <= limit as i64).then_some(i as usize)
         };
-        let inside = |node: &Node| place(node.key).filter(|_| !node.value.is_nil());
+        let inside = |node: &Node| place(node.key()).filter(|_| !node.value.is_nil());
         let last = (0..self.node_count()).filter_map(|i| inside(&self.node(i))).chain(place(new)).max();
         let Some(last) = last else { return Ok(0) };
         self.reserve_array(heap, limit)?;
@@ -446,7 +519,7 @@ impl Gc<Table> {
             return Err(OutOfMemory);
         }
         let live = (0..self.node_count()).map(|i| self.node(i)).filter(|node| !node.value.is_nil());
-        let bits = live.fold(bits, |bits, node| bits | hashed_bits(node.key));
+        let bits = live.fold(bits, |bits, node| bits | hashed_bits(node.key()));
         let old = self.hash.get();
         let (old_nodes, old_count) = (self.nodes(), self.node_count());
         let part = heap.buffer(self.header(), HashPart::size(nodes))?.cast::<HashPart>();
@@ -455,7 +528,7 @@ impl Gc<Table> {
             part.write(HashPart::new(nodes, bits));
             let first = part.add(1).cast::<Node>();
             for i in 0..nodes {
-                first.add(i).write(Node { key: Value::NIL, value: Value::NIL });
+                first.add(i).write(Node::FREE);
             }
             self.hash.set(part);
             if HashPart::size(nodes) > MAX_BUFFER_CELL {
@@ -466,7 +539,7 @@ impl Gc<Table> {
             for i in 0..old_count {
                 let node = *old_nodes.add(i);
                 if !node.value.is_nil() {
-                    self.insert(node.key, node.value);
+                    self.insert(node.key(), node.value);
                 }
             }
             if !old.is_null() {
@@ -488,12 +561,11 @@ impl Gc<Table> {
         for i in 0..self.node_count() {
             // SAFETY: the node is there.
             let node = unsafe { &mut *self.nodes().add(i) };
-            if !node.value.is_nil() && !f(node.key, node.value) {
+            if !node.value.is_nil() && !f(node.key(), node.value) {
                 node.value = Value::NIL;
             }
-            if node.value.is_nil() && node.key.is_collectable() {
-                // SAFETY: a dead key's payload is never followed.
-                node.key = unsafe { Value::from_raw(tag::DEAD, node.key.payload()) };
+            if node.value.is_nil() && node.key().is_collectable() {
+                node.tag = tag::DEAD;
             }
         }
     }

@@ -149,7 +149,7 @@ impl Gc<Table> {
         } else if self.hash.get().is_null() {
             Value::NIL
         } else {
-            self.get_hashed(Value::integer(i))
+            self.get_integer_hashed(i)
         }
     }
 

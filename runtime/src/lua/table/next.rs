@@ -64,7 +64,7 @@ impl Gc<Table> {
         if slot < count {
             return key.same(Value::from(self.shape.get().key(slot)));
         }
-        slot - count < self.node_count() && self.node(slot - count).key.same(key)
+        slot - count < self.node_count() && self.node(slot - count).key().same(key)
     }
 
     /// The first entry at or behind a position, and its position.
@@ -90,7 +90,7 @@ impl Gc<Table> {
         while at - first < self.node_count() {
             let node = self.node(at - first);
             if !node.value.is_nil() {
-                return Some((at, node.key, node.value));
+                return Some((at, node.key(), node.value));
             }
             at += 1;
         }
