@@ -306,12 +306,12 @@ helpers! {
     }
     fn next_float(state, t: Gc<Table>, k: f64) -> i64 { next_entry(state, t, Value::float(k)) }
     fn next(state, t: Gc<Table>, k: u64, tag: u64) -> i64 { next_entry(state, t, value(k, tag)) }
-    fn concat2(state, a: Gc<Str>, b: Gc<Str>) -> u64 { object(state.heap.append(a, &[a.bytes(), b.bytes()])) }
+    fn concat2(state, a: Gc<Str>, b: Gc<Str>) -> u64 { object(state.heap.concat([a, b])) }
     fn concat3(state, a: Gc<Str>, b: Gc<Str>, c: Gc<Str>) -> u64 {
-        object(state.heap.append(a, &[a.bytes(), b.bytes(), c.bytes()]))
+        object(state.heap.concat([a, b, c]))
     }
     fn concat4(state, a: Gc<Str>, b: Gc<Str>, c: Gc<Str>, d: Gc<Str>) -> u64 {
-        object(state.heap.append(a, &[a.bytes(), b.bytes(), c.bytes(), d.bytes()]))
+        object(state.heap.concat([a, b, c, d]))
     }
     fn concat_mixed(state, kinds: i64, a: u64, b: u64, c: u64, d: u64) -> u64 {
         let values = [a, b, c, d];

@@ -2,13 +2,19 @@
 //! long ones are hashed when first needed. The bytes of a string that does not fit into a cell lie outside of the heap; strings that
 //! grow by being appended to share them.
 
+mod interned;
 mod shared;
+mod short;
+#[cfg(test)]
+mod tests;
 
 use std::cell::Cell;
 
+pub(super) use interned::Interned;
 use shared::Buffer;
+use short::{Short, Tiny};
 
-use super::heap::{Gc, Header, Heap, Kind, MAX_CELL, OutOfMemory};
+use super::heap::{GRANULE, Gc, Header, Heap, Kind, MAX_CELL, OutOfMemory};
 
 /// The longest string that is interned.
 pub const MAX_SHORT: usize = 40;
@@ -36,6 +42,8 @@ pub struct Str {
 }
 
 const HEAD: usize = size_of::<Str>();
+// What is written in whole words behind the head stays in the cell.
+const _: () = assert!(HEAD % GRANULE == 8 && GRANULE == 16);
 
 impl Str {
     /// Its bytes up to a zero, see [`c_string`].
@@ -110,167 +118,22 @@ pub fn c_string(bytes: &[u8]) -> &[u8] {
     &bytes[..end]
 }
 
-/// The hash of a string's bytes. The same in each run, so that runs can be repeated.
-#[inline]
-pub fn hash(bytes: &[u8]) -> u32 {
-    const M: u64 = 0x9e37_79b9_7f4a_7c15;
-    let mut h = bytes.len() as u64 ^ 0x51_7c_c1_b7_27_22_0a_95;
-    // The last word is read from the end: where the length is no multiple of eight, some bytes count twice.
-    let last = if let Some(last) = bytes.last_chunk::<8>() {
-        for word in bytes[..bytes.len() - 1].as_chunks::<8>().0 {
-            h = (h ^ u64::from_le_bytes(*word)).wrapping_mul(M).rotate_left(29);
-        }
-        u64::from_le_bytes(*last)
-    } else if let (Some(a), Some(b)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
-        u64::from(u32::from_le_bytes(*a)) << 32 | u64::from(u32::from_le_bytes(*b))
-    } else if let [first, .., last] = bytes {
-        u64::from(*first) << 16 | u64::from(bytes[bytes.len() / 2]) << 8 | u64::from(*last)
-    } else {
-        bytes.first().map_or(0, |only| u64::from(*only))
-    };
-    h = (h ^ last).wrapping_mul(M);
-    (h ^ h >> 32) as u32
+/// The hash of a long string's bytes. The same in each run, so that runs can be repeated.
+fn hash(bytes: &[u8]) -> u32 {
+    let (words, rest) = bytes.as_chunks::<8>();
+    let h = words.iter().fold(bytes.len() as u64, |h, word| mix(h ^ u64::from_le_bytes(*word)));
+    // Where the length is no multiple of eight, some bytes count twice.
+    match bytes.last_chunk::<8>() {
+        Some(last) if !rest.is_empty() => mix(h ^ u64::from_le_bytes(*last)) as u32,
+        _ => h as u32,
+    }
 }
 
-/// Are these short strings of the same length the same?
+/// Both halves of a product in one word: each bit of it depends on all bits of `word`, while the lower half's only depend on lower ones.
 #[inline(always)]
-fn same_bytes(a: &[u8], b: &[u8]) -> bool {
-    // A call of the C library's function takes longer than this. Words at both ends may overlap.
-    let n = a.len();
-    debug_assert_eq!(n, b.len());
-    if n >= 8 {
-        for (a, b) in std::iter::zip(a[..n - 1].as_chunks::<8>().0, b[..n - 1].as_chunks::<8>().0) {
-            if u64::from_ne_bytes(*a) != u64::from_ne_bytes(*b) {
-                return false;
-            }
-        }
-        return a.last_chunk::<8>() == b.last_chunk::<8>();
-    }
-    if n >= 4 {
-        return a.first_chunk::<4>() == b.first_chunk::<4>() && a.last_chunk::<4>() == b.last_chunk::<4>();
-    }
-    n == 0 || (a[0] == b[0] && a[n / 2] == b[n / 2] && a[n - 1] == b[n - 1])
-}
-
-/// A place among the interned strings: null if it is free, [`GONE`] if its string is gone, else the string's address with the
-/// upper half of its hash in the upper 16 bits, which no address has.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Entry(*mut Str);
-
-const FREE: Entry = Entry(std::ptr::null_mut());
-const GONE: Entry = Entry(std::ptr::without_provenance_mut(1));
-const HASH_SHIFT: u32 = 48;
-
-impl Entry {
-    fn new(string: Gc<Str>, hash: u32) -> Entry {
-        debug_assert!(string.as_ptr().addr() >> HASH_SHIFT == 0);
-        Entry(string.as_ptr().map_addr(|address| address | (hash as usize >> 16) << HASH_SHIFT))
-    }
-
-    /// May this be a string with this hash?
-    #[inline(always)]
-    fn may_be(self, hash: u32) -> bool {
-        self.0.addr() >> HASH_SHIFT == hash as usize >> 16
-    }
-
-    /// The string, if there is one.
-    #[inline(always)]
-    fn string(self) -> Option<Gc<Str>> {
-        let address = self.0.map_addr(|address| address & ((1 << HASH_SHIFT) - 1));
-        // SAFETY: what is neither free nor gone is a string's address; dead strings are taken out before they are freed.
-        (address.addr() > GONE.0.addr()).then(|| unsafe { Gc::from_raw(address) })
-    }
-}
-
-/// All short strings: open addressing with linear probing.
-pub(super) struct Interned {
-    slots: Vec<Entry>,
-    /// Slots that are not free.
-    used: usize,
-    /// Those of one byte, which are asked for most, once more.
-    single: Box<[Option<Gc<Str>>; 256]>,
-}
-
-const SMALLEST: usize = 512;
-
-impl Interned {
-    pub(super) fn new() -> Interned {
-        Interned { slots: vec![FREE; SMALLEST], used: 0, single: Box::new([None; 256]) }
-    }
-
-    /// The string with these bytes, or the slot where it belongs.
-    #[inline]
-    fn find(&self, hash: u32, bytes: &[u8]) -> Result<Gc<Str>, usize> {
-        let mask = self.slots.len() - 1;
-        let mut i = hash as usize & mask;
-        loop {
-            let entry = self.slots[i];
-            if entry == FREE {
-                return Err(i);
-            }
-            if entry.may_be(hash)
-                && let Some(s) = entry.string()
-                && s.len == bytes.len()
-                && same_bytes(s.bytes(), bytes)
-            {
-                return Ok(s);
-            }
-            i = (i + 1) & mask;
-        }
-    }
-
-    /// Enters a string in the free slot that [`Interned::find`] has told.
-    fn insert(&mut self, slot: usize, string: Gc<Str>) {
-        self.slots[slot] = Entry::new(string, string.header.extra.get());
-        self.used += 1;
-        if self.used * 3 > self.slots.len() * 2 {
-            self.resize(self.slots.len() * 2);
-        }
-    }
-
-    fn resize(&mut self, size: usize) {
-        let old = std::mem::replace(&mut self.slots, vec![FREE; size]);
-        let mask = size - 1;
-        self.used = 0;
-        for string in old.into_iter().filter_map(Entry::string) {
-            let hash = string.header.extra.get();
-            let mut i = hash as usize & mask;
-            while self.slots[i] != FREE {
-                i = (i + 1) & mask;
-            }
-            self.slots[i] = Entry::new(string, hash);
-            self.used += 1;
-        }
-    }
-
-    /// Forgets the strings that `keep` does not want.
-    pub(super) fn retain(&mut self, keep: impl Fn(Gc<Str>) -> bool) {
-        self.single.iter_mut().for_each(|s| *s = s.filter(|s| keep(*s)));
-        let (mut live, mut gone) = (0, 0);
-        // Backwards: behind a free slot nothing needs to be remembered of a string that is gone.
-        let mut behind = self.slots[0];
-        for slot in self.slots.iter_mut().rev() {
-            if *slot != FREE {
-                if slot.string().is_some_and(&keep) {
-                    live += 1;
-                } else if behind == FREE {
-                    *slot = FREE;
-                } else {
-                    *slot = GONE;
-                    gone += 1;
-                }
-            }
-            behind = *slot;
-        }
-        let most = std::mem::replace(&mut self.used, live + gone);
-        let size = self.slots.len();
-        // What was needed since the last time will be needed again.
-        if most * 8 <= size && size > SMALLEST {
-            self.resize(size / 2);
-        } else if gone > live {
-            self.resize(size);
-        }
-    }
+fn mix(word: u64) -> u64 {
+    let product = u128::from(word) * 0x9e37_79b9_7f4a_7c15;
+    (product >> 64) as u64 ^ product as u64
 }
 
 /// Copies the bytes of a string that is not long by itself, which a call of the C library's function takes longer for.
@@ -280,20 +143,33 @@ impl Interned {
 #[inline(always)]
 unsafe fn copy(bytes: &[u8], to: *mut u8) {
     let (from, len) = (bytes.as_ptr(), bytes.len());
-    // SAFETY: all offsets lie within the bytes and the room for them; words are copied whole and may overlap.
+    /// Copies what is as large as a `T`, at this offset.
+    #[inline(always)]
+    unsafe fn at<T>(from: *const u8, to: *mut u8, offset: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { to.add(offset).cast::<T>().write_unaligned(from.add(offset).cast::<T>().read_unaligned()) }
+    }
+    // No loops, which the compiler would make calls of that function. What is copied at both ends may overlap.
+    // SAFETY: all offsets lie within the bytes and the room for them.
     unsafe {
         if len > MAX_SHORT {
             std::ptr::copy_nonoverlapping(from, to, len);
+        } else if len > 16 {
+            at::<[u64; 2]>(from, to, 0);
+            if len > 32 {
+                at::<[u64; 2]>(from, to, 16);
+            }
+            at::<[u64; 2]>(from, to, len - 16);
         } else if len >= 8 {
-            let word = |at| to.add(at).cast::<u64>().write_unaligned(from.add(at).cast::<u64>().read_unaligned());
-            (0..len - 8).step_by(8).for_each(word);
-            word(len - 8);
+            at::<u64>(from, to, 0);
+            at::<u64>(from, to, len - 8);
         } else if len >= 4 {
-            let half = |at| to.add(at).cast::<u32>().write_unaligned(from.add(at).cast::<u32>().read_unaligned());
-            half(0);
-            half(len - 4);
-        } else {
-            (0..len).for_each(|at| to.add(at).write(from.add(at).read()));
+            at::<u32>(from, to, 0);
+            at::<u32>(from, to, len - 4);
+        } else if len > 0 {
+            at::<u8>(from, to, 0);
+            at::<u8>(from, to, len / 2);
+            at::<u8>(from, to, len - 1);
         }
     }
 }
@@ -304,9 +180,13 @@ impl Heap {
     pub fn string(&mut self, bytes: &[u8]) -> Result<Gc<Str>, OutOfMemory> {
         match bytes {
             [byte] => self.string_of_byte(*byte),
-            _ if bytes.len() <= MAX_SHORT => self.short_string(bytes),
+            _ if bytes.len() <= Tiny::MAX => self.string_of_few(bytes),
             _ => self.string_of_parts(&[bytes]),
         }
+    }
+
+    fn string_of_few(&mut self, bytes: &[u8]) -> Result<Gc<Str>, OutOfMemory> {
+        self.tiny_string(Tiny::new(bytes))
     }
 
     /// The string of this byte.
@@ -314,29 +194,65 @@ impl Heap {
     pub fn string_of_byte(&mut self, byte: u8) -> Result<Gc<Str>, OutOfMemory> {
         match self.interned.single[usize::from(byte)] {
             Some(s) => Ok(s),
-            None => {
-                let s = self.short_string(&[byte])?;
-                self.interned.single[usize::from(byte)] = Some(s);
-                Ok(s)
-            }
+            None => self.first_of_byte(byte),
         }
     }
 
-    fn short_string(&mut self, bytes: &[u8]) -> Result<Gc<Str>, OutOfMemory> {
-        let hash = hash(bytes);
-        match self.interned.find(hash, bytes) {
+    #[cold]
+    fn first_of_byte(&mut self, byte: u8) -> Result<Gc<Str>, OutOfMemory> {
+        let s = self.tiny_string(Tiny::new(&[byte]))?;
+        self.interned.single[usize::from(byte)] = Some(s);
+        Ok(s)
+    }
+
+    #[inline(always)]
+    fn tiny_string(&mut self, tiny: Tiny) -> Result<Gc<Str>, OutOfMemory> {
+        let hash = tiny.hash();
+        match self.interned.find(hash, |s| tiny.is(s)) {
             Ok(s) => Ok(s),
-            Err(slot) => {
-                let (s, data) = self.string_cell(bytes.len())?;
-                // SAFETY: the cell has room for them.
-                unsafe { copy(bytes, data) };
-                s.header.detail.set(SHORT);
-                s.header.extra.set(hash);
-                s.header.flags.set(HASHED);
-                self.interned.insert(slot, s);
-                Ok(s)
-            }
+            Err(slot) => self.new_tiny_string(tiny, hash, slot),
         }
+    }
+
+    fn short_string(&mut self, short: &Short) -> Result<Gc<Str>, OutOfMemory> {
+        let hash = short.hash();
+        match self.interned.find(hash, |s| short.is(s)) {
+            Ok(s) => Ok(s),
+            Err(slot) => self.new_short_string(short, hash, slot),
+        }
+    }
+
+    #[inline(never)]
+    fn new_tiny_string(&mut self, tiny: Tiny, hash: u32, slot: usize) -> Result<Gc<Str>, OutOfMemory> {
+        let mut short = Short::EMPTY;
+        short.push_tiny(tiny);
+        self.new_short_string(&short, hash, slot)
+    }
+
+    fn new_short_string(&mut self, short: &Short, hash: u32, slot: usize) -> Result<Gc<Str>, OutOfMemory> {
+        let (s, data) = self.string_cell(short.len())?;
+        // SAFETY: cells are multiples of two words, and the head is an odd number of words: there is room for the last word.
+        unsafe { short.write(data.cast()) };
+        s.header.detail.set(SHORT);
+        s.header.extra.set(hash);
+        s.header.flags.set(HASHED);
+        self.interned.insert(slot, s);
+        Ok(s)
+    }
+
+    /// `a .. b .. c`: what appending to the first of these strings makes.
+    #[inline]
+    pub fn concat<const N: usize>(&mut self, parts: [Gc<Str>; N]) -> Result<Gc<Str>, OutOfMemory> {
+        let len = parts.iter().fold(0usize, |len, part| len.saturating_add(part.len));
+        if len <= Tiny::MAX {
+            return self.tiny_string(parts[1..].iter().fold(Tiny::of(parts[0]), |all, part| all.then(Tiny::of(*part))));
+        }
+        if len <= MAX_SHORT {
+            let mut short = Short::EMPTY;
+            parts.iter().for_each(|part| short.push_string(*part));
+            return self.short_string(&short);
+        }
+        self.append(parts[0], &parts.each_ref().map(|part| part.bytes()))
     }
 
     /// What appending to a string makes: the bytes of all parts, of which the first is that string.
@@ -413,15 +329,13 @@ impl Heap {
         if len > MAX_STRING {
             return Err(OutOfMemory);
         }
+        if len <= Tiny::MAX {
+            return self.tiny_string(parts.iter().fold(Tiny::new(b""), |all, part| all.then(Tiny::new(part))));
+        }
         if len <= MAX_SHORT {
-            let mut bytes = [0; MAX_SHORT];
-            let mut at = 0;
-            for part in parts {
-                // SAFETY: the parts are no longer than the array in all.
-                unsafe { copy(part, bytes.as_mut_ptr().add(at)) };
-                at += part.len();
-            }
-            return self.short_string(&bytes[..len]);
+            let mut short = Short::EMPTY;
+            parts.iter().for_each(|part| short.push(part));
+            return self.short_string(&short);
         }
         if HEAD + len <= MAX_CELL {
             let (s, mut data) = self.string_cell(len)?;

@@ -327,7 +327,7 @@ fn join(st: &mut State, at: usize, n: usize) -> Result<Value, Raised> {
     if n == 2
         && let (Some(a), Some(b)) = (first, second)
     {
-        return Ok(Value::from(st.heap.append(a, &[a.bytes(), b.bytes()])?));
+        return Ok(Value::from(st.heap.concat([a, b])?));
     }
     // All that stands behind the first, if that is a string; else all.
     let (rest, length) = first.map_or((at, length), |s| (at + 1, length - s.len()));
