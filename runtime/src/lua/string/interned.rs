@@ -18,7 +18,7 @@ impl Entry {
         Entry(string.as_ptr().map_addr(|address| address | Entry::mark(hash)))
     }
 
-    /// What stands in the upper 16 bits for strings with this hash. It is not 0, which free places and those of strings that are gone have.
+    /// What stands in the upper 16 bits for strings with this hash. It is not 0, as in free places and those of strings that are gone.
     #[inline(always)]
     fn mark(hash: u32) -> usize {
         (hash as usize >> 16 | 1) << HASH_SHIFT
@@ -28,13 +28,14 @@ impl Entry {
     #[inline(always)]
     fn marked(self, mark: usize) -> Option<Gc<Str>> {
         let address = self.0.map_addr(|address| address ^ mark);
-        // SAFETY: what has a mark is a string's address; dead strings are taken out before they are freed.
+        // SAFETY: no mark is 0, so this is no free place; what has a mark is a string's address, and dead strings are taken out before
+        // they are freed.
         (address.addr() >> HASH_SHIFT == 0).then(|| unsafe { Gc::from_raw(address) })
     }
 
     /// The string, if there is one.
     fn string(self) -> Option<Gc<Str>> {
-        self.marked(self.0.addr() >> HASH_SHIFT << HASH_SHIFT).filter(|_| self != FREE && self != GONE)
+        if self == FREE || self == GONE { None } else { self.marked(self.0.addr() >> HASH_SHIFT << HASH_SHIFT) }
     }
 }
 
