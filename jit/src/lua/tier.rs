@@ -666,13 +666,16 @@ unsafe fn enter(state: *mut State, number: u32) -> Outcome {
         if !may_enter(state, number) {
             return Outcome::Continue;
         }
-        let at = Entered::top(&*state);
+        let (at, thread) = (Entered::top(&*state), (*state).thread);
         let counted = (*Jit::of(state)).trace(number).and_then(|trace| trace.counted(&*state, at));
         let doing = (*state).begin(activity::COMPILED);
         let outer = std::mem::take(&mut (*state).work);
         let left = Engine::run(state, number, at);
         (*state).begin(doing);
-        let outcome = left.map_or(Outcome::Continue, |left| after(state, number, counted, left));
+        // It may have been left in another frame, or coroutine.
+        let is_there = |left: Left| (left.at.base, left.at.depth) == (at.base, at.depth) && thread == (*state).thread;
+        let counted = |left: Left| counted.filter(|_| is_there(left));
+        let outcome = left.map_or(Outcome::Continue, |left| after(state, number, counted(left), left));
         (*state).work = outer;
         outcome
     }
