@@ -32,7 +32,7 @@ pub trait Values {
 }
 
 /// The frame that a trace was entered in.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Entered {
     /// Its base: a slot of the running thread.
     pub base: u32,
@@ -286,12 +286,12 @@ fn value_at(ir: &Ir, r: Ref, values: &dyn Values) -> Value {
     unsafe { Value::from_raw(ir.ty(r).tag(), payload_at(ir, r, values)) }
 }
 
-/// An object of an exit.
+/// An object of a trace.
 ///
 /// # Safety
 /// There must be one of this type at the address: a constant of the trace, which keeps it alive, a value of the trace, or one that was
-/// built.
-unsafe fn object_at<T>(address: u64) -> Gc<T> {
+/// built at an exit.
+pub(super) unsafe fn object_at<T>(address: u64) -> Gc<T> {
     // SAFETY: the caller's promise.
     unsafe { Gc::from_raw(std::ptr::with_exposed_provenance_mut(address as usize)) }
 }

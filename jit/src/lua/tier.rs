@@ -673,8 +673,7 @@ unsafe fn enter(state: *mut State, number: u32) -> Outcome {
         let left = Engine::run(state, number, at);
         (*state).begin(doing);
         // It may have been left in another frame, or coroutine.
-        let is_there = |left: Left| (left.at.base, left.at.depth) == (at.base, at.depth) && thread == (*state).thread;
-        let counted = |left: Left| counted.filter(|_| is_there(left));
+        let counted = |left: Left| counted.filter(|_| left.at == at && (*state).thread == thread);
         let outcome = left.map_or(Outcome::Continue, |left| after(state, number, counted(left), left));
         (*state).work = outer;
         outcome

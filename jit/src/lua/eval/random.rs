@@ -285,6 +285,10 @@ impl Recorder<'_> {
 
     fn array(&mut self) -> Emitted {
         let (array, index) = (self.word(8), self.index()?);
+        self.load_or_store(array, index)
+    }
+
+    fn load_or_store(&mut self, array: Ref, index: Ref) -> Emitted {
         if self.random.below(2) == 0 {
             let value = self.int()?;
             return self.b.astore(array, index, value).map(|_| ());
@@ -326,13 +330,7 @@ impl Recorder<'_> {
             self.b.guard(Op::Ugt, len, index)?;
         }
         let array = self.word(8);
-        if self.random.below(2) == 0 {
-            let value = self.int()?;
-            return self.b.astore(array, index, value).map(|_| ());
-        }
-        let r = self.b.aload(array, index, Type::Int)?;
-        self.ints.push(r);
-        Ok(())
+        self.load_or_store(array, index)
     }
 
     /// The end of a round of a numeric loop.

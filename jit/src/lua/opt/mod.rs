@@ -1,6 +1,6 @@
 //! The optimizer. `fold`, `cse` and `fwd` work on each instruction as it is emitted, be it recorded or copied by a
-//! pass; `peel` copies the body of a loop through them, and `range` takes bounds checks out of the copy; `sink` leaves the making of objects to exits; `dse` and `dce` remove what
-//! is left unused.
+//! pass; `peel` copies the body of a loop through them, and `range` takes bounds checks out of the copy; `sink` leaves the making of
+//! objects to exits; `dse` and `dce` remove what is left unused.
 #![forbid(unsafe_code)]
 
 pub mod copy;

@@ -45,6 +45,7 @@ const OFF: Passes = Passes::NONE;
 const FOLD: Passes = Passes { fold: true, ..OFF };
 const CSE: Passes = Passes { cse: true, ..OFF };
 const FWD: Passes = Passes { fwd: true, ..OFF };
+const SINK: Passes = Passes { sink: true, dce: true, ..OFF };
 const DSE: Passes = Passes { dse: true, ..OFF };
 const DCE: Passes = Passes { dce: true, ..OFF };
 
@@ -77,6 +78,28 @@ fn ended(text: &str) -> String {
         None if text.contains("link") => text.to_owned(),
         None => format!("{text}\n{END}"),
     }
+}
+
+/// Checks what is left of objects that `made` makes of `%0`, which it loads first, and of what follows it.
+#[track_caller]
+fn check_made(passes: Passes, made: &str, rest: &str, expected: &str) {
+    let kept = "snap reexec pc=1 top=4 []\n%0 = sload.int! #0\n";
+    check(passes, &ended(&format!("{made}{rest}")), &ended(&format!("{kept}{expected}")));
+}
+
+/// The text with the passes that sink objects, verified.
+fn after_sinking(text: &str) -> Ir {
+    let found = copy(&read(text), SINK).unwrap_or_else(|e| panic!("{e}"));
+    verify(&found).unwrap_or_else(|e| panic!("{e} in\n{found}"));
+    found
+}
+
+/// How many objects are sunk before the loop of a text and in it.
+fn sunk(text: &str) -> (usize, usize) {
+    let found = after_sinking(text);
+    let (before, body) = found.insts.split_at(found.loop_index().unwrap());
+    let count = |insts: &[Inst]| insts.iter().filter(|inst| inst.op == Op::Unbuilt).count();
+    (count(before), count(body))
 }
 
 /// Emits the input as a recording with all passes on and closes the loop.

@@ -122,6 +122,30 @@ pub fn values(b: &mut Builder, from: &Inheritance, makers: Makers) -> Result<FxH
     Ok(known)
 }
 
+/// Gives a table that has none an array, whose memory was just made for that: its kind and its capacity, constants, and its elements. What
+/// the collector would see of the table is whole behind all of this.
+pub(super) fn give_array(
+    b: &mut Builder,
+    (table, array): (Ref, Ref),
+    [kind, capacity]: [Ref; 2],
+    elements: &[Ref],
+) -> Result<(), BuildError> {
+    b.fstore(table, Field::TableArray, array)?;
+    b.fstore(table, Field::TableArrayCap, capacity)?;
+    let is_mixed = b.ir().int(kind) == Some(tag::MIXED.into());
+    for (n, value) in elements.iter().enumerate() {
+        let (index, ty) = (b.int(n as i64), b.ty(*value));
+        b.astore(array, index, *value)?;
+        if is_mixed {
+            b.asettag(array, index, capacity, ty)?;
+        }
+    }
+    let len = b.int(elements.len() as i64);
+    b.fstore(table, Field::TableArrayKind, kind)?;
+    b.fstore(table, Field::TableArrayLen, len)?;
+    Ok(())
+}
+
 /// Gives a new table its parts. The helper `maker` makes its array's memory.
 fn fill(b: &mut Builder, table: Ref, parts: TableParts<'_>, maker: u16) -> Result<(), BuildError> {
     let TableParts { shape, meta, array: [kind, capacity], elements, slots } = parts;
@@ -131,19 +155,7 @@ fn fill(b: &mut Builder, table: Ref, parts: TableParts<'_>, maker: u16) -> Resul
     }
     if b.ir().int(capacity) != Some(0) {
         let array = b.call(maker, &[table, capacity])?;
-        b.fstore(table, Field::TableArray, array)?;
-        b.fstore(table, Field::TableArrayCap, capacity)?;
-        let is_mixed = b.ir().int(kind) == Some(tag::MIXED.into());
-        for (n, value) in elements.iter().enumerate() {
-            let (index, ty) = (b.int(n as i64), b.ty(*value));
-            b.astore(array, index, *value)?;
-            if is_mixed {
-                b.asettag(array, index, capacity, ty)?;
-            }
-        }
-        let len = b.int(elements.len() as i64);
-        b.fstore(table, Field::TableArrayKind, kind)?;
-        b.fstore(table, Field::TableArrayLen, len)?;
+        give_array(b, (table, array), [kind, capacity], elements)?;
     }
     let place = b.fload(table, Field::TableSlots)?;
     for (n, value) in slots.iter().enumerate().filter(|(_, value)| **value != Ref::NIL) {

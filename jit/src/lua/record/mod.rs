@@ -51,6 +51,7 @@ use perilune_runtime::lua::thread::Thread;
 use perilune_runtime::lua::value::Value;
 use rustc_hash::FxHashMap;
 
+use super::deopt::object_at;
 use super::helpers::{H, HELPERS};
 use super::ir::build::{BuildError, Builder};
 use super::ir::{Ir, Link, Op as Ins, Ref, Type};
@@ -73,15 +74,6 @@ const RESERVE: usize = 40;
 pub const MAX_FRAMES: usize = 32;
 /// Most inlined calls of one function inside one another.
 const MAX_RECURSION: usize = 3;
-
-/// An object that something keeps alive.
-///
-/// # Safety
-/// There must be one of this type at the address.
-unsafe fn kept<T>(address: u64) -> Gc<T> {
-    // SAFETY: the caller's promise.
-    unsafe { Gc::from_raw(std::ptr::with_exposed_provenance_mut(address as usize)) }
-}
 
 /// Why a recording was given up.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -452,9 +444,9 @@ impl Recorder {
         self.allocates |= !from.objects.is_empty();
         let (shapes, protos) = (from.kinds(Type::Table), from.kinds(Type::Function));
         // SAFETY: the parent keeps its shapes and prototypes alive.
-        self.pinned.shapes.extend(shapes.map(|at| unsafe { kept(at) }));
+        self.pinned.shapes.extend(shapes.map(|at| unsafe { object_at(at) }));
         // SAFETY: as above.
-        self.pinned.protos.extend(protos.map(|at| unsafe { kept(at) }));
+        self.pinned.protos.extend(protos.map(|at| unsafe { object_at(at) }));
         let helpers = [H::TableBuilt, H::CellBuilt, H::ClosureBuilt, H::ArrayBuilt];
         let [table, cell, function, array] = helpers.map(H::number);
         let known = inherit::values(&mut self.b, from, Makers { table, cell, function, array, root })?;

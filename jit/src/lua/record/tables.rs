@@ -10,6 +10,7 @@ use perilune_runtime::lua::value::{Value, tag};
 use super::super::helpers::H;
 use super::super::ir::{Field, Op as Ins, Ref, Type};
 use super::index::Object;
+use super::inherit::give_array;
 use super::native::Intrinsic;
 use super::{Abort, Next, Rec, Recorder, truth};
 
@@ -47,11 +48,11 @@ impl Recorder {
         let first = i64::from(self.proto.word(self.pc as usize + 1));
         let values = (1..=count).map(|i| self.get(a + i)).collect::<Rec<Vec<_>>>()?;
         // The interpreter stretches the array over nils between values; stored one by one they would end it.
-        let last = values.iter().rposition(|v| self.ty(*v) != Type::Nil).unwrap_or(0);
-        let has_holes = values[..last].iter().any(|v| self.ty(*v) == Type::Nil);
+        let some = self.without_last_nils(&values);
+        let (last, has_holes) = (some.len().saturating_sub(1), self.has_nils(some));
         let is_empty = self.actual(a).as_table().is_some_and(|t| t.length() == 0 && !t.has_hash());
         if !has_holes && first == 0 && is_empty && count <= MAX_AT_ONCE && self.is_made(table) {
-            self.first_elements(table, &values, 0)?;
+            self.first_elements(table, some, 0)?;
             return Ok(Next::More);
         }
         if has_holes {
@@ -66,6 +67,15 @@ impl Recorder {
             self.set_by_helper([H::SetInt, H::SetIntF], &[table, key], value)?;
         }
         Ok(Next::More)
+    }
+
+    /// The values up to the last one that is not nil.
+    fn without_last_nils<'a>(&self, values: &'a [Ref]) -> &'a [Ref] {
+        &values[..values.iter().rposition(|v| self.ty(*v) != Type::Nil).map_or(0, |last| last + 1)]
+    }
+
+    fn has_nils(&self, values: &[Ref]) -> bool {
+        values.iter().any(|v| self.ty(*v) == Type::Nil)
     }
 
     /// Whether the trace has made a table.
@@ -86,11 +96,8 @@ impl Recorder {
         Ok(true)
     }
 
-    /// The first elements of a table that the trace has made, none of which is nil, except for those at the end. There is to be room for
-    /// so many at least.
+    /// The first elements of a table that the trace has made, none of which is nil. There is to be room for so many at least.
     fn first_elements(&mut self, table: Ref, values: &[Ref], room: usize) -> Rec<()> {
-        let count = values.iter().rposition(|v| self.ty(*v) != Type::Nil).map_or(0, |last| last + 1);
-        let values = &values[..count];
         // Nobody has stored anything in it.
         let (array, none) = (self.b.fload(table, Field::TableArray)?, self.b.ptr(0));
         self.guard_value(array, none)?;
@@ -99,31 +106,19 @@ impl Recorder {
         let Some(first) = values.first() else { return Ok(()) };
         let is_uniform = values.iter().all(|v| self.ty(*v) == self.ty(*first));
         let kind = if is_uniform { self.ty(*first).tag() } else { tag::MIXED };
-        let room = room.max(count);
+        let room = room.max(values.len());
         let (kind, capacity) = (self.b.int(kind.into()), self.b.int(capacity_for(room) as i64));
-        let (count, room) = (self.b.int(count as i64), self.b.int(room as i64));
-        // Nothing comes between: what the collector would see of the table must be whole.
+        let room = self.b.int(room as i64);
         let array = self.call_helper(H::ArrayNew, &[table, room])?;
-        self.b.fstore(table, Field::TableArray, array)?;
-        self.b.fstore(table, Field::TableArrayCap, capacity)?;
-        for (i, value) in values.iter().enumerate() {
-            let index = self.b.int(i as i64);
-            self.b.astore(array, index, *value)?;
-            if !is_uniform {
-                let ty = self.ty(*value);
-                self.b.asettag(array, index, capacity, ty)?;
-            }
-        }
-        self.b.fstore(table, Field::TableArrayKind, kind)?;
-        self.b.fstore(table, Field::TableArrayLen, count)?;
+        give_array(&mut self.b, (table, array), [kind, capacity], values)?;
         values.iter().try_for_each(|value| self.barrier(table, *value))
     }
 
     /// `table.pack(...)` of values of which none is nil, except for those at the end.
     pub(super) fn pack(&mut self, args: &[(Ref, Value)]) -> Results {
         let values: Vec<Ref> = args.iter().map(|(r, _)| *r).collect();
-        let count = values.iter().rposition(|v| self.ty(*v) != Type::Nil).map_or(0, |last| last + 1);
-        if values[..count].iter().any(|v| self.ty(*v) == Type::Nil) || count > MAX_AT_ONCE {
+        let some = self.without_last_nils(&values);
+        if self.has_nils(some) || some.len() > MAX_AT_ONCE {
             return Ok(None);
         }
         let heap = &mut self.state().heap;
@@ -131,7 +126,7 @@ impl Recorder {
         let Ok(name) = heap.string(b"n") else { return Ok(None) };
         let Ok(Some(shape)) = heap.shape_with_key(root, name, false) else { return Ok(None) };
         let table = self.new_table(1)?;
-        self.first_elements(table, &values, 0)?;
+        self.first_elements(table, some, 0)?;
         let (slots, n) = (self.b.fload(table, Field::TableSlots)?, self.b.int(args.len() as i64));
         self.b.vstore(slots, 0, n)?;
         self.take_shape(table, shape)?;

@@ -14,8 +14,9 @@
 //! made and called in the trace alone needs none of this. An element is a part if its index is a constant. The memory of an array is made
 //! by a call of its own, and sunk with its table. Whatever else names it makes it *escape*: a load that was not
 //! forwarded, a helper's argument, a store into something that exists, a guard, a snapshot whose slots code stores (before full
-//! calls, and where another trace goes on), or which is that of the end, where the interpreter goes on each time. What is stored into an object that escapes does so with it: a cell with each of the
-//! functions that share it. Among objects that are not made it stays one cell, since exits build each object once.
+//! calls, and where another trace goes on), or which is that of the end, where the interpreter goes on each time. What is stored
+//! into an object that escapes does so with it: a cell with each of the functions that share it. Among objects that are not made it
+//! stays one cell, since exits build each object once.
 //!
 //! *Loops.* An object of one iteration that is seen in the next has a phi: left the one of the iteration before the loop,
 //! right the one of the loop's body. Both are sunk or none. In the loop's snapshots the left one consists of its parts at

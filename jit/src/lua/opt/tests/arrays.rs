@@ -3,8 +3,6 @@
 
 use super::*;
 
-const SINK: Passes = Passes { sink: true, dce: true, ..OFF };
-
 /// A table with two integers (tag 2), in an array that has room for seven, and one slot.
 const MADE: &str = "
     snap reexec pc=1 top=4 []
@@ -25,14 +23,12 @@ const EXIT: &str = "snap reexec pc=2 top=4 [1=%3]\nlt.int! %0 10\n";
 
 #[track_caller]
 fn check_more(rest: &str, expected: &str) {
-    let kept = "snap reexec pc=1 top=4 []\n%0 = sload.int! #0\n";
-    check(SINK, &ended(&format!("{MADE}{rest}")), &ended(&format!("{kept}{expected}")));
+    check_made(SINK, MADE, rest, expected);
 }
 
 /// Whether the table is made.
 fn is_made(rest: &str) -> bool {
-    let found = copy(&read(&ended(&format!("{MADE}{EXIT}{rest}"))), SINK).unwrap_or_else(|e| panic!("{e}"));
-    verify(&found).unwrap_or_else(|e| panic!("{e} in\n{found}"));
+    let found = after_sinking(&ended(&format!("{MADE}{EXIT}{rest}")));
     found.insts[3].op == Op::Call
 }
 
@@ -95,7 +91,7 @@ fn sink_keeps_what_others_see_of_arrays() {
 #[test]
 fn sink_leaves_large_arrays_alone() {
     let large = MADE.replace("carg %3 2", "carg %3 40");
-    let found = copy(&read(&format!("{large}{EXIT}")), SINK).unwrap_or_else(|e| panic!("{e}"));
+    let found = after_sinking(&format!("{large}{EXIT}"));
     assert_eq!(found.insts[3].op, Op::Call, "{found}");
 }
 

@@ -3,8 +3,6 @@
 
 use super::*;
 
-const SINK: Passes = Passes { sink: true, dce: true, ..OFF };
-
 /// A cell that holds `%0`, captured by two functions; the second one has captured a cell of its parent's as well.
 const MADE: &str = "
     snap reexec pc=1 top=4 []
@@ -25,14 +23,12 @@ const EXIT: &str = "snap reexec pc=2 top=4 [1=%6]\nlt.int! %0 10\n";
 
 #[track_caller]
 fn check_more(passes: Passes, rest: &str, expected: &str) {
-    let kept = "snap reexec pc=1 top=4 []\n%0 = sload.int! #0\n";
-    check(passes, &ended(&format!("{MADE}{rest}")), &ended(&format!("{kept}{expected}")));
+    check_made(passes, MADE, rest, expected);
 }
 
 /// Which of cell, first and second function are made.
 fn made(rest: &str) -> String {
-    let found = copy(&read(&ended(&format!("{MADE}{EXIT}{rest}"))), SINK).unwrap_or_else(|e| panic!("{e}"));
-    verify(&found).unwrap_or_else(|e| panic!("{e} in\n{found}"));
+    let found = after_sinking(&ended(&format!("{MADE}{EXIT}{rest}")));
     let names = [(3, "cell"), (6, "first"), (9, "second")];
     names
         .into_iter()
@@ -245,11 +241,7 @@ fn carrying(value: &str, proto: &str, rest: &str) -> (usize, usize) {
          phi.function %5 %14
          link loop"
     );
-    let found = copy(&read(&input), SINK).unwrap_or_else(|e| panic!("{e}"));
-    verify(&found).unwrap_or_else(|e| panic!("{e} in\n{found}"));
-    let (before, body) = found.insts.split_at(found.loop_index().unwrap());
-    let count = |insts: &[Inst]| insts.iter().filter(|inst| inst.op == Op::Unbuilt).count();
-    (count(before), count(body))
+    sunk(&input)
 }
 
 #[test]

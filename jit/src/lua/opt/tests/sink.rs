@@ -3,8 +3,6 @@
 
 use super::*;
 
-const SINK: Passes = Passes { sink: true, dce: true, ..OFF };
-
 /// A table with two slots of which `%0` is the first; what follows decides.
 const MADE: &str = "
     snap reexec pc=1 top=4 []
@@ -20,15 +18,13 @@ const MADE: &str = "
 
 #[track_caller]
 fn escapes(rest: &str) {
-    let found = copy(&read(&format!("{MADE}{rest}")), SINK).unwrap_or_else(|e| panic!("{e}"));
+    let found = after_sinking(&format!("{MADE}{rest}"));
     assert!(!found.insts.iter().any(|inst| inst.op == Op::Unbuilt), "sunk:\n{found}");
-    verify(&found).unwrap_or_else(|e| panic!("{e} in\n{found}"));
 }
 
 #[track_caller]
 fn check_more(rest: &str, expected: &str) {
-    let kept = "snap reexec pc=1 top=4 []\n%0 = sload.int! #0\n";
-    check(SINK, &ended(&format!("{MADE}{rest}")), &ended(&format!("{kept}{expected}")));
+    check_made(SINK, MADE, rest, expected);
 }
 
 #[test]
@@ -200,21 +196,10 @@ fn carrying(before: &str, left: &str, right: &str, rest: &str) -> String {
 /// The same as a text: the loop's snapshot says `parts`, and the phis are `phis`.
 #[track_caller]
 fn carries(input: &str, parts: &str, phis: &str) {
-    let found = copy(&read(input), SINK).unwrap_or_else(|e| panic!("{e}"));
-    verify(&found).unwrap_or_else(|e| panic!("{e} in\n{found}"));
-    let text = found.to_string();
+    let text = after_sinking(input).to_string();
     let told: Vec<&str> = text.lines().filter_map(|l| Some(l.split_once('{')?.1.trim_end_matches('}'))).collect();
     let carried: Vec<&str> = text.lines().filter_map(|l| l.strip_prefix("phi.")).collect();
     assert_eq!((told.join("; "), carried.join("; ")), (parts.to_owned(), phis.to_owned()), "{text}");
-}
-
-/// How many tables are sunk before the loop and in it.
-fn sunk(input: &str) -> (usize, usize) {
-    let found = copy(&read(input), SINK).unwrap_or_else(|e| panic!("{e}"));
-    verify(&found).unwrap_or_else(|e| panic!("{e} in\n{found}"));
-    let (before, body) = found.insts.split_at(found.loop_index().unwrap());
-    let count = |insts: &[Inst]| insts.iter().filter(|inst| inst.op == Op::Unbuilt).count();
-    (count(before), count(body))
 }
 
 #[track_caller]
