@@ -489,3 +489,31 @@ fn the_clock_is_finer_than_the_kernels_ticks() {
                 if b - a < least then least = b - a end end print(least < 0.0002)";
     prints(&run(&["-e", code]), "true\n");
 }
+
+#[test]
+#[cfg(feature = "jit")]
+fn where_nothing_pays_less_and_less_is_compiled() {
+    // Functions with a loop of four rounds each, called from a native function.
+    let functions: String =
+        (0..60).map(|f| format!("f[{f}] = function()\nfor i = 1, 4 do t[i] = i + {f} end end\n")).collect();
+    let code = format!(
+        "local t, f = {{}}, {{}} {functions} for i = 0, 59 do string.rep('x', 1000):gsub('.', f[i]) end print(t[4])"
+    );
+    let output = run(&["-jv", "-e", &code]);
+    let report = text(&output.stderr);
+    assert_eq!(text(&output.stdout), "63\n");
+    let given_up = report.matches("retire ").count();
+    assert!((4..30).contains(&given_up), "{report}");
+}
+
+#[test]
+#[cfg(feature = "jit")]
+fn a_function_that_calls_itself_late_is_compiled() {
+    // For long it does not, in code that is too new to be compiled, and is looked at less often.
+    let code = "function f(n) if n > 0 then return 1 + f(n - 1) end return 0 end\n\
+                for _ = 1, 600 do load(('f(0)'):rep(50, ';'))() end\nfor _ = 1, 400 do f(50) end print(f(50))";
+    let output = run(&["-jv", "-e", code]);
+    assert_eq!(text(&output.stdout), "50\n");
+    let report = text(&output.stderr);
+    assert!(report.contains("(command line):1 function at line 1: "), "{report}");
+}

@@ -32,7 +32,7 @@ const MOMENT: Duration = Duration::from_millis(25);
 /// The clock is looked at when traces have been left so many times.
 const EXITS: u32 = 64;
 /// The part of the process's time that may be spent.
-const SHARE: u32 = 200;
+const SHARE: u32 = 500;
 /// What may be spent besides, so that the first traces are told with their variables.
 const GRACE: Duration = Duration::from_micros(300);
 /// What it takes at most to tell of a trace with its variables, usually.

@@ -29,6 +29,10 @@ const SHORT_TRIAL: u32 = TRIAL / 4;
 /// For each such sum that was spent and not gained code has to be twice as hot. It is the price of 1500 recorded instructions with
 /// the usual thresholds, which take some 3 ms to compile; benchmarks of a few hundred lines come to half of that.
 const ALLOWANCE: i64 = 720_000;
+/// A root trace that was given up makes others dearer as if so many instructions had been recorded in vain: four of them, and a loop has to
+/// be twice as hot. A benchmark gives up a few before its loops have their side traces; a compiler or a linter, whose loops go around
+/// twice or thrice, nearly all that it makes.
+const FAILURE: i64 = 375;
 /// How many times as hot as at first code may have to be for a growing tree to be waited for.
 const MAX_WAITING: u32 = 4;
 /// How often that is doubled.
@@ -56,22 +60,35 @@ pub struct Account {
     spent: i64,
     /// The price of a recorded instruction.
     price: i64,
+    /// What root traces that were given up count as, less those that have paid in a trial.
+    failed: i64,
 }
 
 impl Account {
     /// For a program that has not run yet.
     pub fn new(hotexit: u32) -> Account {
-        Account { spent: 0, price: PRICE * i64::from(hotexit) }
+        Account { spent: 0, failed: 0, price: PRICE * i64::from(hotexit) }
     }
 
-    /// How many times as hot as at first code has to be to be recorded.
+    /// How many times as hot as at first an exit has to be for its side trace to be recorded.
     pub fn patience(&self) -> u32 {
         1 << (self.spent / ALLOWANCE).min(MAX_DOUBLINGS)
+    }
+
+    /// And how many times as hot a loop or function for a root trace.
+    pub fn patience_for_roots(&self) -> u32 {
+        self.patience() << (self.failed / ALLOWANCE).min(MAX_DOUBLINGS)
     }
 
     /// Pays for a recorded instruction, whether it becomes part of a trace or not.
     pub fn pay(&mut self) {
         self.spent = self.spent.saturating_add(self.price);
+    }
+
+    /// Whether a root trace pays has turned out.
+    fn judge(&mut self, pays: bool) {
+        let failure = FAILURE * self.price;
+        self.failed = if pays { (self.failed - failure).max(0) } else { self.failed.saturating_add(failure) };
     }
 
     /// Compiled code was entered, and left after some instructions, where so many would have paid for that.
@@ -114,6 +131,9 @@ impl Jit {
         // A tree that grows is to gain later.
         self.account.earn(work, if warming { BREAK_EVEN } else { BREAK_EVEN_COLD });
         let useless = tried && soon && !grows;
+        if useless || tried && !soon {
+            self.account.judge(!useless);
+        }
         if useless {
             self.retire(entered);
         }
@@ -205,6 +225,27 @@ mod tests {
         assert_eq!(account.patience(), 1, "what was gained is not kept for later");
         spend(&mut account, 100_000);
         assert_eq!(account.patience(), 64);
+    }
+
+    #[test]
+    fn roots_that_fail_make_others_wait() {
+        let judge = |account: &mut Account, pays, times| (0..times).for_each(|_| account.judge(pays));
+        let mut account = Account::new(40);
+        judge(&mut account, false, 3);
+        assert_eq!(account.patience_for_roots(), 1);
+        judge(&mut account, false, 1);
+        assert_eq!((account.patience_for_roots(), account.patience()), (2, 1));
+        judge(&mut account, true, 1);
+        assert_eq!(account.patience_for_roots(), 1);
+        judge(&mut account, true, 100);
+        judge(&mut account, false, 8);
+        assert_eq!(account.patience_for_roots(), 4, "what has paid is not kept for later");
+        judge(&mut account, false, 1000);
+        spend(&mut account, 100_000);
+        assert_eq!(account.patience_for_roots(), 64 * 64);
+        let mut cheap = Account::new(1);
+        judge(&mut cheap, false, 100);
+        assert_eq!(cheap.patience_for_roots(), 1);
     }
 
     #[test]

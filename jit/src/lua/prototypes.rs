@@ -23,6 +23,8 @@ pub struct Known {
     pub entry_penalty: u32,
     /// A recording has met a call of it inside of itself.
     pub recursive: bool,
+    /// How many times as many calls as make it hot pass until it is looked at again whether it calls itself.
+    looks: u32,
     /// It has been called as often as makes a function hot.
     pub hot: bool,
     /// Calls of native functions, by their places in the code, that have failed while they were recorded as calls without frames.
@@ -35,7 +37,23 @@ pub struct Known {
     liveness: Option<Rc<Liveness>>,
 }
 
+/// A function that does not call itself is looked at again after up to so many times as many calls as make it hot.
+const MAX_LOOKS: u32 = 64;
+
 impl Known {
+    /// A recording has met a call of the prototype, whose function did run already: it is worth a trace of its own.
+    pub fn note_recursion(&mut self, proto: Gc<Proto>) {
+        self.recursive = true;
+        proto.hot.set((proto.hot.get() / self.looks.max(1)).max(1));
+        self.looks = 1;
+    }
+
+    /// The prototype is hot, but did not run already: answers after how many times as many calls to look again.
+    pub fn look_later(&mut self) -> u32 {
+        self.looks = (self.looks * 2).clamp(2, MAX_LOOKS);
+        self.looks
+    }
+
     /// Which registers of the prototype are alive where.
     pub fn liveness(&mut self, proto: Gc<Proto>) -> Rc<Liveness> {
         let make = || Rc::new(Liveness::new(&proto.original_code(), proto.max_stack.into(), &proto.locals));

@@ -2,12 +2,19 @@
 //!
 //! A trace that ends with a return from its own frame goes on in the trace that begins behind the caller's call instruction, if
 //! there is one. Which one that is stands in a map from the address of the caller's next instruction; a small direct-mapped cache
-//! of that map is read by compiled code itself.
+//! of that map is read by compiled code itself. Places that returns come to without a trace are counted.
 #![forbid(unsafe_code)]
 
 use std::mem::offset_of;
 
 use rustc_hash::FxHashMap;
+
+use perilune_runtime::lua::function::Proto;
+use perilune_runtime::lua::heap::Gc;
+use perilune_runtime::lua::state::State;
+
+use super::deopt::{self, Entered};
+use super::tier::{Jit, Pending};
 
 /// Where a return leads to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -23,6 +30,17 @@ pub const FIXED: u32 = u32::MAX;
 
 /// The traces for what is done behind calls, by number.
 pub type ReturnTraces = FxHashMap<ReturnPlace, u32>;
+
+/// A place behind a call, as it is come to.
+#[derive(Clone, Copy)]
+pub struct Behind {
+    /// The caller's frame.
+    pub at: Entered,
+    /// The caller's next instruction.
+    pub pc: u32,
+    /// What returns know of it.
+    pub place: ReturnPlace,
+}
 
 /// An entry of the cache.
 #[repr(C)]
@@ -82,5 +100,45 @@ impl ReturnCache {
     /// Forgets everything.
     pub fn clear(&mut self) {
         self.0.fill(Target::default());
+    }
+}
+
+impl Jit {
+    /// The trace for what is done behind a call.
+    pub(super) fn return_trace(&self, place: ReturnPlace) -> Option<u32> {
+        self.returns.get(&place).copied()
+    }
+
+    /// The interpreter executes a return, since there is no trace for what the caller does next. Answers whether to record it.
+    pub(super) fn missed_return(&mut self, state: &State, count: u16) -> bool {
+        let (Some(place), Some((at, proto, pc))) = (deopt::return_place(state, count), deopt::caller(state)) else {
+            return false;
+        };
+        self.missed(proto, Behind { at, pc, place })
+    }
+
+    /// The interpreter goes on behind a call that has switched coroutines. Answers whether to record that.
+    pub(super) fn missed_switch(&mut self, state: &State) -> bool {
+        let (Some(place), Some((at, proto, pc))) = (deopt::place_behind_call(state), deopt::top(state)) else {
+            return false;
+        };
+        if self.returns.contains_key(&place) {
+            // There was no room for it.
+            return false;
+        }
+        self.missed(proto, Behind { at, pc, place })
+    }
+
+    fn missed(&mut self, proto: Gc<Proto>, behind: Behind) -> bool {
+        let Behind { pc, place, .. } = behind;
+        let mut prototypes = self.prototypes.borrow_mut();
+        let (missed, threshold) =
+            prototypes.of(proto).returns.entry((pc, place.open)).or_insert((0, self.options().hotexit));
+        *missed += 1;
+        let hot = *missed >= threshold.saturating_mul(self.account.patience());
+        if hot {
+            self.pending = Some(Pending::Return(behind));
+        }
+        hot
     }
 }

@@ -31,7 +31,7 @@ use super::page::{self, Page};
 use super::prototypes::Prototypes;
 use super::record::native::Intrinsics;
 use super::record::{Inheritance, LOOP_TRIES, MAX_FRAMES, Next, Origin, Recorder, Setup};
-use super::returns::{FIXED, ReturnPlace, ReturnTraces};
+use super::returns::{Behind, FIXED, ReturnTraces};
 use super::sites::{head_of, patch_loop, set_counter};
 use super::snapshot::Frame;
 use super::trace::Trace;
@@ -80,14 +80,6 @@ pub(super) enum Pending {
     Exit { trace: u32, exit: u32, at: Entered },
     /// A place behind a call, that has returned or is about to.
     Return(Behind),
-}
-
-/// A place behind a call: the frame, the place in its code, and what returns know of it.
-#[derive(Clone, Copy)]
-pub(super) struct Behind {
-    at: Entered,
-    pc: u32,
-    place: ReturnPlace,
 }
 
 impl Jit {
@@ -276,15 +268,24 @@ impl Jit {
         Answer::Record
     }
 
-    /// Begins to record a function that calls itself, or that a native one calls: only those are worth a trace of their own, all
-    /// others are inlined.
-    fn begin_entry(&mut self, state: *mut State, proto: Gc<Proto>) -> Answer {
+    /// The function in the top frame is hot. Answers whether it calls itself, or a native one calls it: only those are worth a trace of their
+    /// own, all others are inlined. It is looked at again later.
+    fn is_worth_a_trace(&self, state: *mut State, proto: Gc<Proto>) -> bool {
         // SAFETY: the state is alive; the borrow ends here.
-        let (at, recurs) =
-            unsafe { (Entered::top(&*state), deopt::recurs(&*state, proto) || deopt::is_inner(&*state)) };
-        if !recurs && !self.prototypes.borrow_mut().of(proto).recursive {
-            return Answer::Continue;
+        let recurs = unsafe { deopt::recurs(&*state, proto) || deopt::is_inner(&*state) };
+        let mut prototypes = self.prototypes.borrow_mut();
+        let known = prototypes.of(proto);
+        known.hot = true;
+        let is_worth_it = recurs || known.recursive;
+        if !is_worth_it {
+            proto.hot.set(self.options.hotloop.saturating_mul(known.look_later()));
         }
+        is_worth_it
+    }
+
+    fn begin_entry(&mut self, state: *mut State, proto: Gc<Proto>) -> Answer {
+        // SAFETY: as above.
+        let at = Entered::top(unsafe { &*state });
         let setup = self.setup(state);
         self.recorder = Some(Box::new(Recorder::at_entry(setup, (at.base, at.depth, proto))));
         Answer::Record
@@ -304,11 +305,6 @@ impl Jit {
         setup.allocates = true;
         self.recorder = Some(Box::new(Recorder::at_return(setup, (at.base, at.depth, proto), pc, place.open, top)));
         Ok(())
-    }
-
-    /// The trace for what is done behind a call.
-    pub(super) fn return_trace(&self, place: ReturnPlace) -> Option<u32> {
-        self.returns.get(&place).copied()
     }
 
     /// Begins to record where a trace was just left.
@@ -475,39 +471,6 @@ impl Jit {
         let root = self.trace(number).and_then(|trace| self.trace(trace.root));
         !self.is_full() && root.is_none_or(|root| root.sides < self.options.maxside)
     }
-
-    /// The interpreter executes a return, since there is no trace for what the caller does next. Answers whether to record it.
-    fn missed_return(&mut self, state: &State, count: u16) -> bool {
-        let (Some(place), Some((at, proto, pc))) = (deopt::return_place(state, count), deopt::caller(state)) else {
-            return false;
-        };
-        self.missed(proto, Behind { at, pc, place })
-    }
-
-    /// The interpreter goes on behind a call that has switched coroutines. Answers whether to record that.
-    fn missed_switch(&mut self, state: &State) -> bool {
-        let (Some(place), Some((at, proto, pc))) = (deopt::place_behind_call(state), deopt::top(state)) else {
-            return false;
-        };
-        if self.returns.contains_key(&place) {
-            // There was no room for it.
-            return false;
-        }
-        self.missed(proto, Behind { at, pc, place })
-    }
-
-    fn missed(&mut self, proto: Gc<Proto>, behind: Behind) -> bool {
-        let Behind { pc, place, .. } = behind;
-        let mut prototypes = self.prototypes.borrow_mut();
-        let (missed, threshold) =
-            prototypes.of(proto).returns.entry((pc, place.open)).or_insert((0, self.options.hotexit));
-        *missed += 1;
-        let hot = *missed >= threshold.saturating_mul(self.account.patience());
-        if hot {
-            self.pending = Some(Pending::Return(behind));
-        }
-        hot
-    }
 }
 
 /// Notes what a state is at from now on. Answers what it was at.
@@ -584,13 +547,13 @@ impl Tier for Jit {
         }
         match site {
             Site::Loop(pc) if self.options.on => set_counter(proto, pc, self.options.hotloop),
-            Site::Loop(_) => {}
-            Site::Function => self.prototypes.borrow_mut().of(proto).hot = true,
+            Site::Function if !self.is_worth_a_trace(state, proto) => return Answer::Continue,
+            Site::Loop(_) | Site::Function => {}
         }
         if self.is_full() || !self.options.on {
             return Answer::Continue;
         }
-        let waits = self.prototypes.borrow_mut().waits(proto, site, self.account.patience());
+        let waits = self.prototypes.borrow_mut().waits(proto, site, self.account.patience_for_roots());
         if waits > 0 {
             let counter = self.options.hotloop.saturating_mul(waits);
             match site {

@@ -139,7 +139,7 @@ impl Recorder {
         let own = self.origin == Origin::Entry && self.entry_proto == self.proto;
         let trace = if own { self.number } else { self.proto.entry_trace.get() };
         if trace == 0 {
-            self.prototypes.borrow_mut().of(self.proto).recursive = true;
+            self.prototypes.borrow_mut().of(self.proto).note_recursion(self.proto);
             return Err(Abort::Reason("recursion, or calls too deep"));
         }
         self.enter_varargs()?;
@@ -344,7 +344,9 @@ impl Recorder {
         let trace = if own { self.number } else { proto.entry_trace.get() };
         // Extra arguments would lie where the function goes.
         if trace == 0 || self.proto.is_vararg || proto.is_vararg {
-            self.prototypes.borrow_mut().of(proto).recursive |= !proto.is_vararg;
+            if !proto.is_vararg {
+                self.prototypes.borrow_mut().of(proto).note_recursion(proto);
+            }
             return self.leave();
         }
         self.guard_prototype(a, proto)?;
