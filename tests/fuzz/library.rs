@@ -488,7 +488,7 @@ const TABLES: &[&str] = &[
     "meta { __mode = 'kv' }",
     "meta { __mode = 5 }",
     "meta(nil)",
-    "_G.math",
+    "{ pi = 3.25 }",
     "meta { __lt = same, __concat = same, __unm = same, __eq = same }",
     "meta { __pairs = function() return same, 1, 2 end }",
     "{ 1.5, 2.5, 0/0, 1 }",

@@ -216,9 +216,10 @@ pub(super) unsafe extern "C-unwind" fn switch(
         deopt::Switch::Done(place) => place,
     };
     let Some(place) = place else { return Target { code: 0, base: leave::SWITCHED as usize } };
-    let known_code = machine.returns.get(place);
-    let code = known_code.or_else(|| Some(machine.get(jit.return_trace(place)?)?.entry()));
-    match code {
+    if let Some(code) = machine.returns.get(place) {
+        return Target { code, base: base(known) };
+    }
+    match jit.return_trace(place).and_then(|number| Some(machine.get(number)?.entry())) {
         Some(code) => {
             machine.returns.insert(place, code);
             Target { code, base: base(known) }

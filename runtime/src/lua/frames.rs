@@ -99,6 +99,11 @@ impl Frames {
         (self.limit.addr() - self.start.addr()) / size_of::<Frame>()
     }
 
+    /// Whether this has grown little, but has room for a frame.
+    pub(super) fn is_short(&self) -> bool {
+        (1..=4 * FIRST).contains(&self.capacity())
+    }
+
     #[cold]
     #[inline(never)]
     fn grow(&mut self) {

@@ -304,6 +304,10 @@ impl Thread {
 
     fn replace_stack(&self, slots: Box<[Value]>) {
         self.drop_stack();
+        self.hold(slots);
+    }
+
+    fn hold(&self, slots: Box<[Value]>) {
         let size = slots.len();
         let first = Box::into_raw(slots).cast::<Value>();
         self.stack.set(first);
@@ -318,6 +322,54 @@ impl Thread {
     }
 }
 
+/// Stacks and frames of coroutines that are gone, for new ones: a program that makes many makes and drops them in turn, and the system's
+/// allocator took longer for them than all else that makes a coroutine.
+#[derive(Default)]
+pub(super) struct Spare {
+    stacks: Vec<Box<[Value]>>,
+    frames: Vec<Frames>,
+}
+
+impl Spare {
+    /// How many of each are kept: about as many as one step of the sweep finds.
+    const MOST: usize = 128;
+    /// Slots of the largest stack that is kept.
+    const LARGEST: usize = 4 * FIRST_STACK;
+
+    fn stack(&mut self) -> Box<[Value]> {
+        match self.stacks.pop() {
+            Some(mut stack) => {
+                stack.fill(Value::NIL);
+                stack
+            }
+            None => vec![Value::NIL; FIRST_STACK].into_boxed_slice(),
+        }
+    }
+
+    fn keep(&mut self, stack: Box<[Value]>, mut frames: Frames) {
+        if stack.len() <= Spare::LARGEST && self.stacks.len() < Spare::MOST {
+            self.stacks.push(stack);
+        }
+        if frames.is_short() && self.frames.len() < Spare::MOST {
+            frames.clear();
+            self.frames.push(frames);
+        }
+    }
+}
+
+impl Thread {
+    /// Gives away what a dead coroutine owns. Answers the size of its stack in bytes.
+    pub(super) fn release(&self, spare: &mut Spare) -> usize {
+        let size = self.size() * size_of::<Value>();
+        let slots = std::ptr::slice_from_raw_parts_mut(self.stack.get(), self.size());
+        // SAFETY: the stack comes from a leaked box of this size; it has none from now on.
+        let stack = unsafe { Box::from_raw(slots) };
+        self.hold(Box::default());
+        spare.keep(stack, std::mem::take(self.frames()));
+        size
+    }
+}
+
 impl Drop for Thread {
     fn drop(&mut self) {
         self.drop_stack();
@@ -328,16 +380,18 @@ impl Heap {
     /// A coroutine with an empty stack.
     pub fn thread(&mut self) -> Result<Gc<Thread>, OutOfMemory> {
         let cell = self.allocate(size_of::<Thread>())?.cast::<Thread>();
-        let stack = Box::into_raw(vec![Value::NIL; FIRST_STACK].into_boxed_slice()).cast::<Value>();
+        let stack = self.spare.stack();
+        let size = stack.len();
+        let stack = Box::into_raw(stack).cast::<Value>();
         // SAFETY: the cell is large enough, and ours.
         let thread = unsafe {
             cell.write(Thread {
                 header: Header::new(Kind::Thread),
                 stack: Cell::new(stack),
-                limit: Cell::new(stack.wrapping_add(FIRST_STACK)),
-                size: Cell::new(FIRST_STACK as u32),
+                limit: Cell::new(stack.wrapping_add(size)),
+                size: Cell::new(size as u32),
                 top: Cell::new(0),
-                frames: UnsafeCell::default(),
+                frames: UnsafeCell::new(self.spare.frames.pop().unwrap_or_default()),
                 to_close: UnsafeCell::default(),
                 status: Cell::new(Status::Suspended),
                 resumer: Cell::new(None),
@@ -357,7 +411,29 @@ impl Heap {
             Gc::from_raw(cell)
         };
         self.set_owns(thread.header());
-        self.count_external((FIRST_STACK * size_of::<Value>()) as isize);
+        self.count_external((size * size_of::<Value>()) as isize);
         Ok(thread)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stacks_are_used_again_empty() {
+        let mut spare = Spare::default();
+        let mut frames = Frames::default();
+        frames.push(Frame::new(FrameKind::Bottom, std::ptr::null(), 1, 0, 0));
+        spare.keep(vec![Value::TRUE; FIRST_STACK + 1].into(), frames);
+        spare.keep(vec![Value::TRUE; Spare::LARGEST + 1].into(), Frames::default());
+        assert!(spare.frames.iter().all(|frames| frames.is_empty() && frames.capacity() > 0) && spare.frames.len() == 1);
+        let (first, second) = (spare.stack(), spare.stack());
+        assert_eq!((first.len(), second.len()), (FIRST_STACK + 1, FIRST_STACK));
+        assert!(first.iter().chain(&second).all(|value| value.is_nil()));
+        for _ in 0..1000 {
+            spare.keep(vec![Value::NIL; FIRST_STACK].into(), Frames::default());
+        }
+        assert_eq!(spare.stacks.len(), Spare::MOST);
     }
 }

@@ -70,18 +70,17 @@ impl<T> From<PatternError> for Result<T, Fail> {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Extent {
-    Open,
-    Position,
-    Bytes(usize),
-}
-
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 struct Slot {
     start: usize,
-    extent: Extent,
+    /// In bytes, or [`OPEN`] or [`POSITION`]: in an enum it would be written in parts and read as a whole, which processors wait for.
+    length: usize,
 }
+
+/// The length of a capture whose `)` has not been come to.
+const OPEN: usize = usize::MAX;
+/// The length of a capture that is a position.
+const POSITION: usize = usize::MAX - 1;
 
 /// A capture's value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -92,50 +91,87 @@ pub enum Capture<'a> {
     Position(usize),
 }
 
-/// What matches one byte.
+/// What matches one byte. It is small, so that it stays in registers.
 #[derive(Clone, Copy)]
 enum Single {
     Any,
     Byte(u8),
     /// The properties wanted, and whether they must be absent.
     Class(u16, bool),
-    /// A set.
-    Set(Set),
+    /// A set: its place among those that were read, until another one is read.
+    Set(u8),
 }
 
 impl Single {
     #[inline(always)]
-    fn matches(self, c: u8) -> bool {
+    fn matches(self, c: u8, set: &Set) -> bool {
         match self {
             Single::Any => true,
             Single::Byte(b) => b == c,
             Single::Class(mask, negated) => (PROPERTIES[c as usize] & mask != 0) != negated,
-            Single::Set(set) => set.has(c),
+            Single::Set(_) => set.has(c),
         }
     }
 
     /// How many bytes at the start it matches.
     #[inline]
-    fn count(self, text: &[u8]) -> usize {
+    fn count(self, text: &[u8], set: Set) -> usize {
         match self {
             Single::Any => text.len(),
             Single::Byte(b) => text.iter().take_while(|c| **c == b).count(),
             Single::Class(mask, negated) => {
                 text.iter().take_while(|c| (PROPERTIES[**c as usize] & mask != 0) != negated).count()
             }
-            Single::Set(set) => text.iter().take_while(|c| set.has(**c)).count(),
+            Single::Set(_) => text.iter().take_while(|c| set.has(**c)).count(),
         }
     }
 
     /// The first byte that it matches.
     #[inline]
-    fn find(self, text: &[u8]) -> Option<usize> {
+    fn find(self, text: &[u8], set: Set) -> Option<usize> {
         match self {
             Single::Any => (!text.is_empty()).then_some(0),
             Single::Byte(b) => find_byte(text, b),
             Single::Class(mask, negated) => text.iter().position(|c| (PROPERTIES[*c as usize] & mask != 0) != negated),
-            Single::Set(set) => text.iter().position(|c| set.has(*c)),
+            Single::Set(_) => text.iter().position(|c| set.has(*c)),
         }
+    }
+}
+
+/// The sets read lately, by where they begin and end in the pattern.
+struct Sets {
+    known: [(usize, usize, Set); SETS],
+    next: u8,
+}
+
+/// Sets that a matcher remembers.
+const SETS: usize = 4;
+
+impl Sets {
+    const NONE: Sets = Sets { known: [(usize::MAX, 0, Set::EMPTY); SETS], next: 0 };
+
+    /// The set that this is, if it is one. It has to be copied to be used when others have been read.
+    #[inline(always)]
+    fn of(&self, single: Single) -> &Set {
+        match single {
+            Single::Set(place) => &self.known[usize::from(place) % SETS].2,
+            _ => &Set::EMPTY,
+        }
+    }
+
+    /// Remembers a set in place of another one.
+    fn add(&mut self, start: usize, end: usize, set: Set) -> Single {
+        let place = self.next;
+        self.known[usize::from(place)] = (start, end, set);
+        self.next = (place + 1) % SETS as u8;
+        Single::Set(place)
+    }
+
+    /// The set that begins there, and where it ends.
+    #[inline]
+    fn find(&self, start: usize) -> Option<(Single, usize)> {
+        let place = self.known.iter().position(|(at, ..)| *at == start)?;
+        Some((Single::Set(place as u8), self.known[place].1))
     }
 }
 
@@ -150,22 +186,17 @@ pub struct Matcher<'a> {
     /// The first captures; most patterns have no others.
     slots: [Slot; FEW],
     more: Vec<Slot>,
-    /// Sets read so far, by where they begin and end in the pattern.
-    sets: [(usize, usize, Set); SETS],
-    next_set: usize,
+    sets: Sets,
 }
 
-/// Sets that a matcher remembers.
-const SETS: usize = 4;
 /// Captures that have their place in the matcher itself.
 const FEW: usize = 6;
 
 impl<'a> Matcher<'a> {
     /// The pattern comes without its anchor.
     pub fn new(subject: &'a [u8], pattern: &'a [u8]) -> Matcher<'a> {
-        let slots = [Slot { start: 0, extent: Extent::Open }; FEW];
-        let sets = [(usize::MAX, 0, Set::EMPTY); SETS];
-        Matcher { subject, pattern, level: 0, depth: 0, slots, more: Vec::new(), sets, next_set: 0 }
+        let slots = [Slot { start: 0, length: OPEN }; FEW];
+        Matcher { subject, pattern, level: 0, depth: 0, slots, more: Vec::new(), sets: Sets::NONE }
     }
 
     /// Matches at a place of the subject; answers where the match ends.
@@ -182,11 +213,11 @@ impl<'a> Matcher<'a> {
 
     /// Searches from a place on; answers where the match begins and ends.
     pub fn search(&mut self, from: usize) -> Result<Option<(usize, usize)>, PatternError> {
-        let first = self.first();
+        let first = self.first().map(|single| (single, *self.sets.of(single)));
         let mut start = from;
         loop {
-            if let Some(single) = first {
-                match single.find(&self.subject[start..]) {
+            if let Some((single, set)) = first {
+                match single.find(&self.subject[start..], set) {
                     Some(n) => start += n,
                     None => return Ok(None),
                 }
@@ -230,10 +261,10 @@ impl<'a> Matcher<'a> {
             };
         }
         let slot = self.slot(index);
-        match slot.extent {
-            Extent::Bytes(len) => Ok(Capture::Text(&self.subject[slot.start..slot.start + len])),
-            Extent::Position => Ok(Capture::Position(slot.start + 1)),
-            Extent::Open => Err(PatternError::UnfinishedCapture),
+        match slot.length {
+            OPEN => Err(PatternError::UnfinishedCapture),
+            POSITION => Ok(Capture::Position(slot.start + 1)),
+            length => Ok(Capture::Text(&self.subject[slot.start..slot.start + length])),
         }
     }
 
@@ -289,17 +320,15 @@ impl<'a> Matcher<'a> {
 
     /// The set whose `[` is at `p`.
     fn set(&mut self, p: usize) -> Result<(Single, usize), Fail> {
-        match self.sets.iter().find(|(at, ..)| *at == p) {
-            Some((_, next, set)) => Ok((Single::Set(*set), *next)),
+        match self.sets.find(p) {
+            Some(known) => Ok(known),
             None => self.read_set(p),
         }
     }
 
     fn read_set(&mut self, p: usize) -> Result<(Single, usize), Fail> {
         let Some((set, len)) = Set::at_start(&self.pattern[p..]) else { return PatternError::MissingBracket.into() };
-        self.sets[self.next_set] = (p, p + len, set);
-        self.next_set = (self.next_set + 1) % SETS;
-        Ok((Single::Set(set), p + len))
+        Ok((self.sets.add(p, p + len, set), p + len))
     }
 
     /// Matches the pattern from `p` on with the subject from `s` on, one level deeper.
@@ -318,9 +347,9 @@ impl<'a> Matcher<'a> {
             match self.pattern[p] {
                 b'(' => {
                     return if self.at(p + 1) == Some(b')') {
-                        self.open(s, p + 2, Extent::Position)
+                        self.open(s, p + 2, POSITION)
                     } else {
-                        self.open(s, p + 1, Extent::Open)
+                        self.open(s, p + 1, OPEN)
                     };
                 }
                 b')' => return self.close(s, p + 1),
@@ -352,7 +381,7 @@ impl<'a> Matcher<'a> {
                 Some(b'+') => return self.longest(s, next + 1, single, 1),
                 Some(b'-') => return self.shortest(s, next + 1, single),
                 Some(b'?') => {
-                    if self.subject.get(s).is_some_and(|c| single.matches(*c)) {
+                    if self.subject.get(s).is_some_and(|c| single.matches(*c, self.sets.of(single))) {
                         match self.run(s + 1, next + 1) {
                             Err(Fail::Mismatch) => {}
                             result => return result,
@@ -361,7 +390,7 @@ impl<'a> Matcher<'a> {
                     p = next + 1;
                 }
                 _ => {
-                    if !self.subject.get(s).is_some_and(|c| single.matches(*c)) {
+                    if !self.subject.get(s).is_some_and(|c| single.matches(*c, self.sets.of(single))) {
                         return Err(Fail::Mismatch);
                     }
                     s += 1;
@@ -374,7 +403,7 @@ impl<'a> Matcher<'a> {
 
     /// As many as there are, then fewer; at least `least`.
     fn longest(&mut self, s: usize, p: usize, single: Single, least: usize) -> Match {
-        let most = single.count(&self.subject[s..]);
+        let most = single.count(&self.subject[s..], *self.sets.of(single));
         if p == self.pattern.len() {
             return if most >= least { Ok(s + most) } else { Err(Fail::Mismatch) };
         }
@@ -389,24 +418,25 @@ impl<'a> Matcher<'a> {
 
     /// As few as will do.
     fn shortest(&mut self, mut s: usize, p: usize, single: Single) -> Match {
+        let set = *self.sets.of(single);
         loop {
             match self.run(s, p) {
                 Err(Fail::Mismatch) => {}
                 result => return result,
             }
             match self.subject.get(s) {
-                Some(c) if single.matches(*c) => s += 1,
+                Some(c) if single.matches(*c, &set) => s += 1,
                 _ => return Err(Fail::Mismatch),
             }
         }
     }
 
-    fn open(&mut self, s: usize, p: usize, extent: Extent) -> Match {
+    fn open(&mut self, s: usize, p: usize, length: usize) -> Match {
         let level = self.level;
         if level >= MAX_CAPTURES {
             return PatternError::TooManyCaptures.into();
         }
-        self.set_slot(level, Slot { start: s, extent });
+        self.set_slot(level, Slot { start: s, length });
         self.level = level + 1;
         let result = self.run(s, p);
         if result.is_err() {
@@ -416,13 +446,13 @@ impl<'a> Matcher<'a> {
     }
 
     fn close(&mut self, s: usize, p: usize) -> Match {
-        let open = (0..self.level).rev().find(|i| matches!(self.slot(*i).extent, Extent::Open));
+        let open = (0..self.level).rev().find(|i| self.slot(*i).length == OPEN);
         let Some(index) = open else { return PatternError::InvalidCapture.into() };
         let start = self.slot(index).start;
-        self.set_slot(index, Slot { start, extent: Extent::Bytes(s - start) });
+        self.set_slot(index, Slot { start, length: s - start });
         let result = self.run(s, p);
         if result.is_err() {
-            self.set_slot(index, Slot { start, extent: Extent::Open });
+            self.set_slot(index, Slot { start, length: OPEN });
         }
         result
     }
@@ -455,21 +485,22 @@ impl<'a> Matcher<'a> {
         let (set, next) = self.set(p)?;
         let before = if s == 0 { 0 } else { self.subject[s - 1] };
         let here = self.subject.get(s).copied().unwrap_or(0);
-        if !set.matches(before) && set.matches(here) { Ok(next) } else { Err(Fail::Mismatch) }
+        let has = |c| set.matches(c, self.sets.of(set));
+        if !has(before) && has(here) { Ok(next) } else { Err(Fail::Mismatch) }
     }
 
     fn back_reference(&self, s: usize, digit: u8) -> Match {
         let index = usize::from(digit).wrapping_sub(usize::from(b'1'));
-        let slot = match index {
-            _ if index < self.level && !matches!(self.slot(index).extent, Extent::Open) => self.slot(index),
-            _ => return PatternError::CaptureIndex(u32::from(digit - b'0')).into(),
-        };
-        let Extent::Bytes(len) = slot.extent else {
-            // A position is as long as nothing can be.
+        if index >= self.level || self.slot(index).length == OPEN {
+            return PatternError::CaptureIndex(u32::from(digit - b'0')).into();
+        }
+        let Slot { start, length } = self.slot(index);
+        if length == POSITION {
+            // It is as long as nothing can be.
             return Err(Fail::Mismatch);
-        };
-        let text = &self.subject[slot.start..slot.start + len];
-        if self.subject[s..].starts_with(text) { Ok(s + len) } else { Err(Fail::Mismatch) }
+        }
+        let text = &self.subject[start..start + length];
+        if self.subject[s..].starts_with(text) { Ok(s + length) } else { Err(Fail::Mismatch) }
     }
 }
 
@@ -617,13 +648,21 @@ mod tests {
                 Some(mask) => Single::Class(mask, letter.is_ascii_uppercase()),
                 None => Single::Byte(letter),
             };
-            assert!((0..=255).all(|c| set.has(c) == single.matches(c)), "%{}", letter as char);
+            assert!((0..=255).all(|c| set.has(c) == single.matches(c, &Set::EMPTY)), "%{}", letter as char);
         }
         for (low, high) in [(0, 0), (0, 255), (63, 64), (64, 127), (65, 90), (128, 191), (192, 255), (255, 255), (9, 8)]
         {
             let set = Set::read(&[low, b'-', high]);
             assert!((0..=255).all(|c| set.has(c) == (low <= c && c <= high)), "{low}-{high}");
         }
+    }
+
+    #[test]
+    fn a_set_is_held_while_many_others_are_read() {
+        check("acegiacegik", "[a-k]-[cd][ef][gh][ij][kl]", "0..11");
+        check("xa-acegi-acegik", "[ab][cd][ef][gh][ij][kl]", "9..15");
+        check("aaacegim", "[ab]?[ab]*[cd][ef][gh][ij][kl]", "-");
+        check("xacegi acegik", "%f[ab][ab][cd][ef][gh][ij][kl]", "7..13");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::super::function::{Cell, LuaFunction, NativeFunction, Proto};
 use super::super::shape::Shape;
 use super::super::string::Str;
 use super::super::table::{Table, flag};
-use super::super::thread::Thread;
+use super::super::thread::{Spare, Thread};
 use super::super::userdata::Userdata;
 use super::super::value::{Value, tag};
 use super::block::{Block, SIZES};
@@ -115,14 +115,14 @@ impl<const AT_FIRST: i32> Percent<AT_FIRST> {
 }
 
 /// Frees what a dead object owns. Answers how many bytes of buffers these were. `dead` gets the numbers of prototypes
-/// that a tier watches.
-pub(super) fn release(object: *mut Header, dead: &mut Vec<u32>) -> usize {
+/// that a tier watches, and `spare` what coroutines leave.
+pub(super) fn release(object: *mut Header, dead: &mut Vec<u32>, spare: &mut Spare) -> usize {
     // SAFETY: the sweep calls this once, with a dead object of the heap that owns memory.
     unsafe {
         match (*object).kind {
             Kind::String => Gc::<Str>::from_raw(object.cast()).release(),
             Kind::Table => Gc::<Table>::from_raw(object.cast()).release(),
-            Kind::Thread => drop_object::<Thread>(object),
+            Kind::Thread => Gc::<Thread>::from_raw(object.cast()).release(spare) + drop_object::<Thread>(object),
             Kind::Userdata => drop_object::<Userdata>(object),
             Kind::Proto => {
                 let watched = (*object.cast::<Proto>()).watched.get();
@@ -646,10 +646,11 @@ impl Heap {
         while self.classes[class].swept <= block && self.classes[class].swept < self.classes[class].unswept_end {
             let swept = self.classes[class].swept;
             let mut external = 0;
-            let dead = &mut self.dead_prototypes;
+            let (dead, spare) = (&mut self.dead_prototypes, &mut self.spare);
             // SAFETY: the class's blocks are alive, and nothing else refers to their heads.
-            let freed =
-                unsafe { (*self.classes[class].blocks[swept]).sweep(|object| external += release(object, dead)) };
+            let freed = unsafe {
+                (*self.classes[class].blocks[swept]).sweep(|object| external += release(object, dead, spare))
+            };
             self.cell_bytes -= freed;
             self.external_bytes = self.external_bytes.saturating_sub(external);
             self.classes[class].swept += 1;

@@ -24,6 +24,7 @@ use super::event::Names;
 use super::lookup::Lookups;
 use super::shape::Shapes;
 use super::string::Interned;
+use super::thread::Spare;
 use collect::Collector;
 
 /// Memory has run out, or the limit set for the heap has been reached. Raised as the error "not enough memory".
@@ -96,6 +97,8 @@ pub struct Heap {
     classes: [Class; SIZES.len()],
     chunks: Vec<*mut u8>,
     spare_blocks: Vec<*mut u8>,
+    /// For new coroutines.
+    pub(super) spare: Spare,
     /// Bytes in runs that were handed out to classes.
     cell_bytes: usize,
     external_bytes: usize,
@@ -124,6 +127,7 @@ impl Heap {
             classes: std::array::from_fn(|_| Class::default()),
             chunks: Vec::new(),
             spare_blocks: Vec::new(),
+            spare: Spare::default(),
             cell_bytes: 0,
             external_bytes: 0,
             limit: usize::MAX,
@@ -370,7 +374,7 @@ impl Drop for Heap {
             // SAFETY: nothing uses the heap any more; each object is released once.
             unsafe {
                 (**block).release_all(|object| {
-                    collect::release(object, &mut Vec::new());
+                    collect::release(object, &mut Vec::new(), &mut Spare::default());
                 });
             }
         }
