@@ -14,7 +14,7 @@ use perilune_runtime::lua::string::c_string;
 const MAX_SPEC: usize = 22;
 
 /// A conversion specification.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+#[derive(Default, PartialEq, Eq, Debug)]
 pub struct Spec {
     minus: bool,
     plus: bool,
@@ -43,8 +43,9 @@ pub enum SpecError {
     Quoted,
 }
 
-/// Reads the specification at the start of `text`, which stands behind a `%`. Answers it and its length.
-pub fn parse(text: &[u8]) -> Result<(Spec, usize), SpecError> {
+/// Reads the specification at the start of `text`, which stands behind a `%`, into `spec`. Answers its length. (Moved as a
+/// whole after it was written in parts, it would make the processor wait.)
+pub fn parse(text: &[u8], spec: &mut Spec) -> Result<usize, SpecError> {
     let len = text.iter().take_while(|c| matches!(c, b'-' | b'+' | b' ' | b'#' | b'.' | b'0'..=b'9')).count();
     if len + 1 >= MAX_SPEC {
         return Err(SpecError::TooLong);
@@ -62,7 +63,7 @@ pub fn parse(text: &[u8]) -> Result<(Spec, usize), SpecError> {
         b'q' => return Err(SpecError::Quoted),
         _ => return Err(SpecError::Conversion(shown())),
     };
-    let mut spec = Spec { letter, bare: len == 0, ..Spec::default() };
+    *spec = Spec { letter, bare: len == 0, ..Spec::default() };
     let mut rest = &text[..len];
     while let [flag, tail @ ..] = rest
         && flags.contains(flag)
@@ -86,7 +87,7 @@ pub fn parse(text: &[u8]) -> Result<(Spec, usize), SpecError> {
             rest = tail;
         }
     }
-    if rest.is_empty() { Ok((spec, len + 1)) } else { Err(SpecError::Specification(shown())) }
+    if rest.is_empty() { Ok(len + 1) } else { Err(SpecError::Specification(shown())) }
 }
 
 fn two_digits(text: &[u8]) -> (usize, &[u8]) {
@@ -95,7 +96,7 @@ fn two_digits(text: &[u8]) -> (usize, &[u8]) {
 }
 
 /// Pads what was appended from `start` on to the width: by spaces, or by zeros behind the `prefix` that it begins with.
-fn pad(out: &mut Vec<u8>, spec: Spec, zeros: bool, start: usize, prefix: usize) {
+fn pad(out: &mut Vec<u8>, spec: &Spec, zeros: bool, start: usize, prefix: usize) {
     let (len, fill) = (out.len(), spec.width.saturating_sub(out.len() - start));
     if fill == 0 {
         return;
@@ -111,7 +112,7 @@ fn pad(out: &mut Vec<u8>, spec: Spec, zeros: bool, start: usize, prefix: usize) 
     }
 }
 
-fn sign(spec: Spec, negative: bool) -> &'static [u8] {
+fn sign(spec: &Spec, negative: bool) -> &'static [u8] {
     match (negative, spec.plus, spec.space) {
         (true, ..) => b"-",
         (_, true, _) => b"+",
@@ -121,7 +122,7 @@ fn sign(spec: Spec, negative: bool) -> &'static [u8] {
 }
 
 /// Appends an integer under `%d %i %u %o %x %X`.
-pub fn write_integer(out: &mut Vec<u8>, spec: Spec, n: i64) {
+pub fn write_integer(out: &mut Vec<u8>, spec: &Spec, n: i64) {
     if spec.bare && spec.letter == b'd' {
         return perilune_runtime::lua::number::write_int(n, out);
     }
@@ -161,7 +162,7 @@ pub fn write_integer(out: &mut Vec<u8>, spec: Spec, n: i64) {
 }
 
 /// Appends text under `%s` or `%c`.
-pub fn write_text(out: &mut Vec<u8>, spec: Spec, text: &[u8]) {
+pub fn write_text(out: &mut Vec<u8>, spec: &Spec, text: &[u8]) {
     let len = spec.precision.map_or(text.len(), |p| p.min(text.len()));
     let start = out.len();
     out.extend_from_slice(&text[..len]);
@@ -169,7 +170,7 @@ pub fn write_text(out: &mut Vec<u8>, spec: Spec, text: &[u8]) {
 }
 
 /// Appends an address under `%p`; none is `(null)`.
-pub fn write_pointer(out: &mut Vec<u8>, spec: Spec, address: Option<u64>) {
+pub fn write_pointer(out: &mut Vec<u8>, spec: &Spec, address: Option<u64>) {
     let start = out.len();
     match address {
         // Writing into a vector cannot fail.
@@ -180,7 +181,7 @@ pub fn write_pointer(out: &mut Vec<u8>, spec: Spec, address: Option<u64>) {
 }
 
 /// Appends a float under `%a %A %e %E %f %g %G`.
-pub fn write_float(out: &mut Vec<u8>, spec: Spec, f: f64) {
+pub fn write_float(out: &mut Vec<u8>, spec: &Spec, f: f64) {
     let start = out.len();
     out.extend_from_slice(sign(spec, f.is_sign_negative()));
     let body = out.len();
@@ -209,7 +210,7 @@ pub fn write_float(out: &mut Vec<u8>, spec: Spec, f: f64) {
 }
 
 /// `0xh.hhhp±d`. Subnormals keep the exponent -1022 and a leading 0.
-fn hexadecimal(body: &mut Vec<u8>, f: f64, spec: Spec) {
+fn hexadecimal(body: &mut Vec<u8>, f: f64, spec: &Spec) {
     let bits = f.to_bits();
     let fraction = bits & ((1 << 52) - 1);
     let biased = (bits >> 52) as i32;
@@ -284,7 +285,7 @@ pub fn write_float_literal(out: &mut Vec<u8>, f: f64) {
     } else if f.is_infinite() {
         out.extend_from_slice(if f > 0.0 { b"1e9999" } else { b"-1e9999" });
     } else {
-        write_float(out, Spec { letter: b'a', ..Spec::default() }, f);
+        write_float(out, &Spec { letter: b'a', ..Spec::default() }, f);
     }
 }
 
@@ -301,13 +302,14 @@ mod tests {
 
     #[track_caller]
     fn check(format: &str, item: Item<'_>, expected: &str) {
-        let (spec, len) = parse(&format.as_bytes()[1..]).unwrap();
+        let mut spec = Spec::default();
+        let len = parse(&format.as_bytes()[1..], &mut spec).unwrap();
         assert_eq!(len + 1, format.len());
         let mut out = Vec::new();
         match item {
-            Int(i) => write_integer(&mut out, spec, i),
-            Float(f) => write_float(&mut out, spec, f),
-            Text(t) => write_text(&mut out, spec, t.as_bytes()),
+            Int(i) => write_integer(&mut out, &spec, i),
+            Float(f) => write_float(&mut out, &spec, f),
+            Text(t) => write_text(&mut out, &spec, t.as_bytes()),
         }
         assert_eq!(String::from_utf8(out).unwrap(), expected, "{format}");
     }
@@ -397,7 +399,7 @@ mod tests {
 
     #[test]
     fn what_is_refused() {
-        let error = |s: &str| parse(s.as_bytes()).unwrap_err();
+        let error = |s: &str| parse(s.as_bytes(), &mut Spec::default()).unwrap_err();
         assert_eq!(error("y"), SpecError::Conversion(b"%y".to_vec()));
         assert_eq!(error(""), SpecError::Conversion(b"%".to_vec()));
         assert_eq!(error("5"), SpecError::Conversion(b"%5".to_vec()));

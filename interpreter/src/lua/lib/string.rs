@@ -14,7 +14,7 @@ use super::super::api::{
     self, arg_error, arithmetic, call, check_any, check_int, check_number, check_string, error, is_given, opt_int,
     set_natives, to_number, to_string, type_error,
 };
-use super::format::{self, SpecError};
+use super::format::{self, Spec, SpecError};
 use super::pattern::{self, Capture, Matcher, PatternError};
 use super::{
     buffer, captured, check_room, end_position, give, give_bytes, give_vec, grow, grow_keeping, new_table, set,
@@ -529,8 +529,9 @@ fn format_all(st: &mut State, f: CallFrame, mut rest: &[u8], out: &mut Vec<u8>) 
 
 /// Appends an argument under the specification at the start of `text`; answers the specification's length.
 fn format_item(st: &mut State, f: CallFrame, arg: usize, text: &[u8], out: &mut Vec<u8>) -> Result<usize, Raised> {
-    let (spec, len) = match format::parse(text) {
-        Ok(parsed) => parsed,
+    let mut spec = Spec::default();
+    let len = match format::parse(text, &mut spec) {
+        Ok(len) => len,
         Err(e) => {
             if let SpecError::Specification(shown) = &e {
                 check_before_specification(st, f, arg, shown.last().copied())?;
@@ -539,8 +540,8 @@ fn format_item(st: &mut State, f: CallFrame, arg: usize, text: &[u8], out: &mut 
         }
     };
     match spec.letter {
-        b'd' | b'i' | b'u' | b'o' | b'x' | b'X' => format::write_integer(out, spec, check_int(st, f, arg)?),
-        b'c' => format::write_text(out, spec, &[check_int(st, f, arg)? as u8]),
+        b'd' | b'i' | b'u' | b'o' | b'x' | b'X' => format::write_integer(out, &spec, check_int(st, f, arg)?),
+        b'c' => format::write_text(out, &spec, &[check_int(st, f, arg)? as u8]),
         b's' => {
             let value = st.arg(f, arg);
             let s = to_string(st, value)?;
@@ -551,16 +552,16 @@ fn format_item(st: &mut State, f: CallFrame, arg: usize, text: &[u8], out: &mut 
                 return Err(arg_error(st, f, arg, "string contains zeros"));
             } else {
                 grow(st, out, s.len() + 100)?;
-                format::write_text(out, spec, s.bytes());
+                format::write_text(out, &spec, s.bytes());
             }
         }
         b'p' => {
             let value = st.arg(f, arg);
             let address = (value.is_collectable() || value.tag() == tag::LIGHT).then(|| value.payload());
-            format::write_pointer(out, spec, address);
+            format::write_pointer(out, &spec, address);
         }
         b'q' => quote(st, f, arg, out)?,
-        _ => format::write_float(out, spec, check_number(st, f, arg)?),
+        _ => format::write_float(out, &spec, check_number(st, f, arg)?),
     }
     Ok(len)
 }
