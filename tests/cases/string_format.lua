@@ -36,3 +36,9 @@ print(pcall(f))
 print(f("no conversion", 1, 2), f(""), f("%s%s%s", 1, 2, 3))
 print(f("%.20s|%s", ("x"):rep(200), ("y"):rep(150)))
 print(f("%5.2s|%-8sx", "abc", "é"))
+-- What `__tostring` raises comes before what is wrong with the specification.
+for _, made in ipairs { "text", "a\0b", 1 } do
+  local t = setmetatable({}, { __tostring = function() io.write("asked ") return made end })
+  print(pcall(f, "%0s", t))
+end
+print(pcall(f, "%0s", setmetatable({}, { __tostring = function() error("no text", 0) end })))

@@ -94,7 +94,7 @@ const HANDLERS: &[&str] = &[
 ];
 
 /// Native functions that fail for some arguments.
-const NATIVES: &[&str] = &["string.len", "string.rep", "math.floor", "math.abs", "select", "table.concat", "rawlen"];
+const NATIVES: &[&str] = &["utf8.char", "string.rep", "math.floor", "math.abs", "select", "table.concat", "rawlen"];
 
 /// A program in the making.
 pub struct Program {

@@ -571,8 +571,11 @@ fn check_before_specification(st: &mut State, f: CallFrame, arg: usize, letter: 
     match letter {
         Some(b'd' | b'i' | b'u' | b'o' | b'x' | b'X') => drop(check_int(st, f, arg)?),
         Some(b'e' | b'E' | b'f' | b'g' | b'G') => drop(check_number(st, f, arg)?),
-        Some(b's') if st.arg(f, arg).as_string().is_some_and(|s| s.bytes().contains(&0)) => {
-            return Err(arg_error(st, f, arg, "string contains zeros"));
+        Some(b's') => {
+            let value = st.arg(f, arg);
+            if to_string(st, value)?.bytes().contains(&0) {
+                return Err(arg_error(st, f, arg, "string contains zeros"));
+            }
         }
         _ => {}
     }
