@@ -262,6 +262,14 @@ fn a_loop_of_many_branches_is_compiled_to_the_last_one() {
 }
 
 #[test]
+fn less_or_equal_does_not_ask_less() {
+    // No case: PUC Lua 5.4 does, where it is built with LUA_COMPAT_LT_LE.
+    let code = "local t = setmetatable({}, { __lt = function() return false end }) \
+                for i = 1, 200 do local ok, e = pcall(function() return t <= t end) if i == 200 then print(ok, e) end end";
+    assert_eq!(text(&run(&["-e", code]).stdout), "false\t(command line):1: attempt to compare two table values\n");
+}
+
+#[test]
 fn nothing_subtracted_from_minus_zero_leaves_it() {
     // No case: PUC Lua 5.4 adds the negated constant, and -0.0 + 0 is 0.0.
     let code = "local m = -0.0 print(-0.0 - 0, m - 0) for i = 1, 200 do local n = m - 0 if i == 200 then print(n, n + 0) end end";
