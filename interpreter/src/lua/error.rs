@@ -4,6 +4,7 @@
 
 use std::fmt::{self, Write};
 
+use perilune_runtime::lua::bytecode::{self as bc, Op, Word};
 use perilune_runtime::lua::event::Event;
 use perilune_runtime::lua::function::Proto;
 use perilune_runtime::lua::heap::Gc;
@@ -282,7 +283,23 @@ fn name_from_call(thread: Gc<Thread>, frame: usize) -> Named {
         return Some(("metamethod", b"__gc".to_vec()));
     }
     let proto = frame_proto(thread, frame).filter(|_| is_level(&frame))?;
-    names::call_name(&*proto, frame_pc(proto, frame)).map(|(kind, name)| (kind, name.to_vec()))
+    let pc = frame_pc(proto, frame);
+    if divides_integers(thread, frame, proto.word(pc)) {
+        // By zero: this is the handler of that error.
+        return None;
+    }
+    names::call_name(&*proto, pc).map(|(kind, name)| (kind, name.to_vec()))
+}
+
+/// Whether an instruction divides two integers, which no metamethod does.
+fn divides_integers(thread: Gc<Thread>, frame: Frame, word: Word) -> bool {
+    let is_integer = |register: usize| thread.slot(frame.base as usize + register).as_integer().is_some();
+    match bc::op(word) {
+        Op::IDiv | Op::Mod => is_integer(bc::b(word)) && is_integer(bc::c(word)),
+        // The constant is a number.
+        Op::IDivK | Op::ModK => is_integer(bc::b(word)),
+        _ => false,
+    }
 }
 
 /// What a frame's caller calls it.
