@@ -427,7 +427,9 @@ mod tests {
         frames.push(Frame::new(FrameKind::Bottom, std::ptr::null(), 1, 0, 0));
         spare.keep(vec![Value::TRUE; FIRST_STACK + 1].into(), frames);
         spare.keep(vec![Value::TRUE; Spare::LARGEST + 1].into(), Frames::default());
-        assert!(spare.frames.iter().all(|frames| frames.is_empty() && frames.capacity() > 0) && spare.frames.len() == 1);
+        assert!(
+            spare.frames.iter().all(|frames| frames.is_empty() && frames.capacity() > 0) && spare.frames.len() == 1
+        );
         let (first, second) = (spare.stack(), spare.stack());
         assert_eq!((first.len(), second.len()), (FIRST_STACK + 1, FIRST_STACK));
         assert!(first.iter().chain(&second).all(|value| value.is_nil()));
