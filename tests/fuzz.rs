@@ -70,7 +70,7 @@ fn run(program: &Path, options: &[&str], folder: &Path, text: &[u8]) -> String {
     let mut command = Command::new(program);
     command.current_dir(folder).args(options).arg("fuzz.lua");
     let outcome = finish(&mut command, LIMIT).unwrap();
-    String::from_utf8_lossy(&outcome.transcript()).replace("-nan", "nan")
+    String::from_utf8_lossy(&outcome.transcript()).replace("-nan", "nan").replace("-NAN", "NAN")
 }
 
 fn perilune() -> &'static Path {
