@@ -113,6 +113,7 @@ fn programs_do_the_same_everywhere() {
             if run(perilune(), engine, &folder, text.as_bytes()) == expected {
                 continue;
             }
+            eprintln!("seed {seed}, {engine:?} differs, and is made smaller");
             let pair = |text: &str| {
                 let text = text.as_bytes();
                 (run(puc(), &[], &folder, text), run(perilune(), engine, &folder, text))
@@ -154,6 +155,7 @@ fn hostile_calls_of_the_library_do_the_same_everywhere() {
             if run(perilune(), engine, &folder, text.as_bytes()) == expected {
                 continue;
             }
+            eprintln!("seed {seed}, {engine:?} differs, and is made smaller");
             let small = reduce::program(&text, TRIES, |text| {
                 let expected = run(puc(), &[], &folder, text.as_bytes());
                 !fails(&expected) && expected != run(perilune(), engine, &folder, text.as_bytes())
