@@ -17,3 +17,7 @@ for n = 1, 34, 3 do
 end
 print(("x1y2z3w4v5u6t7s8"):gsub("(%a)(%d)(%a)(%d)(%a)(%d)(%a)(%d)", "%8%7%6%5%4%3%2%1"))
 print(("abcabcabc"):match("^()(a)()(b)()(c)()(a)()%2%4%6"), ("aXbXcXdXeXfXgXgXh"):match("(.)X(.)X(.)X(.)X(.)X(.)X(.)X%7X(.)"))
+-- A range that ends in a `%` leaves the next `%` to escape the bracket that closes the set.
+for _, set in ipairs { "[a-%%]", "[a-%%]]", "[%a-%%]", "[!-%%]", "[^!-%%]", "[a-%]x]", "[]-%%]", "[%%-%%]" } do
+  print(set, (("%]-a!x#'"):gsub(set, "_")))
+end

@@ -144,6 +144,11 @@ impl Set {
                     }
                     text = rest;
                 }
+                // Behind a range that ended in a `%`. It escapes the bracket at the end of the set, in PUC Lua.
+                [ESCAPE] => {
+                    set.add(b']');
+                    return set;
+                }
                 [low, b'-', high, ref rest @ ..] => {
                     set.add_range(low, high);
                     text = rest;
