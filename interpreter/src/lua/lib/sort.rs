@@ -44,7 +44,7 @@ pub(super) fn sort(st: &mut State, list: List, order: Option<Value>, length: i64
     if let (List::Plain(table), Some(f)) = (list, order.and_then(|order| order.as_lua_function()))
         && let Some(sorter) = own_sorter(st, f, length)?
     {
-        let seed = super::random::Generator::seed_from_time().0 as i64;
+        let seed = if length > LARGE { super::random::Generator::seed_from_time().0 as i64 } else { 0 };
         let args = [Value::from(table), Value::integer(length), Value::from(f), Value::integer(seed)];
         let contradicts = call_inner(st, sorter, &args)?;
         return if contradicts.is_falsy() { Ok(()) } else { Err(invalid_order(st)) };
