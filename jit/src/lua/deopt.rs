@@ -135,6 +135,12 @@ pub fn clear_dead(state: &mut State, pc: u32, live: &mut Option<Box<Registers>>)
     state.set_top(base + registers);
 }
 
+/// Whether a snapshot's frames stand, and others above them.
+fn has_frames_above(state: &State, at: Entered, ir: &Ir, snapshot: &Snapshot) -> bool {
+    let inlined = ir.snapshots.frames(snapshot).iter().map(|f| 1 + usize::from(f.kind.has_frame_below()));
+    state.thread.frames().len() > at.depth + inlined.sum::<usize>()
+}
+
 /// Takes the inlined frames away again.
 pub fn pop_frames(state: &mut State, at: Entered) {
     let thread = state.thread;
@@ -369,6 +375,10 @@ pub fn restore(state: &mut State, at: Entered, ir: &Ir, snapshot: &Snapshot, val
 
 /// What is left of that once the slots are stored; `resume` as for [`push_frames_at`].
 pub fn go_on(state: &mut State, at: Entered, ir: &Ir, snapshot: &Snapshot, resume: &mut Option<usize>) -> Outcome {
+    if snapshot.mode == ExitMode::Raise && has_frames_above(state, at, ir, snapshot) {
+        // The function that has raised the error: handlers want to see it.
+        return Outcome::Raised;
+    }
     push_frames_at(state, at, ir, snapshot, resume);
     match snapshot.mode {
         ExitMode::Reexecute | ExitMode::Continue | ExitMode::Open => Outcome::Continue,
