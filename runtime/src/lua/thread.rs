@@ -302,23 +302,16 @@ impl Thread {
         self.replace_stack(slots);
     }
 
-    fn replace_stack(&self, slots: Box<[Value]>) {
-        self.drop_stack();
-        self.hold(slots);
-    }
-
-    fn hold(&self, slots: Box<[Value]>) {
+    /// Gives the coroutine another stack. Answers the one that it had.
+    fn replace_stack(&self, slots: Box<[Value]>) -> Box<[Value]> {
+        let old = std::ptr::slice_from_raw_parts_mut(self.stack.get(), self.size());
         let size = slots.len();
         let first = Box::into_raw(slots).cast::<Value>();
         self.stack.set(first);
         self.limit.set(first.wrapping_add(size));
         self.size.set(size as u32);
-    }
-
-    fn drop_stack(&self) {
-        let slots = std::ptr::slice_from_raw_parts_mut(self.stack.get(), self.size());
-        // SAFETY: the stack comes from a leaked box of this size, and is replaced or dead.
-        drop(unsafe { Box::from_raw(slots) });
+        // SAFETY: the stack comes from a leaked box of this size, and is nobody's from now on.
+        unsafe { Box::from_raw(old) }
     }
 }
 
@@ -361,18 +354,14 @@ impl Thread {
     /// Gives away what a dead coroutine owns. Answers the size of its stack in bytes.
     pub(super) fn release(&self, spare: &mut Spare) -> usize {
         let size = self.size() * size_of::<Value>();
-        let slots = std::ptr::slice_from_raw_parts_mut(self.stack.get(), self.size());
-        // SAFETY: the stack comes from a leaked box of this size; it has none from now on.
-        let stack = unsafe { Box::from_raw(slots) };
-        self.hold(Box::default());
-        spare.keep(stack, std::mem::take(self.frames()));
+        spare.keep(self.replace_stack(Box::default()), std::mem::take(self.frames()));
         size
     }
 }
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        self.drop_stack();
+        self.replace_stack(Box::default());
     }
 }
 

@@ -70,7 +70,7 @@ impl<T> From<PatternError> for Result<T, Fail> {
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 struct Slot {
     start: usize,
     /// In bytes, or [`OPEN`] or [`POSITION`]: in an enum it would be written in parts and read as a whole, which processors wait for.

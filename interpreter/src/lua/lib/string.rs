@@ -542,18 +542,16 @@ fn format_item(st: &mut State, f: CallFrame, arg: usize, text: &[u8], out: &mut 
     match spec.letter {
         b'd' | b'i' | b'u' | b'o' | b'x' | b'X' => format::write_integer(out, &spec, check_int(st, f, arg)?),
         b'c' => format::write_text(out, &spec, &[check_int(st, f, arg)? as u8]),
-        b's' => {
+        b's' if spec.bare => {
             let value = st.arg(f, arg);
             let s = to_string(st, value)?;
-            if spec.bare {
-                grow_keeping(st, Value::from(s), out, s.len())?;
-                out.extend_from_slice(s.bytes());
-            } else if s.bytes().contains(&0) {
-                return Err(arg_error(st, f, arg, "string contains zeros"));
-            } else {
-                grow(st, out, s.len() + 100)?;
-                format::write_text(out, &spec, s.bytes());
-            }
+            grow_keeping(st, Value::from(s), out, s.len())?;
+            out.extend_from_slice(s.bytes());
+        }
+        b's' => {
+            let s = text_without_zeros(st, f, arg)?;
+            grow(st, out, s.len() + 100)?;
+            format::write_text(out, &spec, s.bytes());
         }
         b'p' => {
             let value = st.arg(f, arg);
@@ -571,15 +569,17 @@ fn check_before_specification(st: &mut State, f: CallFrame, arg: usize, letter: 
     match letter {
         Some(b'd' | b'i' | b'u' | b'o' | b'x' | b'X') => drop(check_int(st, f, arg)?),
         Some(b'e' | b'E' | b'f' | b'g' | b'G') => drop(check_number(st, f, arg)?),
-        Some(b's') => {
-            let value = st.arg(f, arg);
-            if to_string(st, value)?.bytes().contains(&0) {
-                return Err(arg_error(st, f, arg, "string contains zeros"));
-            }
-        }
+        Some(b's') => drop(text_without_zeros(st, f, arg)?),
         _ => {}
     }
     Ok(())
+}
+
+/// An argument as text that is cut or padded.
+fn text_without_zeros(st: &mut State, f: CallFrame, arg: usize) -> Result<Gc<Str>, Raised> {
+    let value = st.arg(f, arg);
+    let s = to_string(st, value)?;
+    if s.bytes().contains(&0) { Err(arg_error(st, f, arg, "string contains zeros")) } else { Ok(s) }
 }
 
 fn spec_error(st: &mut State, e: SpecError) -> Raised {
